@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The eBPF engine: loads the steering program and gives it configurations.
+ * Attaching the program to a tap is its caller's business: see
+ * net/tap_steering.h, or QEMU's set_steering_ebpf hook.
+ */
+#ifndef EBPF_EBPF_RSS_H
+#define EBPF_EBPF_RSS_H
+
+#include "net/rss.h"
+
+/* A loaded program and its maps. If the pointer exists, they do. */
+typedef struct EBPFRSS EBPFRSS;
+
+/**
+ * EBPFRSSNotify: a configuration that had to wait is in force now
+ *
+ * Called from a thread of the library's; must not block.
+ */
+typedef void EBPFRSSNotify(void *opaque);
+
+/*
+ * A program can be loaded by one process and used by another. It takes these
+ * descriptors, in this order: the program's, then its maps' in the order of
+ * the object.
+ */
+enum {
+    EBPF_RSS_FD_PROGRAM,
+    EBPF_RSS_FD_CONFIG,
+    EBPF_RSS_FD_COUNTERS,
+    EBPF_RSS_FDS,
+};
+
+/**
+ * ebpf_rss_open:
+ * @name: tells which device it is for; shown by bpftool, as far as it fits
+ * @fds: receives the descriptors, which are the caller's; close-on-exec
+ *
+ * Loads the program, which needs CAP_BPF and CAP_PERFMON, or root.
+ *
+ * Returns: false with @error set, and @fds not touched, on failure
+ */
+bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error);
+
+/**
+ * ebpf_rss_open_by_helper:
+ * @helper: path of the program qemu-rss-helper
+ * @name: as for ebpf_rss_open()
+ * @fds: as for ebpf_rss_open()
+ *
+ * Like ebpf_rss_open(), but in a helper process that has the privilege which
+ * this process lacks. Takes some ten milliseconds; a helper that does not
+ * answer is killed after ten seconds. Any thread may call it, and the caller
+ * may have a handler for SIGCHLD or ignore it.
+ *
+ * Returns: false with @error set to what is wrong with the helper
+ * (RSS_ERROR_PRIVILEGE), and @fds not touched, on failure
+ */
+bool ebpf_rss_open_by_helper(const char *helper, const char *name,
+                             int fds[EBPF_RSS_FDS], GError **error);
+
+/**
+ * ebpf_rss_adopt:
+ * @fds: from ebpf_rss_open(), in this process or another; become the
+ *       handle's, but stay the caller's on failure
+ * @notify: called after ebpf_rss_set_all() returned false, or NULL
+ * @opaque: for @notify
+ *
+ * Needs no privilege. Until the first ebpf_rss_set_all() the program returns
+ * queue 0 for every packet.
+ *
+ * Returns: a handle for ebpf_rss_unload(), or NULL with @error set if a
+ * descriptor is not what it must be
+ */
+EBPFRSS *ebpf_rss_adopt(const int fds[EBPF_RSS_FDS],
+                        EBPFRSSNotify *notify, void *opaque, GError **error);
+
+/* ebpf_rss_open() and ebpf_rss_adopt() in one */
+EBPFRSS *ebpf_rss_load(const char *name, EBPFRSSNotify *notify, void *opaque,
+                       GError **error);
+
+/**
+ * ebpf_rss_object:
+ * @size: receives the object's size in bytes
+ *
+ * Returns: the ELF object with the program and its maps, for another process
+ * to load; NULL if this build has none
+ */
+const void *ebpf_rss_object(size_t *size);
+
+/**
+ * ebpf_rss_program_fd:
+ *
+ * Returns: the program's descriptor, which stays @rss's
+ */
+int ebpf_rss_program_fd(const EBPFRSS *rss);
+
+/**
+ * ebpf_rss_set_all:
+ * @config: a whole configuration, one that rss_config_check() accepts
+ *
+ * Puts @config in force, whole and at once: each packet is steered by the
+ * configuration before it or by @config, never by a mixture. Takes a few
+ * microseconds and needs no privilege and no system call.
+ *
+ * After several calls in one RCU grace period (some milliseconds) there is
+ * no slot left that no program may be reading. Then @config waits for the end
+ * of that period, in place of any that is waiting already, and the
+ * configuration in force stays so until then. It must not be called from two
+ * threads at once.
+ *
+ * Returns: true if @config is in force now; false if it will be later, when
+ * the handle's EBPFRSSNotify is called
+ */
+bool ebpf_rss_set_all(EBPFRSS *rss, const RssConfig *config);
+
+/**
+ * ebpf_rss_set_counting:
+ *
+ * Makes the program count packets, which it does not from the start: the
+ * counters are shared by processors.
+ */
+void ebpf_rss_set_counting(EBPFRSS *rss, bool on);
+
+/**
+ * ebpf_rss_get_counters:
+ *
+ * Returns: what was counted since the program was loaded
+ */
+RssCounters ebpf_rss_get_counters(const EBPFRSS *rss);
+
+/**
+ * ebpf_rss_unload:
+ * @rss: a handle or NULL
+ *
+ * The program itself lives on while it is attached to a tap: detach it first.
+ * When this returns, the handle's EBPFRSSNotify is not called any more.
+ */
+void ebpf_rss_unload(EBPFRSS *rss);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EBPFRSS, ebpf_rss_unload)
+
+#endif

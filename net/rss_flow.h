@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The flow dissector: finds in a frame what RSS hashes.
+ *
+ * Written once, compiled for the host and for BPF, so that the two engines
+ * cannot disagree.
+ *
+ * Theory of operation
+ *
+ * The first bytes of the frame, less its VLAN tags, are copied to
+ * struct rss_flow in one piece: a BPF helper call costs more than the bytes
+ * that it copies. There the network header has a fixed place, and so have
+ * the addresses and, behind an IPv4 header without options or an IPv6 header
+ * without extension headers, the ports. Ports that lie elsewhere are loaded
+ * into that same place. So the input of the hash is always one run of bytes:
+ *
+ *     head[26..33] addresses, head[34..37] ports      IPv4
+ *     head[22..53] addresses, head[54..57] ports      IPv6
+ *
+ * Invariants
+ *  - total: every frame of every length has an answer, and it is reached in
+ *    a bounded number of steps; for what cannot be classified it is 0;
+ *  - what stops the walk along IPv6 extension headers (a fragment, a header
+ *    that is cut off, too many of them) leaves the addresses, which are hashed;
+ *  - lengths are those of the frame. The length fields of IP are not looked
+ *    at, for they are 0 in the largest GSO frames.
+ *
+ * Limits: RSS_MAX_VLANS and RSS_MAX_STEPS below. A step is an extension
+ * header, an option in a destination options header, or the look at the
+ * transport header at the end.
+ *
+ * The BPF verifier walks every path, and walks on from where paths meet once
+ * for each set of values that it knows there. What differs by path is
+ * therefore kept in bytes on the stack, of which it knows nothing. That
+ * makes loading several times faster; make bench prints the time, and how many
+ * instructions the verifier walks.
+ */
+#ifndef NET_RSS_FLOW_H
+#define NET_RSS_FLOW_H
+
+#include "rss_packet.h"
+
+enum {
+    RSS_MAX_VLANS = 8,      /* tags in a frame */
+    RSS_MAX_STEPS = 32,     /* along the extension headers of a packet */
+};
+
+/* Offsets in a frame without VLAN tags, in bytes. */
+enum {
+    RSS_OFF_ETHERTYPE = 12,
+    RSS_OFF_L3 = 14,
+    RSS_OFF_IPV4_FRAG = 20,
+    RSS_OFF_IPV4_PROTO = 23,
+    RSS_OFF_IPV4_INPUT = 26,
+    RSS_OFF_IPV4_PORTS = 34,
+    RSS_OFF_IPV6_NEXT = 20,
+    RSS_OFF_IPV6_INPUT = 22,
+    RSS_OFF_IPV6_PORTS = 54,
+};
+
+enum {
+    RSS_ETHERTYPE_IPV4 = 0x0800,
+    RSS_ETHERTYPE_VLAN = 0x8100,        /* 802.1Q */
+    RSS_ETHERTYPE_SVLAN = 0x88a8,       /* 802.1ad */
+    RSS_ETHERTYPE_IPV6 = 0x86dd,
+};
+
+/* IP protocol numbers (IANA). */
+enum {
+    RSS_PROTO_HOP_BY_HOP = 0,
+    RSS_PROTO_TCP = 6,
+    RSS_PROTO_UDP = 17,
+    RSS_PROTO_ROUTING = 43,
+    RSS_PROTO_FRAGMENT = 44,
+    RSS_PROTO_ESP = 50,
+    RSS_PROTO_AH = 51,
+    RSS_PROTO_DEST_OPTS = 60,
+    RSS_PROTO_MOBILITY = 135,
+    RSS_PROTO_HIP = 139,
+    RSS_PROTO_SHIM6 = 140,
+};
+
+enum {
+    RSS_TCP_MIN_LEN = 20,
+    RSS_UDP_LEN = 8,
+    RSS_OPT_PAD1 = 0,
+    RSS_OPT_HOME_ADDRESS = 0xc9,        /* RFC 6275, section 6.3 */
+    RSS_ROUTING_TYPE_2 = 2,             /* RFC 6275, section 6.4 */
+    RSS_ROUTING_TYPE_2_LEN = 2,         /* its length field: 24 bytes */
+};
+
+/* What a dissector finds, as bits. */
+enum {
+    RSS_FOUND_IPV4 = 1 << 0,    /* a sound IPv4 header */
+    RSS_FOUND_IPV6 = 1 << 1,    /* a sound IPv6 header */
+    RSS_FOUND_TCP = 1 << 2,     /* a TCP header; its ports are in the head */
+    RSS_FOUND_UDP = 1 << 3,     /* a UDP header; likewise */
+    RSS_FOUND_EXT = 1 << 4,     /* IPv6 extension headers */
+    RSS_FOUND_HOME = 1 << 5,    /* a Home Address option */
+    RSS_FOUND_RT2 = 1 << 6,     /* a type-2 routing header */
+};
+
+/**
+ * struct rss_flow: the bytes that a hash may cover
+ * @head: the frame without VLAN tags, as far as the ports; see above
+ * @home: the Home Address option's address, if RSS_FOUND_HOME
+ * @rt2: the type-2 routing header's address, if RSS_FOUND_RT2
+ * @type: the RSS_TYPE_* that applies, or 0; see rss_find_input()
+ */
+struct rss_flow {
+    __u8 align[6];      /* the inputs are aligned to 4, what follows to 8 */
+    __u8 head[RSS_HEAD_LEN];
+    __u8 home[16];
+    __u8 rt2[16];
+    __u16 pad;
+    volatile __u16 type;
+} __attribute__((aligned(8)));
+
+_Static_assert(__builtin_offsetof(struct rss_flow, type) % 8 != 0,
+               "later verifiers know what is in an aligned word of a stack");
+
+RSS_INLINE __u16 rss_get_be16(const __u8 *p)
+{
+    return (__u16)(p[0] << 8 | p[1]);
+}
+
+RSS_INLINE int rss_is_ext_header(__u8 next)
+{
+    switch (next) {
+    case RSS_PROTO_HOP_BY_HOP:
+    case RSS_PROTO_ROUTING:
+    case RSS_PROTO_FRAGMENT:
+    case RSS_PROTO_ESP:
+    case RSS_PROTO_AH:
+    case RSS_PROTO_DEST_OPTS:
+    case RSS_PROTO_MOBILITY:
+    case RSS_PROTO_HIP:
+    case RSS_PROTO_SHIM6:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/*
+ * @room: bytes in the frame from the transport header on. Returns
+ * RSS_FOUND_TCP or RSS_FOUND_UDP if there is a whole header, else 0.
+ */
+RSS_INLINE __u8 rss_transport(__u8 ip_proto, __u32 room)
+{
+    if (ip_proto == RSS_PROTO_TCP && room >= RSS_TCP_MIN_LEN) {
+        return RSS_FOUND_TCP;
+    }
+    if (ip_proto == RSS_PROTO_UDP && room >= RSS_UDP_LEN) {
+        return RSS_FOUND_UDP;
+    }
+    return 0;
+}
+
+/**
+ * struct rss_walk: a place on the way along IPv6 extension headers
+ * @offset: of the header that comes next, in bytes. 16 bits are enough: a
+ *          header has 2,048 bytes at the most.
+ * @option: of the option that comes next, if that is less than @offset; then
+ *          @offset is where the options end
+ * @next: what the next header is
+ * @found: RSS_FOUND_*
+ */
+struct rss_walk {
+    __u16 pad;      /* later verifiers know what is in an aligned word */
+    __u16 offset;
+    __u16 option;
+    __u8 next;
+    __u8 found;
+};
+
+/* Looks at one destination option. Returns less than 0 if it is cut off. */
+RSS_INLINE long rss_step_option(const RssPacket *pkt, volatile struct rss_walk *walk,
+                                struct rss_flow *flow)
+{
+    __u32 offset = walk->option;
+    __u8 option[2];
+
+    if (rss_packet_load(pkt, offset, option, sizeof(option)) < 0) {
+        return -1;
+    }
+    if (option[0] == RSS_OPT_PAD1) {
+        walk->option = offset + 1;
+        return 0;
+    }
+    walk->option = offset + 2 + option[1];
+    if (option[0] == RSS_OPT_HOME_ADDRESS && option[1] == 16 &&
+        offset + 2 + 16 <= walk->offset) {
+        if (rss_packet_load(pkt, offset + 2, flow->home, 16) < 0) {
+            return -1;
+        }
+        walk->found |= RSS_FOUND_HOME;
+        walk->option = walk->offset;
+    }
+    return 0;
+}
+
+/*
+ * Looks at one extension header. Returns less than 0 if the walk ends there:
+ * the header is cut off, or what follows it cannot be looked into.
+ */
+RSS_INLINE long rss_step_header(const RssPacket *pkt, volatile struct rss_walk *walk,
+                                struct rss_flow *flow)
+{
+    __u32 offset = walk->offset;
+    __u32 header_len;
+    __u8 header[8];
+
+    if (walk->next == RSS_PROTO_ESP ||
+        rss_packet_load(pkt, offset, header, sizeof(header)) < 0) {
+        return -1;
+    }
+
+    header_len = 8 + header[1] * 8;
+    if (walk->next == RSS_PROTO_FRAGMENT) {
+        header_len = 8;
+        if (rss_get_be16(header + 2) & 0xfff9) {
+            return -1;          /* offset or M: the others have no ports */
+        }
+    } else if (walk->next == RSS_PROTO_AH) {
+        header_len = 8 + header[1] * 4;     /* RFC 4302, section 2.2 */
+    }
+    if (offset + header_len > rss_packet_len(pkt)) {
+        return -1;
+    }
+    walk->offset = offset + header_len;
+    walk->option = walk->offset;
+
+    if (walk->next == RSS_PROTO_DEST_OPTS && !(walk->found & RSS_FOUND_HOME)) {
+        walk->option = offset + 2;
+    }
+    if (walk->next == RSS_PROTO_ROUTING && !(walk->found & RSS_FOUND_RT2) &&
+        header[2] == RSS_ROUTING_TYPE_2 &&
+        header[1] == RSS_ROUTING_TYPE_2_LEN) {
+        if (rss_packet_load(pkt, offset + 8, flow->rt2, 16) < 0) {
+            return -1;
+        }
+        walk->found |= RSS_FOUND_RT2;
+    }
+    walk->next = header[0];
+    return 0;
+}
+
+/*
+ * Walks the extension headers from @offset on; the first one is a @next.
+ * Returns RSS_FOUND_*.
+ */
+RSS_OUTLINE __u32 rss_walk_ext_headers(const RssPacket *pkt, __u32 offset,
+                                       __u8 next, struct rss_flow *flow)
+{
+    volatile struct rss_walk walk = {
+        .offset = offset, .option = offset, .next = next,
+        .found = RSS_FOUND_IPV6 | RSS_FOUND_EXT,
+    };
+    __u8 transport;
+    int i;
+
+    for (i = 0; i < RSS_MAX_STEPS; i++) {
+        if (walk.option < walk.offset) {
+            if (rss_step_option(pkt, &walk, flow) < 0) {
+                break;
+            }
+        } else if (rss_is_ext_header(walk.next)) {
+            if (rss_step_header(pkt, &walk, flow) < 0) {
+                break;
+            }
+        } else {
+            transport = rss_transport(walk.next,
+                                      rss_packet_len(pkt) - walk.offset);
+            if (transport &&
+                rss_packet_load(pkt, walk.offset,
+                                flow->head + RSS_OFF_IPV6_PORTS, 4) == 0) {
+                walk.found |= transport;
+            }
+            break;
+        }
+    }
+    return walk.found;
+}
+
+/*
+ * @base: bytes of VLAN tags; @len: of the frame without them. Returns
+ * RSS_FOUND_*.
+ */
+RSS_INLINE __u32 rss_dissect_ipv4(const RssPacket *pkt, __u32 base, __u32 len,
+                                  struct rss_flow *flow)
+{
+    const __u8 *head = flow->head;
+    __u32 header_len = (head[RSS_OFF_L3] & 0xf) * 4;
+    __u32 offset = RSS_OFF_L3 + header_len;
+    __u32 transport;
+
+    if (head[RSS_OFF_L3] >> 4 != 4 || header_len < 20 || offset > len) {
+        return 0;
+    }
+    if (rss_get_be16(head + RSS_OFF_IPV4_FRAG) & 0x3fff) {
+        return RSS_FOUND_IPV4;  /* RFC 791: MF or an offset; never DF */
+    }
+    transport = rss_transport(head[RSS_OFF_IPV4_PROTO], len - offset);
+    if (transport && (header_len != 20 || len < RSS_HEAD_LEN) &&
+        rss_packet_load(pkt, base + offset,
+                        flow->head + RSS_OFF_IPV4_PORTS, 4) < 0) {
+        return RSS_FOUND_IPV4;
+    }
+    return RSS_FOUND_IPV4 | transport;
+}
+
+RSS_INLINE __u32 rss_dissect_ipv6(const RssPacket *pkt, __u32 base, __u32 len,
+                                  struct rss_flow *flow)
+{
+    __u8 next = flow->head[RSS_OFF_IPV6_NEXT];
+
+    if (flow->head[RSS_OFF_L3] >> 4 != 6 || len < RSS_OFF_IPV6_PORTS) {
+        return 0;
+    }
+    if (len < RSS_HEAD_LEN &&
+        rss_packet_load(pkt, base, flow->head, RSS_OFF_IPV6_PORTS) < 0) {
+        return 0;
+    }
+    if (rss_is_ext_header(next)) {
+        return rss_walk_ext_headers(pkt, base + RSS_OFF_IPV6_PORTS, next,
+                                    flow);
+    }
+    return RSS_FOUND_IPV6 | rss_transport(next, len - RSS_OFF_IPV6_PORTS);
+}
+
+/*
+ * Loads the head of the frame that has @base bytes of VLAN tags and @len
+ * bytes beside them. Of a frame too short to hold all of it only what an IPv4
+ * header needs. Returns less than 0 if even that is not there.
+ */
+RSS_INLINE long rss_load_head(const RssPacket *pkt, __u32 base, __u32 len,
+                              struct rss_flow *flow)
+{
+    if (len >= RSS_HEAD_LEN) {
+        return rss_packet_load_head(pkt, base, flow->head);
+    }
+    __builtin_memset(flow->head, 0, RSS_HEAD_LEN);
+    return rss_packet_load(pkt, base, flow->head, RSS_OFF_IPV4_PORTS);
+}
+
+RSS_INLINE int rss_is_vlan(__u16 ethertype)
+{
+    return ethertype == RSS_ETHERTYPE_VLAN || ethertype == RSS_ETHERTYPE_SVLAN;
+}
+
+/*
+ * Finds where the tags of a tagged frame end. Returns their length in bytes,
+ * or 0 if there are more than RSS_MAX_VLANS or the frame ends first.
+ */
+RSS_OUTLINE __u32 rss_skip_vlans(const RssPacket *pkt)
+{
+    __u8 tag[8];        /* the length in the second byte, for the verifier */
+    int i;
+
+    for (i = 1; i <= RSS_MAX_VLANS; i++) {
+        if (rss_packet_load(pkt, RSS_OFF_ETHERTYPE + 4 * i, tag + 2, 2) < 0) {
+            break;
+        }
+        if (!rss_is_vlan(rss_get_be16(tag + 2))) {
+            tag[1] = 4 * i;
+            return *(volatile __u8 *)&tag[1];
+        }
+    }
+    return 0;
+}
+
+/**
+ * rss_dissect:
+ * @pkt: the frame
+ * @flow: receives what was found; need not be initialized
+ *
+ * Returns RSS_FOUND_*, 0 if the frame is not IP or its IP header is not sound.
+ */
+RSS_INLINE __u32 rss_dissect(const RssPacket *pkt, struct rss_flow *flow)
+{
+    __u32 len = rss_packet_len(pkt);
+    __u32 base = 0;
+    __u16 ethertype;
+
+    if (rss_load_head(pkt, 0, len, flow) < 0) {
+        return 0;
+    }
+    ethertype = rss_get_be16(flow->head + RSS_OFF_ETHERTYPE);
+    if (rss_is_vlan(ethertype)) {
+        base = rss_skip_vlans(pkt);
+        if (!base || len < base) {
+            return 0;
+        }
+        len -= base;
+        if (rss_load_head(pkt, base, len, flow) < 0) {
+            return 0;
+        }
+        /* Now the first 12 bytes are tags in place of MAC addresses. */
+        ethertype = rss_get_be16(flow->head + RSS_OFF_ETHERTYPE);
+    }
+
+    if (ethertype == RSS_ETHERTYPE_IPV4) {
+        return rss_dissect_ipv4(pkt, base, len, flow);
+    }
+    if (ethertype == RSS_ETHERTYPE_IPV6) {
+        return rss_dissect_ipv6(pkt, base, len, flow);
+    }
+    return 0;
+}
+
+#endif
