@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A loaded steering program. Its maps are mapped into this process, so that
+ * configuring it takes neither a system call nor a privilege, and does not
+ * depend on who loaded it.
+ */
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ebpf/ebpf_rss.h"
+#include "rss_abi.h"
+#include "rss_grace.h"
+#include "rss_publish.h"
+
+struct EBPFRSS {
+    int fds[EBPF_RSS_FDS];      /* -1: not (or not yet) ours */
+    RssPublisher *publisher;
+    struct rss_map *map;        /* the publisher's */
+    struct rss_counter_row *counters;
+};
+
+enum {
+    COUNTERS_SIZE = RSS_COUNTER_ROWS * sizeof(struct rss_counter_row),
+};
+
+/*
+ * A number from what the kernel says of a descriptor. For this no capability
+ * is needed, as it is for bpf(BPF_OBJ_GET_INFO_BY_FD) before Linux 6.0.
+ * Returns -1 where there is no such line, -errno - 1 where nothing can be read.
+ */
+static long fdinfo(int fd, const char *field)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/fdinfo/%d", fd);
+    size_t len = strlen(field);
+    long value = -1;
+    char line[128];
+    FILE *file = fopen(path, "re");
+
+    if (!file) {
+        return -errno - 1;
+    }
+    while (fgets(line, sizeof(line), file)) {
+        if (!strncmp(line, field, len) && line[len] == ':') {
+            value = strtol(line + len + 1, NULL, 0);
+        }
+    }
+    fclose(file);
+    return value;
+}
+
+static bool check_field(int fd, const char *which, const char *field,
+                        long expected, GError **error)
+{
+    long value = fdinfo(fd, field);
+
+    if (value == expected) {
+        return true;
+    }
+    if (value < -1) {
+        g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
+                    "descriptor %d for the steering program's %s: cannot read"
+                    " /proc/self/fdinfo/%d: %s", fd, which, fd,
+                    g_strerror(-value - 1));
+    } else if (value < 0) {
+        g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
+                    "descriptor %d is not the steering program's %s: it has"
+                    " no %s", fd, which, field);
+    } else {
+        g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
+                    "descriptor %d is not the steering program's %s: its %s"
+                    " is %ld, not %ld", fd, which, field, value, expected);
+    }
+    return false;
+}
+
+static bool check_map(int fd, const char *which, size_t value_size,
+                      unsigned entries, GError **error)
+{
+    return check_field(fd, which, "map_type", BPF_MAP_TYPE_ARRAY, error) &&
+           check_field(fd, which, "value_size", value_size, error) &&
+           check_field(fd, which, "max_entries", entries, error);
+}
+
+static bool check_fds(const int *fds, GError **error)
+{
+    return check_field(fds[EBPF_RSS_FD_PROGRAM], "program", "prog_type",
+                       BPF_PROG_TYPE_SOCKET_FILTER, error) &&
+           check_map(fds[EBPF_RSS_FD_CONFIG], "map of configurations",
+                     sizeof(struct rss_map), 1, error) &&
+           check_map(fds[EBPF_RSS_FD_COUNTERS], "map of counters",
+                     sizeof(struct rss_counter_row), RSS_COUNTER_ROWS, error);
+}
+
+static void *map_memory(int fd, size_t size, const char *which,
+                        GError **error)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (memory == MAP_FAILED) {
+        g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
+                    "cannot map the steering program's %s (descriptor %d):"
+                    " %s", which, fd, g_strerror(errno));
+        return NULL;
+    }
+    return memory;
+}
+
+static void unmap_config(struct rss_map *map)
+{
+    munmap(map, sizeof(*map));
+}
+
+EBPFRSS *ebpf_rss_adopt(const int fds[EBPF_RSS_FDS],
+                        EBPFRSSNotify *notify, void *opaque, GError **error)
+{
+    g_autoptr(EBPFRSS) rss = NULL;
+
+    if (!rss_grace_init(error) || !check_fds(fds, error)) {
+        return NULL;
+    }
+
+    rss = g_new0(EBPFRSS, 1);
+    memset(rss->fds, -1, sizeof(rss->fds));
+    rss->counters = map_memory(fds[EBPF_RSS_FD_COUNTERS], COUNTERS_SIZE,
+                               "counters", error);
+    if (!rss->counters) {
+        return NULL;
+    }
+    rss->map = map_memory(fds[EBPF_RSS_FD_CONFIG], sizeof(*rss->map),
+                          "configuration", error);
+    if (!rss->map) {
+        return NULL;
+    }
+    rss->publisher = rss_publisher_new(rss->map, unmap_config, notify, opaque);
+    memcpy(rss->fds, fds, sizeof(rss->fds));
+    return g_steal_pointer(&rss);
+}
+
+EBPFRSS *ebpf_rss_load(const char *name, EBPFRSSNotify *notify, void *opaque,
+                       GError **error)
+{
+    int fds[EBPF_RSS_FDS], i;
+    EBPFRSS *rss;
+
+    if (!ebpf_rss_open(name, fds, error)) {
+        return NULL;
+    }
+    rss = ebpf_rss_adopt(fds, notify, opaque, error);
+    for (i = 0; !rss && i < EBPF_RSS_FDS; i++) {
+        close(fds[i]);
+    }
+    return rss;
+}
+
+int ebpf_rss_program_fd(const EBPFRSS *rss)
+{
+    return rss->fds[EBPF_RSS_FD_PROGRAM];
+}
+
+bool ebpf_rss_set_all(EBPFRSS *rss, const RssConfig *config)
+{
+    return rss_publisher_publish(rss->publisher, config);
+}
+
+void ebpf_rss_set_counting(EBPFRSS *rss, bool on)
+{
+    __atomic_store_n(&rss->map->counting, on, __ATOMIC_RELAXED);
+}
+
+RssCounters ebpf_rss_get_counters(const EBPFRSS *rss)
+{
+    RssCounters sum = { { 0 } };
+    unsigned row, i;
+
+    for (row = 0; row < RSS_COUNTER_ROWS; row++) {
+        const struct rss_counter_row *counter = &rss->counters[row];
+
+        for (i = 0; i < RSS_COUNTED_TYPES; i++) {
+            sum.type[i] += __atomic_load_n(&counter->type[i],
+                                           __ATOMIC_RELAXED);
+        }
+        for (i = 0; i < RSS_COUNTED_QUEUES; i++) {
+            sum.queue[i] += __atomic_load_n(&counter->queue[i],
+                                            __ATOMIC_RELAXED);
+        }
+    }
+    return sum;
+}
+
+void ebpf_rss_unload(EBPFRSS *rss)
+{
+    int i;
+
+    if (!rss) {
+        return;
+    }
+    if (rss->publisher) {
+        rss_publisher_close(rss->publisher);
+    }
+    if (rss->counters) {
+        munmap(rss->counters, COUNTERS_SIZE);
+    }
+    for (i = 0; i < EBPF_RSS_FDS; i++) {
+        if (rss->fds[i] >= 0) {
+            close(rss->fds[i]);
+        }
+    }
+    g_free(rss);
+}

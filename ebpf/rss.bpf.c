@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The steering program that the kernel's tap device asks for each packet's
+ * queue (TUNSETSTEERINGEBPF).
+ *
+ * It is total and harmless: bounded, without side effects, and whatever it
+ * cannot classify goes to the unclassified queue. The device takes what it
+ * returns modulo its number of queues.
+ *
+ * BPF_PROG_TEST_RUN takes the first 14 bytes of its input for an Ethernet
+ * header and lets a socket filter start behind them. Who tests the program
+ * that way puts 14 bytes before the frame.
+ */
+#include "rss_abi.h"
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct rss_map);
+} config SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, RSS_COUNTER_ROWS);
+    __type(key, __u32);
+    __type(value, struct rss_counter_row);
+} counters SEC(".maps");
+
+/*
+ * The bit number of the one RSS_TYPE_* in @type, plus one; 0 if there is none.
+ * Without a branch, for the verifier would take each.
+ */
+RSS_INLINE __u32 type_index(__u32 type)
+{
+    __u32 bit0 = type >> 1 | type >> 3 | type >> 5 | type >> 7;
+    __u32 bit1 = type >> 2 | type >> 3 | type >> 6 | type >> 7;
+    __u32 bit2 = type >> 4 | type >> 5 | type >> 6 | type >> 7;
+    __u32 bit3 = type >> 8;
+    __u32 any = bit0 | bit1 | bit2 | bit3 | type;
+
+    return (bit3 << 3 | (bit2 & 1) << 2 | (bit1 & 1) << 1 | (bit0 & 1)) +
+           (any & 1);
+}
+
+RSS_OUTLINE int count(__u32 type, __u32 queue)
+{
+    __u32 row = bpf_get_smp_processor_id() & (RSS_COUNTER_ROWS - 1);
+    struct rss_counter_row *counter = bpf_map_lookup_elem(&counters, &row);
+    __u32 index = type_index(type);
+
+    if (!counter) {
+        return 0;
+    }
+    if (index < RSS_COUNTED_TYPES) {
+        __sync_fetch_and_add(&counter->type[index], 1);
+    }
+    if (queue < RSS_COUNTED_QUEUES) {
+        __sync_fetch_and_add(&counter->queue[queue], 1);
+    }
+    return 0;
+}
+
+SEC("socket")
+int tun_rss_steering(struct __sk_buff *skb)
+{
+    __u32 zero = 0;
+    struct rss_map *map = bpf_map_lookup_elem(&config, &zero);
+    const struct rss_policy *policy;
+    struct rss_flow flow;
+    __u32 queue;
+
+    if (!map) {
+        return 0;       /* cannot be: an array has all its elements */
+    }
+    policy = &map->slot[*(volatile __u32 *)&map->active & (RSS_SLOTS - 1)];
+    rss_find_input(policy, skb, &flow);
+    queue = rss_steer(policy, &flow);
+    if (map->counting) {
+        count(flow.type, queue);
+    }
+    return queue;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What crosses into the kernel: the content of the steering program's map.
+ * Both compilers read this file.
+ */
+#ifndef EBPF_RSS_ABI_H
+#define EBPF_RSS_ABI_H
+
+#include "net/rss_policy.h"
+
+enum {
+    RSS_SLOTS = 4,              /* a power of two */
+    RSS_COUNTER_ROWS = 4,       /* a power of two */
+};
+
+/**
+ * struct rss_map: the one value of the map "config"
+ * @active: the slot in force. One aligned store changes it, and with it the
+ *          whole configuration.
+ * @counting: not 0: count packets
+ * @slot: configurations. The program reads no slot but the one that @active
+ *        named when it started.
+ */
+struct rss_map {
+    __u32 active;
+    __u32 counting;
+    struct rss_policy slot[RSS_SLOTS];
+};
+
+_Static_assert(sizeof(struct rss_map) ==
+               8 + RSS_SLOTS * sizeof(struct rss_policy),
+               "struct rss_map must have no padding");
+_Static_assert(sizeof(struct rss_map) <= 4096,
+               "a NIC's configuration is meant to take one page");
+
+/**
+ * struct rss_counter_row: a value of the map "counters"
+ * @type: packets by the bit number of their hash type, plus one; those
+ *        without a hash at 0
+ * @queue: packets by queue
+ *
+ * A processor adds to the row that the low bits of its number say; a counter
+ * is the sum over the rows.
+ */
+struct rss_counter_row {
+    __u64 type[RSS_COUNTED_TYPES];
+    __u64 queue[RSS_COUNTED_QUEUES];
+};
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Loading the steering program into the kernel: what takes privileges.
+ */
+#define _GNU_SOURCE
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ebpf/ebpf_rss.h"
+#include "rss.skel.h"
+
+/* As it is in the object, with the end of the string. */
+static const char program_name[BPF_OBJ_NAME_LEN + 1] = "tun_rss_steering";
+
+/*
+ * The verifier says EACCES where CAP_PERFMON is missing. Before Linux 5.11
+ * EPERM may also mean too little locked memory.
+ */
+static void set_load_error(GError **error, int err, const char *what)
+{
+    bool denied = err == EPERM || err == EACCES;
+
+    g_set_error(error, RSS_ERROR,
+                denied ? RSS_ERROR_PRIVILEGE : RSS_ERROR_KERNEL,
+                "cannot %s: %s%s", what, g_strerror(err),
+                denied ? " (it takes CAP_BPF and CAP_PERFMON, or root; before"
+                         " Linux 5.11 also 32 KiB of locked memory)" : "");
+}
+
+/* A name that the kernel takes for what belongs to the device @name. */
+static void kernel_name(char out[BPF_OBJ_NAME_LEN], const char *prefix,
+                        const char *name)
+{
+    char *p;
+
+    snprintf(out, BPF_OBJ_NAME_LEN, "%s_%s", prefix, name);
+    for (p = out; *p; p++) {
+        if (!g_ascii_isalnum(*p)) {
+            *p = '_';
+        }
+    }
+}
+
+/*
+ * libbpf has no call to give a program another name than its symbol's. So the
+ * symbol gets that name, in a copy of the object, which is not longer.
+ */
+static void *object_with_name(const char name[BPF_OBJ_NAME_LEN], size_t *size)
+{
+    const void *object = rss_bpf__elf_bytes(size);
+    char *copy = g_malloc(*size);
+    char *end = copy + *size, *p = copy;
+
+    memcpy(copy, object, *size);
+    while ((p = memmem(p, end - p, program_name, sizeof(program_name)))) {
+        memset(p, 0, sizeof(program_name));
+        strcpy(p, name);
+    }
+    return copy;
+}
+
+/* Maps take their names from what they are made with. */
+static bool create_map(struct bpf_map *map, const char *name)
+{
+    LIBBPF_OPTS(bpf_map_create_opts, opts,
+                .map_flags = bpf_map__map_flags(map));
+    bool is_config = !strcmp(bpf_map__name(map), "config");
+    char kname[BPF_OBJ_NAME_LEN];
+    bool done;
+    int fd, saved;
+
+    kernel_name(kname, is_config ? "rsscfg" : "rsscnt", name);
+    fd = bpf_map_create(bpf_map__type(map), kname, bpf_map__key_size(map),
+                        bpf_map__value_size(map), bpf_map__max_entries(map),
+                        &opts);
+    done = fd >= 0 && bpf_map__reuse_fd(map, fd) == 0;
+    saved = errno;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = saved;
+    return done;
+}
+
+/* Copies of the descriptors of what @object holds, which dies with it. */
+static bool copy_fds(struct bpf_object *object, int fds[EBPF_RSS_FDS])
+{
+    struct bpf_map *map;
+    int i = EBPF_RSS_FD_PROGRAM;
+
+    fds[i++] = fcntl(bpf_program__fd(bpf_object__next_program(object, NULL)),
+                     F_DUPFD_CLOEXEC, 3);
+    bpf_object__for_each_map(map, object) {
+        g_assert(i < EBPF_RSS_FDS);
+        fds[i++] = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3);
+    }
+    g_assert(i == EBPF_RSS_FDS);
+
+    for (i = 0; i < EBPF_RSS_FDS && fds[i] >= 0; i++) {
+        continue;
+    }
+    if (i == EBPF_RSS_FDS) {
+        return true;
+    }
+    for (i = 0; i < EBPF_RSS_FDS; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+    errno = EMFILE;
+    return false;
+}
+
+static bool load(struct bpf_object *object, const char *name,
+                 int fds[EBPF_RSS_FDS], GError **error)
+{
+    struct bpf_map *map;
+
+    bpf_object__for_each_map(map, object) {
+        if (!create_map(map, name)) {
+            set_load_error(error, errno, "create the steering program's maps");
+            return false;
+        }
+    }
+    if (bpf_object__load(object) < 0) {
+        set_load_error(error, errno, "load the steering program");
+        return false;
+    }
+    if (!copy_fds(object, fds)) {
+        set_load_error(error, errno, "keep the steering program");
+        return false;
+    }
+    return true;
+}
+
+/* The reason is in the GError; libbpf need not print it as well. */
+static int no_print(enum libbpf_print_level level, const char *format,
+                    va_list args)
+{
+    return 0;
+}
+
+bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error)
+{
+    libbpf_print_fn_t print = libbpf_set_print(no_print);
+    char kname[BPF_OBJ_NAME_LEN];
+    g_autofree void *elf = NULL;
+    struct bpf_object *object;
+    int opened[EBPF_RSS_FDS];
+    bool done = false;
+    size_t size;
+
+    kernel_name(kname, "rss", name);
+    elf = object_with_name(kname, &size);
+    object = bpf_object__open_mem(elf, size, NULL);
+    if (object) {
+        done = load(object, name, opened, error);
+        bpf_object__close(object);
+    } else {
+        set_load_error(error, errno, "read the steering program's object");
+    }
+    if (done) {
+        memcpy(fds, opened, sizeof(opened));
+    }
+    libbpf_set_print(print);
+    return done;
+}
+
+const void *ebpf_rss_object(size_t *size)
+{
+    return rss_bpf__elf_bytes(size);
+}

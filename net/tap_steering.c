@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+
+#include "net/rss.h"
+#include "net/tap_steering.h"
+
+static bool set_steering(int tap_fd, int prog_fd, const char *what,
+                         GError **error)
+{
+    if (ioctl(tap_fd, TUNSETSTEERINGEBPF, &prog_fd) == 0) {
+        return true;
+    }
+    g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
+                "cannot %s the tap: %s", what, g_strerror(errno));
+    return false;
+}
+
+bool tap_steering_attach(int tap_fd, int prog_fd, GError **error)
+{
+    g_assert(prog_fd >= 0);
+    return set_steering(tap_fd, prog_fd, "attach the steering program to",
+                        error);
+}
+
+bool tap_steering_detach(int tap_fd, GError **error)
+{
+    return set_steering(tap_fd, -1, "detach the steering program from",
+                        error);
+}
