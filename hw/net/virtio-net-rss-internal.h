@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the parts of virtio-net's receive-side scaling share. */
+#ifndef HW_NET_VIRTIO_NET_RSS_INTERNAL_H
+#define HW_NET_VIRTIO_NET_RSS_INTERNAL_H
+
+#include "hw/virtio/virtio-net.h"
+
+/* The backend of queue 0. Before the device has a NIC, the one it will have. */
+NetClientState *virtio_net_rss_peer(VirtIONet *n);
+
+bool virtio_net_rss_has_vhost(VirtIONet *n);
+
+/**
+ * virtio_net_rss_load:
+ *
+ * Gets a program from where the device's properties say, and tries whether
+ * the backend takes it. In n->rss.ebpf it is attached to nothing.
+ */
+bool virtio_net_rss_load(VirtIONet *n, GError **error);
+
+/* Puts the program in the tap, or takes it out again. */
+bool virtio_net_rss_attach(VirtIONet *n);
+void virtio_net_rss_detach(VirtIONet *n);
+
+/* The bottom half for a program whose configuration is in force now. */
+void virtio_net_rss_attach_bh(void *opaque);
+
+/* The bottom half that goes on with the control queue. */
+void virtio_net_ctrl_bh(void *opaque);
+
+/*
+ * Makes the right engine steer by what the guest has configured. Returns
+ * false, and all is as it was, if there is none.
+ */
+bool virtio_net_rss_apply(VirtIONet *n);
+
+#endif

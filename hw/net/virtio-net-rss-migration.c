@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RSS in the migration stream.
+ *
+ * The format is stock QEMU's. There "enabled" says that the guest has
+ * configured hashing, and "redirect" that it also steers.
+ */
+#include "qemu/osdep.h"
+#include "migration/vmstate.h"
+#include "net/tap.h"
+#include "qemu/error-report.h"
+#include "virtio-net-rss-internal.h"
+
+static bool virtio_net_rss_needed(void *opaque)
+{
+    VirtIONet *n = opaque;
+
+    return n->rss.steering || n->rss.hashing;
+}
+
+static int virtio_net_rss_pre_save(void *opaque)
+{
+    VirtIONet *n = opaque;
+
+    n->rss.migrated_enabled = true;
+    n->rss.migrated_table = n->rss.config.table;
+    return 0;
+}
+
+static int virtio_net_rss_post_save(void *opaque)
+{
+    VirtIONet *n = opaque;
+
+    n->rss.migrated_table = NULL;
+    return 0;
+}
+
+/* Says why not, before the features that are missing here are found out. */
+static int virtio_net_rss_cannot_serve(VirtIONet *n)
+{
+    error_report("virtio-net: the guest uses RSS, which with vhost=on takes"
+                 " the eBPF engine; it cannot be had here: %s",
+                 n->rss.no_ebpf ?: "rss=off");
+    return -EINVAL;
+}
+
+/* The stream may hold anything: what it says is checked like a guest's. */
+static int virtio_net_rss_check_stream(void *opaque, int version_id)
+{
+    VirtIONet *n = opaque;
+    RssConfig *config = &n->rss.config;
+    g_autofree uint16_t *table = g_steal_pointer(&n->rss.migrated_table);
+    g_autoptr(GError) err = NULL;
+
+    memset(config->table, 0, sizeof(config->table));
+    if (table && config->table_len <= RSS_TABLE_MAX) {
+        memcpy(config->table, table, config->table_len * sizeof(*table));
+    }
+    if (!rss_config_check(config, n->max_queue_pairs, &err)) {
+        error_report("virtio-net: incoming RSS state: %s", err->message);
+        n->rss.steering = n->rss.hashing = false;
+        config->table_len = 1;
+        return -EINVAL;
+    }
+    n->rss.steering = n->rss.steering && n->rss.migrated_enabled;
+    n->rss.hashing = n->rss.migrated_enabled;
+    if (n->rss.steering && virtio_net_rss_has_vhost(n) && !n->rss.ebpf) {
+        return virtio_net_rss_cannot_serve(n);
+    }
+    return 0;
+}
+
+const VMStateDescription vmstate_virtio_net_rss = {
+    .name = "virtio-net-device/rss",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = virtio_net_rss_needed,
+    .pre_save = virtio_net_rss_pre_save,
+    .post_save = virtio_net_rss_post_save,
+    .post_load = virtio_net_rss_check_stream,
+    .fields = (VMStateField[]) {
+        VMSTATE_BOOL(rss.migrated_enabled, VirtIONet),
+        VMSTATE_BOOL(rss.steering, VirtIONet),
+        VMSTATE_BOOL(rss.populate_hash, VirtIONet),
+        VMSTATE_UINT32(rss.config.hash_types, VirtIONet),
+        VMSTATE_UINT16(rss.config.table_len, VirtIONet),
+        VMSTATE_UINT16(rss.config.unclassified_queue, VirtIONet),
+        VMSTATE_UINT8_ARRAY(rss.config.key, VirtIONet, RSS_KEY_SIZE),
+        VMSTATE_VARRAY_UINT16_ALLOC(rss.migrated_table, VirtIONet,
+                                    rss.config.table_len, 0,
+                                    vmstate_info_uint16, uint16_t),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
+enum {
+    EARLY_PACKETS_MAX = 4096,   /* more than a queue of a tap holds */
+};
+
+/*
+ * Throws away what has come to the tap before the guest's configuration did:
+ * it waits on a queue of another policy's choice. A switch has sent it to a
+ * port where no one was yet.
+ */
+static void virtio_net_rss_drop_early_packets(VirtIONet *n)
+{
+    g_autofree void *packet = g_malloc(VIRTIO_NET_MAX_BUFSIZE);
+    int i, left;
+
+    for (i = 0; i < n->curr_queue_pairs; i++) {
+        int fd = tap_get_fd(qemu_get_subqueue(n->nic, i)->peer);
+
+        for (left = EARLY_PACKETS_MAX; left; left--) {
+            if (read(fd, packet, VIRTIO_NET_MAX_BUFSIZE) <= 0) {
+                break;
+            }
+        }
+    }
+}
+
+/* Comes after the features; until then no one knows whether hashes go along. */
+int virtio_net_rss_post_load(VirtIONet *n)
+{
+    n->rss.ctrl_waits = true;
+    if (!virtio_net_rss_apply(n)) {
+        error_report("virtio-net: the guest uses RSS, and the backend does"
+                     " not take the steering program");
+        return -EINVAL;
+    }
+    if (n->rss.attached) {
+        virtio_net_rss_drop_early_packets(n);
+    }
+    return 0;
+}

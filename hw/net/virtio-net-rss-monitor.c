@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Seeing receive-side scaling from outside: x-query-rss, info rss. */
+#include "qemu/osdep.h"
+#include "hw/qdev-core.h"
+#include "monitor/hmp.h"
+#include "monitor/monitor.h"
+#include "qapi/error.h"
+#include "qapi/qapi-commands-ebpf.h"
+#include "qapi/qapi-commands-rss.h"
+#include "standard-headers/linux/virtio_net.h"
+#include "virtio-net-rss-internal.h"
+
+static RssEngineKind virtio_net_rss_engine(VirtIONet *n)
+{
+    if (!n->rss.steering) {
+        return RSS_ENGINE_KIND_AUTOMATIC;
+    }
+    return n->rss.attached ? RSS_ENGINE_KIND_EBPF :
+           n->rss.software ? RSS_ENGINE_KIND_SOFTWARE : RSS_ENGINE_KIND_AUTOMATIC;
+}
+
+static const char *virtio_net_rss_reason(VirtIONet *n)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(n);
+
+    if (n->rss.attached) {
+        return "the program is in the tap";
+    }
+    if (n->rss.attach_waits) {
+        return "the program waits for its configuration to be in force";
+    }
+    if (n->rss.steering) {
+        return n->rss.populate_hash ? "hashes are reported"
+             : n->rss.no_ebpf ?: "the backend takes no program";
+    }
+    if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
+        return "rss=off";
+    }
+    if (virtio_net_rss_has_vhost(n) && !n->rss.ebpf) {
+        return n->rss.no_ebpf;
+    }
+    if (!virtio_vdev_has_feature(vdev, VIRTIO_NET_F_RSS)) {
+        return "the guest's driver has not accepted RSS";
+    }
+    return "the guest has not turned RSS on";
+}
+
+static RssPacketCounters *virtio_net_rss_counters(VirtIONet *n)
+{
+    RssPacketCounters *info = g_new0(RssPacketCounters, 1);
+    RssCounters sum = n->rss.counters;
+    RssHashTypeCountList **types = &info->hash_types;
+    uint64List **queues = &info->queues;
+    int i;
+
+    if (n->rss.ebpf) {
+        RssCounters ebpf = ebpf_rss_get_counters(n->rss.ebpf);
+
+        for (i = 0; i < RSS_COUNTED_TYPES; i++) {
+            sum.type[i] += ebpf.type[i];
+        }
+        for (i = 0; i < RSS_COUNTED_QUEUES; i++) {
+            sum.queue[i] += ebpf.queue[i];
+        }
+    }
+
+    for (i = 0; i < MIN(n->max_queue_pairs, RSS_COUNTED_QUEUES); i++) {
+        QAPI_LIST_APPEND(queues, sum.queue[i]);
+    }
+    for (i = 0; i < RSS_HASH_TYPE__MAX; i++) {
+        RssHashTypeCount *count = g_new0(RssHashTypeCount, 1);
+
+        count->type = i;
+        count->packets = sum.type[i + 1];
+        QAPI_LIST_APPEND(types, count);
+    }
+    info->unclassified = sum.type[0];
+    return info;
+}
+
+static RssInfo *virtio_net_rss_info(VirtIONet *n)
+{
+    RssInfo *info = g_new0(RssInfo, 1);
+    NetClientState *peer = virtio_net_rss_peer(n);
+    VirtIODevice *vdev = VIRTIO_DEVICE(n);
+    DeviceState *proxy = DEVICE(vdev)->parent_bus->parent;
+    RssHashTypeList **types = &info->hash_types;
+    uint16List **table = &info->table;
+    GString *key = g_string_new(NULL);
+    int i;
+
+    for (i = 0; i < RSS_KEY_SIZE; i++) {
+        g_string_append_printf(key, "%02x", n->rss.config.key[i]);
+    }
+    info->key = g_string_free(key, false);
+    info->device = proxy->id ? g_strdup(proxy->id)
+                             : object_get_canonical_path(OBJECT(proxy));
+    info->has_netdev = peer;
+    info->netdev = peer ? g_strdup(peer->name) : NULL;
+    info->offered = virtio_host_has_feature(vdev, VIRTIO_NET_F_RSS);
+    info->negotiated = virtio_vdev_has_feature(vdev, VIRTIO_NET_F_RSS);
+    info->engine = virtio_net_rss_engine(n);
+    info->reason = g_strdup(virtio_net_rss_reason(n));
+    info->queue_pairs = n->curr_queue_pairs;
+    info->hash_report = n->rss.populate_hash;
+    for (i = 0; i < RSS_HASH_TYPE__MAX; i++) {
+        if (n->rss.config.hash_types & 1 << i) {
+            QAPI_LIST_APPEND(types, i);
+        }
+    }
+    for (i = 0; n->rss.steering && i < n->rss.config.table_len; i++) {
+        QAPI_LIST_APPEND(table, n->rss.config.table[i]);
+    }
+    info->unclassified_queue = n->rss.config.unclassified_queue;
+    info->counting = n->rss.counting;
+    info->counters = virtio_net_rss_counters(n);
+    return info;
+}
+
+static int virtio_net_rss_collect(Object *obj, void *opaque)
+{
+    RssInfoList **list = opaque;
+    VirtIONet *n = (VirtIONet *)object_dynamic_cast(obj, TYPE_VIRTIO_NET);
+
+    if (n && DEVICE(n)->realized) {
+        QAPI_LIST_PREPEND(*list, virtio_net_rss_info(n));
+    }
+    return 0;
+}
+
+RssInfoList *qmp_x_query_rss(Error **errp)
+{
+    RssInfoList *list = NULL;
+
+    object_child_foreach_recursive(object_get_root(), virtio_net_rss_collect,
+                                   &list);
+    return list;
+}
+
+#ifdef CONFIG_EBPF
+EbpfObject *qmp_request_ebpf(EbpfProgramID id, Error **errp)
+{
+    EbpfObject *object = g_new0(EbpfObject, 1);
+    size_t size;
+    const void *data = ebpf_rss_object(&size);
+
+    object->object = g_base64_encode(data, size);
+    return object;
+}
+#endif
+
+/* The table as runs of entries of the same queue: "0-31:0 32-63:1". */
+static void print_table(Monitor *mon, uint16List *table)
+{
+    int i = 0, start = 0;
+
+    monitor_printf(mon, "  table:");
+    for (; table; table = table->next, i++) {
+        if (!table->next || table->next->value != table->value) {
+            monitor_printf(mon, " %d-%d:%u", start, i, table->value);
+            start = i + 1;
+        }
+    }
+    monitor_printf(mon, "\n");
+}
+
+static void print_counters(Monitor *mon, RssPacketCounters *counters)
+{
+    RssHashTypeCountList *type;
+    uint64List *queue;
+    int i = 0;
+
+    monitor_printf(mon, "  packets:");
+    for (queue = counters->queues; queue; queue = queue->next) {
+        monitor_printf(mon, " queue %d %" PRIu64, i++, queue->value);
+    }
+    for (type = counters->hash_types; type; type = type->next) {
+        if (type->value->packets) {
+            monitor_printf(mon, ", %s %" PRIu64,
+                           RssHashType_str(type->value->type),
+                           type->value->packets);
+        }
+    }
+    monitor_printf(mon, ", unclassified %" PRIu64 "\n",
+                   counters->unclassified);
+}
+
+static void print_info(Monitor *mon, RssInfo *info)
+{
+    RssHashTypeList *type;
+
+    monitor_printf(mon, "%s: engine %s (%s)\n", info->device,
+                   RssEngineKind_str(info->engine), info->reason);
+    monitor_printf(mon, "  RSS %soffered, %snegotiated, hash report %s,"
+                   " %u queue pair%s active\n", info->offered ? "" : "not ",
+                   info->negotiated ? "" : "not ",
+                   info->hash_report ? "on" : "off", info->queue_pairs,
+                   info->queue_pairs == 1 ? "" : "s");
+    if (info->table) {
+        monitor_printf(mon, "  hash types:");
+        for (type = info->hash_types; type; type = type->next) {
+            monitor_printf(mon, " %s", RssHashType_str(type->value));
+        }
+        monitor_printf(mon, "; unclassified queue %u\n",
+                       info->unclassified_queue);
+        print_table(mon, info->table);
+    }
+    if (info->counting) {
+        print_counters(mon, info->counters);
+    }
+}
+
+static void hmp_info_rss(Monitor *mon, const QDict *qdict)
+{
+    RssInfoList *list = qmp_x_query_rss(&error_abort), *p;
+
+    for (p = list; p; p = p->next) {
+        print_info(mon, p->value);
+    }
+    qapi_free_RssInfoList(list);
+}
+
+static void virtio_net_rss_register_hmp(void)
+{
+    monitor_register_hmp("rss", true, hmp_info_rss);
+}
+
+type_init(virtio_net_rss_register_hmp)
