@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tiers "lib" and "nobpf": the library alone, with and without eBPF."""
+
+import json
+
+from checklib.results import failed, is_tap, passed, read_tap, skipped
+from checklib.run import run
+
+# Whether clang has what -Dfuzz=true needs.
+_TRY_FUZZER = ["clang", "-fsanitize=fuzzer,address", "-o", "/dev/null", "-x",
+               "c", "/dev/null"]
+
+
+def _build(tier, build, options, log):
+    """Configures and compiles the library; the failed case if that fails."""
+    setup = ["meson", "setup", build, tier.top] + options
+    if (build / "build.ninja").exists():
+        setup[2:2] = ["--reconfigure"]
+    for what, command in (("configure", setup),
+                          ("compile", ["ninja", "-C", build])):
+        tier.say(f"{what} {build.relative_to(tier.top)}")
+        done = run(command, log)
+        if done.status != 0:
+            text = (done.output + done.errors).splitlines()[-60:]
+            return [failed(f"{what} the library", "\n".join(text))]
+    return []
+
+
+def _read_test(test):
+    """The cases of one test, from what "meson test" logs of it."""
+    name = test["name"].split(" / ")[-1]
+    output = test.get("stdout") or ""
+    errors = test.get("stderr") or ""
+    if test["result"] == "TIMEOUT":
+        return [failed(name, "took too long\n" + output + errors)]
+    if is_tap(output):
+        return read_tap(name, output, test["returncode"], errors)
+    if test["result"] == "OK":
+        return [passed(name)]
+    if test["result"] == "SKIP":
+        return [skipped(name, output.strip())]
+    return [failed(name, output + errors)]
+
+
+def _read_test_log(build):
+    """The cases in the log that "meson test" leaves."""
+    cases = []
+    for line in (build / "meson-logs" / "testlog.json").open():
+        cases += _read_test(json.loads(line))
+    return cases
+
+
+def _meson_test(tier, build, options, log):
+    def show(line):
+        if line[:1].isdigit() or line.lstrip()[:1].isdigit():
+            tier.say(line.strip())
+
+    (build / "meson-logs" / "testlog.json").unlink(missing_ok=True)
+    done = run(["meson", "test", "-C", build, "--no-rebuild"] + options, log,
+               each_line=show)
+    if not (build / "meson-logs" / "testlog.json").exists():
+        if "No tests defined" in done.output:
+            return [skipped("the library", "it has no tests yet")]
+        return [failed("meson test", done.output + done.errors)]
+    return _read_test_log(build)
+
+
+def lib(tier, log):
+    """The library and its tests: unit, bpf, tap, fuzz."""
+    build = tier.top / "build/lib"
+    cases = []
+    fuzz = run(_TRY_FUZZER, log).errors.find("undefined reference to `LLVM") > 0
+    if not fuzz:
+        cases.append(skipped("fuzzers", "clang has no libFuzzer: install"
+                             " libclang-rt-dev"))
+    options = ["--werror", f"-Dfuzz={'true' if fuzz else 'false'}"]
+    return cases + (_build(tier, build, options, log) or
+                    _meson_test(tier, build, [], log))
+
+
+def nobpf(tier, log):
+    """The library without eBPF: it builds, and its unit tests pass."""
+    build = tier.top / "build/lib-nobpf"
+    return (_build(tier, build, ["-Dbpf=disabled"], log) or
+            _meson_test(tier, build, ["--suite", "unit"], log))

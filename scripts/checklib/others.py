@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tier "scripts": our own scripts.  Tier "functional": guests that run."""
+
+from checklib.programs import run_folder, run_program
+from checklib.results import skipped
+
+DEMO_TIMEOUT = 1200     # seconds; the first one downloads kernels
+
+
+def scripts(tier, log):
+    """The project's own scripts, and the tests' reference in Python."""
+    cases = []
+    for folder in ("tests/scripts", "tests/reference"):
+        cases += run_folder(tier, tier.top / folder, log)
+    return cases
+
+
+def _demo(tier, vhost, log):
+    """The demo, which ends with status 0 only if all is as predicted."""
+    name = f"demo, vhost={vhost}"
+    tier.say(name)
+    return run_program(name, [tier.top / "scripts/demo", f"--vhost={vhost}",
+                              f"--qemu={tier.qemu}"], log,
+                       timeout=DEMO_TIMEOUT,
+                       each_line=lambda line: tier.say("  " + line))
+
+
+def functional(tier, log):
+    """Real guests: both demos, and tests/functional."""
+    if not tier.qemu.exists():
+        return [skipped("functional tests", tier.NOT_BUILT)]
+    folder = tier.top / "tests/functional"
+    cases = _demo(tier, "off", log) + _demo(tier, "on", log)
+    return cases + run_folder(tier, folder, log, timeout=DEMO_TIMEOUT,
+                              env={"QTEST_QEMU_BINARY": str(tier.qemu)})

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Applies one semantic patch (.cocci) with Coccinelle's spatch.
+
+spatch says nothing about a rule that matches nowhere, and a fork that has
+silently lost an edit is worse than none.  So each rule has a position
+variable, and the tool adds a small script rule for it that prints the places
+where the rule matched.  Their number must be the one that is expected.
+"""
+
+import os
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import ForkError
+from .series import applies, decode, encode, expected
+
+SETTING = re.compile(r"//\s*(file|expect|bases):\s*(.*?)\s*$")
+RULE = re.compile(r"@\s*([A-Za-z_]\w*)\b[^@]*@")
+COUNT = """
+@script:python@
+p << {rule}.{position};
+@@
+for place in p:
+    print("PLACE {rule} %s:%s" % (place.line, place.column))
+"""
+
+
+@dataclass
+class Rule:
+    """A rule as far as this tool needs to know it."""
+    name: str
+    line: int
+    position: str = None        # its position variable
+    includes: tuple = ()        # instead: the #include lines it looks for
+
+
+@dataclass
+class Section:
+    """The rules for one file of QEMU: lines start to end of the .cocci."""
+    file: str
+    start: int
+    end: int
+    expect: dict
+    rules: list
+
+
+def read_rules(series_file, start, end):
+    """Return the Rules in lines start..end; refuse those without a name."""
+    rules = []
+    lines = series_file.lines
+    number = start
+    while number < end:
+        line = lines[number]
+        number += 1
+        if not line.startswith("@"):
+            continue
+        found = RULE.match(line)
+        if line.startswith(("@script", "@initialize", "@finalize")):
+            found = None
+        elif not found:
+            raise series_file.error(f"line {number}: a rule without a name")
+        opened = number
+        while number < end and lines[number].strip() != "@@":
+            number += 1
+        number += 1
+        if not found:
+            continue
+        body = number
+        while number < end and not lines[number].startswith("@"):
+            number += 1
+        rules.append(Rule(found.group(1), opened,
+                          position_of(lines[opened:body - 1]),
+                          includes_of(lines[body:number])))
+        if not rules[-1].position and not rules[-1].includes:
+            raise series_file.error(
+                f"rule {rules[-1].name} (line {opened}): needs "
+                "'position p;' and a token marked with @p, so that its "
+                "matches can be counted")
+    return rules
+
+
+def position_of(metavariables):
+    """Return the first position variable that the rule itself declares."""
+    for line in metavariables:
+        found = re.match(r"\s*position\s+([A-Za-z_]\w*)\s*[;,]", line)
+        if found:
+            return found.group(1)
+    return None
+
+
+def includes_of(body):
+    """Return the #include lines that must be there for the rule to match."""
+    return tuple(re.sub(r"^-?\s*", "", line).strip() for line in body
+                 if re.match(r"-?\s*#include\b", line))
+
+
+def parse(series_file):
+    """Return (bases or None, sections) of a semantic patch."""
+    bases = None
+    sections = []
+    for number, line in enumerate(series_file.lines):
+        found = SETTING.match(line)
+        if not found:
+            continue
+        key, value = found.groups()
+        if key == "bases":
+            bases = value
+        elif key == "file":
+            if sections:
+                sections[-1].end = number
+            sections.append(Section(value, number + 1,
+                                    len(series_file.lines), {}, []))
+        elif not sections:
+            raise series_file.error(f"line {number + 1}: 'expect:' before "
+                                    "the first 'file:'")
+        else:
+            name, _, count = value.partition("=")
+            sections[-1].expect[name.strip()] = count
+    if not sections:
+        raise series_file.error("names no file ('// file: PATH')")
+    for section in sections:
+        section.rules = read_rules(series_file, section.start, section.end)
+        names = {rule.name for rule in section.rules}
+        for name in set(section.expect) - names:
+            raise series_file.error(f"expect: {section.file} has no rule "
+                                    f"named {name}")
+    return bases, sections
+
+
+def run_spatch(series_file, section, text, macros):
+    """Return (new text, {rule: set of places}) for one section."""
+    with tempfile.TemporaryDirectory(prefix="qemu-ebpf-") as folder:
+        source = Path(folder) / Path(section.file).name
+        script = Path(folder) / "rules.cocci"
+        result = Path(folder) / "result"
+        source.write_bytes(encode(text))
+        # Empty lines before: spatch then gives the lines of the original.
+        rules = [""] * section.start
+        rules += series_file.lines[section.start:section.end]
+        rules += [COUNT.format(rule=rule.name, position=rule.position)
+                  for rule in section.rules if rule.position]
+        script.write_text("\n".join(rules) + "\n")
+        command = ["spatch", "--very-quiet", "--no-includes", "--no-show-diff",
+                   "--sp-file", str(script), str(source), "-o", str(result)]
+        if macros.exists():
+            command[1:1] = ["--macro-file", str(macros)]
+        # spatch runs its scripts in the library of the first python3 on PATH.
+        path = "/usr/bin:/bin:" + os.environ.get("PATH", "")
+        try:
+            done = subprocess.run(command, cwd=folder, text=True,
+                                  capture_output=True, timeout=300,
+                                  env={**os.environ, "PATH": path})
+        except FileNotFoundError as error:
+            raise ForkError("spatch is missing: install the package "
+                            "coccinelle (scripts/deps qemu)") from error
+        except subprocess.TimeoutExpired as error:
+            raise series_file.error(f"spatch did not finish {section.file} "
+                                    "in 5 minutes") from error
+        if done.returncode:
+            raise series_file.error(
+                f"spatch failed on {section.file}:\n"
+                + done.stderr.replace(str(script), series_file.name).strip())
+        places = {}
+        for name, place in re.findall(r"^PLACE (\w+) (\S+)$", done.stdout,
+                                      re.MULTILINE):
+            places.setdefault(name, set()).add(place)
+        if result.exists():
+            text = decode(result.read_bytes())
+        return text, places
+
+
+def apply_cocci(series_file, sources, base, macros):
+    """Apply all sections of one semantic patch to the sources."""
+    bases, sections = parse(series_file)
+    if not applies(bases, base):
+        return
+    for section in sections:
+        text = sources.read(section.file)
+        if text is None:
+            raise series_file.error(f"QEMU {base} has no file {section.file}")
+        changed, places = run_spatch(series_file, section, text, macros)
+        for rule in section.rules:
+            count = (len(places.get(rule.name, ())) if rule.position else
+                     sum(line.strip() in rule.includes
+                         for line in text.splitlines()))
+            check_count(series_file, section, rule, count, base)
+        sources.write(section.file, changed)
+
+
+def check_count(series_file, section, rule, count, base):
+    """Refuse a rule that matches less or more often than it says."""
+    try:
+        wanted = expected(section.expect.get(rule.name, "1"), base)
+    except ValueError as error:
+        raise series_file.error(f"expect: rule {rule.name}: "
+                                f"{error}") from error
+    if count != wanted:
+        raise series_file.error(
+            f"rule {rule.name} (line {rule.line}) matches {count} times in "
+            f"{section.file}, not {wanted} times (QEMU {base})")

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads series/: what a series file is made of.
+
+A series file is a semantic patch (NN-name.cocci) or a file of anchored edits
+(NN-name.edit).  Both begin with a comment: the licence, a title, and the
+reason for the change.  series/README describes the two formats for people.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import ForkError
+
+COMMENT = {".cocci": "//", ".edit": "#"}
+
+
+@dataclass
+class SeriesFile:
+    """One file of the series, as read; nothing is applied yet."""
+    path: Path
+    title: str
+    reason: str
+    lines: list = field(repr=False)
+
+    @property
+    def name(self):
+        """The file's name, as errors give it."""
+        return self.path.name
+
+    def error(self, text):
+        """Return an exception that begins with the file's name."""
+        return ForkError(f"series/{self.name}: {text}")
+
+
+def read_header(path, lines):
+    """Return (title, reason) from the comment on top of a series file.
+
+    The comment ends at the first line that is no comment, or that is one of
+    the lines the tool reads itself, such as "// file: NAME".
+    """
+    mark = COMMENT[path.suffix]
+    text = []
+    for line in lines:
+        if not line.startswith(mark):
+            break
+        line = line[len(mark):].strip()
+        if re.match(r"(file|expect|bases):", line):
+            break
+        if not line.startswith("SPDX-"):
+            text.append(line)
+    paragraphs = "\n".join(text).strip().split("\n\n", 1)
+    if len(paragraphs) < 2 or "\n" in paragraphs[0]:
+        raise ForkError(f"series/{path.name}: needs a comment on top with a "
+                        "title of one line, an empty line and the reason")
+    return paragraphs[0], paragraphs[1].strip()
+
+
+def read_series(folder):
+    """Return the series files of `folder` in the order of their numbers."""
+    paths = sorted(path for path in folder.glob("[0-9][0-9]-*")
+                   if path.suffix in COMMENT)
+    series = []
+    for path in paths:
+        lines = path.read_text().splitlines()
+        title, reason = read_header(path, lines)
+        series.append(SeriesFile(path, title, reason, lines))
+    return series
+
+
+def digest(folder):
+    """Return a hash over everything in `folder` that shapes the tree."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name != "README":
+            total.update(path.name.encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()
+
+
+def expected(text, base):
+    """Return how often a rule must match: "1, 10.0: 2" is 2 on base 10.0.
+
+    Raises ValueError if the text is not of this form.
+    """
+    count = None
+    for part in text.split(","):
+        where, _, number = part.rpartition(":")
+        if not where:
+            count = int(number) if count is None else count
+        elif where.strip() == base:
+            return int(number)
+    if count is None:
+        raise ValueError(f"no count for base {base}")
+    return count
+
+
+def applies(bases, base):
+    """Tell whether a list such as "7.2, 10.0" (or None) contains `base`."""
+    return bases is None or base in re.split(r"[,\s]+", bases.strip())
+
+
+def decode(data):
+    """Return a file's text such that encode() gives the same bytes."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def encode(text):
+    """The opposite of decode()."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+class Sources:
+    """The text of QEMU's files while the series is applied to them.
+
+    Reads from the unpacked base and keeps every change in memory.
+    """
+
+    def __init__(self, base_dir):
+        self.base_dir = Path(base_dir)
+        self.edited = {}            # path -> new text
+        self.removed = set()        # paths of files
+
+    def read(self, path):
+        """Return the present text of a file, or None if there is none."""
+        if path in self.removed:
+            return None
+        if path in self.edited:
+            return self.edited[path]
+        try:
+            return decode((self.base_dir / path).read_bytes())
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    def write(self, path, text):
+        """Give a file a new text."""
+        self.edited[path] = text
+
+    def remove(self, path):
+        """Remove a file."""
+        self.edited.pop(path, None)
+        self.removed.add(path)
+
+    def files_under(self, folder):
+        """Return the paths of all files that are left under a folder."""
+        top = self.base_dir / folder
+        paths = (str(path.relative_to(self.base_dir))
+                 for path in top.rglob("*") if not path.is_dir())
+        return sorted(path for path in paths if path not in self.removed)

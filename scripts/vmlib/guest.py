@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Guest: one QEMU process, with a shell in the machine and QMP.
+
+    with Guest(qemu, kernel, arguments=[...]) as guest:
+        guest.shell("ethtool -x eth0")
+        guest.qmp("query-status")
+
+The machine's console goes to an unnamed file, whose end is shown when
+something fails.  Nothing of a guest is left in the file system.
+"""
+
+import contextlib
+import re
+import socket
+import tempfile
+from pathlib import Path
+
+from . import VmError, initramfs
+from .channel import Qmp, Shell
+from .process import spawn, stop
+
+CONSOLE = "console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on"
+
+
+class Guest:
+    """A virtual machine that starts `kernel` with an initramfs of ours.
+
+    qemu       Qemu
+    kernel     Kernel
+    arguments  more arguments for QEMU, such as the network device
+    netns      TapNet in whose namespace QEMU runs
+    accel      "tcg" or "kvm" (see accel.py)
+    initrd     path; default: the guests' one, with ethtool
+    append     more words for the kernel's command line
+    """
+
+    def __init__(self, qemu, kernel, arguments=(), netns=None, accel="tcg",
+                 cpus=4, memory=512, initrd=None, append="", name="guest",
+                 machine="q35", cpu=None, boot_timeout=90):
+        self.qemu = qemu
+        self.kernel = kernel
+        self.arguments = list(arguments)
+        self.netns = netns
+        self.accel = accel
+        self.cpus = cpus
+        self.memory = memory
+        self.initrd = initrd or guest_initramfs(kernel)
+        self.append = append
+        self.name = name
+        self.machine = machine
+        self.cpu = cpu or ("host" if accel.startswith("kvm") else "max")
+        self.boot_timeout = boot_timeout
+        self.process = None
+        self._shell = self._qmp = self._log = None
+
+    def _command(self, shell_fd, qmp_fd):
+        accel = "tcg,thread=multi" if self.accel == "tcg" else self.accel
+        return self.qemu.command(
+            "-accel", accel, "-M", self.machine, "-cpu", self.cpu,
+            "-smp", str(self.cpus), "-m", str(self.memory),
+            "-nodefaults", "-display", "none", "-no-reboot",
+            "-serial", "stdio",
+            "-kernel", str(self.kernel.image), "-initrd", str(self.initrd),
+            "-append", f"{CONSOLE} {self.append}".strip(),
+            "-chardev", f"socket,id=shell,fd={shell_fd}",
+            "-device", "virtio-serial-pci",
+            "-device", "virtserialport,chardev=shell,nr=1",
+            "-chardev", f"socket,id=qmp,fd={qmp_fd}",
+            "-mon", "chardev=qmp,mode=control",
+            *self.arguments)
+
+    def start(self):
+        """Start QEMU and wait until the machine's shell answers."""
+        shell, shell_qemu = socket.socketpair()
+        qmp, qmp_qemu = socket.socketpair()
+        self._log = tempfile.TemporaryFile()
+        command = self._command(shell_qemu.fileno(), qmp_qemu.fileno())
+        inside = self.netns.entered() if self.netns else \
+            contextlib.nullcontext()
+        with inside, shell_qemu, qmp_qemu:
+            self.process = spawn(
+                command, stdout=self._log, stderr=self._log,
+                env=self.qemu.environment(),
+                pass_fds=(shell_qemu.fileno(), qmp_qemu.fileno()))
+        self._shell = Shell(shell, self.check_alive, f"the {self.name}'s "
+                            "shell")
+        self._qmp = Qmp(qmp, self.check_alive)
+        try:
+            self._shell.wait_ready(self.boot_timeout)
+        except VmError as error:
+            raise self.failure(f"the {self.name} did not start: {error}")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    @property
+    def pid(self):
+        """The process id of QEMU."""
+        return self.process.pid
+
+    def check_alive(self):
+        """Raise a VmError if QEMU has ended."""
+        if self.process.poll() is not None:
+            raise VmError(f"QEMU has ended with status "
+                          f"{self.process.returncode}")
+
+    def console(self, lines=15):
+        """Return the end of the console, and of QEMU's own messages."""
+        self._log.seek(0)
+        text = self._log.read().decode(errors="replace")
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|\r", "", text)
+        return "\n".join(text.splitlines()[-lines:])
+
+    def messages(self):
+        """Return the lines that QEMU itself, or libbpf in it, has written."""
+        return [line for line in self.console(1000).splitlines()
+                if re.match(r"\S*qemu-system\S*: |libbpf: ", line)]
+
+    def failure(self, text):
+        """Stop the machine; return a VmError with the console's end."""
+        self.stop()
+        return VmError(f"{text}\n--- end of the {self.name}'s console ---\n"
+                       f"{self.console()}\n---")
+
+    def try_shell(self, command, timeout=20, line=None):
+        """Run a command in the machine; return (status, output)."""
+        try:
+            return self._shell.run(command, timeout, line)
+        except VmError as error:
+            raise self.failure(f"'{command}' in the {self.name}: {error}")
+
+    def shell(self, command, timeout=20):
+        """Run a command in the machine; return its output.
+
+        A command that fails is a VmError.
+        """
+        status, output = self.try_shell(command, timeout)
+        if status != 0:
+            raise VmError(f"'{command}' in the {self.name} failed with "
+                          f"status {status}: {output}")
+        return output
+
+    def qmp(self, command, arguments=None, timeout=10):
+        """Run a QMP command and return its answer."""
+        return self._qmp.command(command, arguments, timeout)
+
+    def stop(self):
+        """End QEMU; may be called at any time, also twice."""
+        if self.process:
+            stop(self.process)
+        for channel in (self._shell, self._qmp):
+            if channel:
+                channel.close()
+
+    def __enter__(self):
+        return self if self.process else self.start()
+
+    def __exit__(self, *unused):
+        self.stop()
+
+
+def guest_initramfs(kernel, modules=()):
+    """Return the initramfs of ordinary guests."""
+    return initramfs.build(kernel, initramfs.GUEST_MODULES + tuple(modules),
+                           programs=[("ethtool", "ethtool")],
+                           sources=[Path(__file__).with_name("qstats.c")])

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Child processes that never outlive us.
+
+Each has its own process group, by which it is killed, and is killed by the
+kernel if we die without a word.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+from . import VmError
+
+
+def say(tag, text):
+    """Print one line of progress."""
+    print(f"[{tag}] {text}", flush=True)
+
+
+def stop_on_signals():
+    """Make SIGTERM and SIGHUP unwind the program as Ctrl-C does."""
+    def leave(number, _frame):
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
+
+
+def spawn(argv, **options):
+    """Start a process that dies with us; call from the main thread."""
+    command = ["setpriv", "--pdeathsig", "KILL", *map(str, argv)]
+    options.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.Popen(command, start_new_session=True, **options)
+
+
+def stop(process, patience=2):
+    """End a process made by spawn, and all of its process group."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+
+
+def run(*argv, timeout=60, **options):
+    """Run a command to its end; return its output, VmError if it fails."""
+    process = spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                    text=True, **options)
+    try:
+        output = process.communicate(timeout=timeout)[0]
+    except subprocess.TimeoutExpired as error:
+        raise VmError(f"{argv[0]} did not end within {timeout} s") from error
+    finally:
+        stop(process)
+        process.stdout.close()
+    # setpriv answers 127 where the program does not exist.
+    if process.returncode != 0:
+        raise VmError(f"'{' '.join(map(str, argv))}' failed with status "
+                      f"{process.returncode}: {output.strip()[-400:]}")
+    return output
+
+
+def wait_until(condition, timeout, interval=0.05):
+    """Call `condition` until it is true; return its value or None."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value or time.monotonic() > deadline:
+            return value or None
+        time.sleep(interval)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What steers a guest's packets, and what the guest asked for."""
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import struct
+from pathlib import Path
+
+from . import VmError
+from .process import run
+
+FEATURE_RSS = 60
+SOCKET_FILTER = 1           # the program type of tun's steering programs
+
+SYS_BPF = 321               # x86_64
+BPF_ENABLE_STATS = 32
+BPF_STATS_RUN_TIME = 0
+
+
+class RunCounting:
+    """While open, the kernel counts how often each BPF program runs."""
+
+    def __init__(self):
+        attr = struct.pack("I", BPF_STATS_RUN_TIME)
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.syscall(SYS_BPF, BPF_ENABLE_STATS, attr, len(attr))
+
+    @property
+    def works(self):
+        """Kernels before 5.8 cannot count."""
+        return self.fd >= 0
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+
+def steering_programs(pid):
+    """Return {program id: times run} of what a process holds.
+
+    Only programs of the type that a tap can take are looked at.
+    """
+    programs = {}
+    for file in Path(f"/proc/{pid}/fdinfo").iterdir():
+        try:
+            fields = dict(re.findall(r"^(\w+):\s+(\S+)$", file.read_text(),
+                                     re.MULTILINE))
+        except OSError:
+            continue
+        if fields.get("prog_type") == str(SOCKET_FILTER):
+            programs[int(fields["prog_id"])] = int(fields.get("run_cnt", 0))
+    return programs
+
+
+def program_name(identifier):
+    """Return a program's name as bpftool lists it, or an empty string."""
+    tool = shutil.which("bpftool", path="/usr/sbin:/sbin:/usr/bin")
+    if not tool:
+        return ""
+    try:
+        listed = json.loads(run(tool, "-j", "prog", "show", "id", identifier))
+    except (VmError, ValueError):
+        return ""
+    return listed.get("name", "")
+
+
+def has_rss(guest, interface="eth0"):
+    """Tell whether the guest's driver and the device agreed on RSS."""
+    bits = guest.shell(f"cat /sys/class/net/{interface}/device/features")
+    return bits.strip()[FEATURE_RSS:FEATURE_RSS + 1] == "1"
+
+
+class GuestRss:
+    """What the guest believes to be its RSS configuration."""
+
+    def __init__(self, guest, interface="eth0"):
+        text = guest.shell(f"ethtool -x {interface}")
+        self.table = [int(queue) for row in
+                      re.findall(r"^ *\d+:((?: +\d+)+)$", text, re.MULTILINE)
+                      for queue in row.split()]
+        key = re.search(r"^(?:[0-9a-f]{2}:)+[0-9a-f]{2}$", text, re.MULTILINE)
+        if not self.table or not key:
+            raise VmError("ethtool -x in the guest shows no table or no key: "
+                          + text)
+        self.key = bytes.fromhex(key.group(0).replace(":", ""))
+
+    def shares(self):
+        """Return how many entries of the table name each queue."""
+        return {queue: self.table.count(queue)
+                for queue in sorted(set(self.table))}
+
+
+def hashes_ports(guest, flow, interface="eth0"):
+    """Ask the guest whether ports are hashed for "tcp4", "udp6", …"""
+    text = guest.shell(f"ethtool -n {interface} rx-flow-hash {flow}")
+    return "src port" in text
+
+
+def rx_packets(guest, interface="eth0"):
+    """Return the guest's own packet counter of each receive queue.
+
+    They come from ethtool, from Linux 6.12 on from our qstats.
+    """
+    text = guest.shell(f"ethtool -S {interface} | grep 'rx_queue_.*_packets' "
+                       f"|| qstats {interface}")
+    rows = re.findall(r"rx_queue_(\d+)_packets: (\d+)", text)
+    if not rows:
+        raise VmError("the guest's driver shows no counters per queue: "
+                      + text)
+    return [count for _, count in sorted((int(queue), int(count))
+                                         for queue, count in rows)]

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A network namespace of our own with a multiqueue tap in it.
+
+The namespace has no name: it lives as long as our descriptor of it and the
+QEMU in it, so nothing can be left behind, whatever ends us.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import socket
+
+from . import VmError
+from .process import run
+
+CLONE_NEWNET = 0x40000000
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result, what):
+    if result != 0:
+        number = ctypes.get_errno()
+        raise VmError(f"{what}: {os.strerror(number)} (are you root?)")
+
+
+class TapNet:
+    """A namespace, and in it the tap `name` with `queues` queues.
+
+    The namespace is quiet: nothing in it sends a packet by itself, so that
+    the guest's counters count exactly what was sent on purpose.
+    """
+
+    # One tap queue holds a whole burst of the demo's, even if all of it
+    # goes to one queue: a slow guest delays packets, it does not lose them.
+    QUEUE_LENGTH = 4096
+
+    def __init__(self, queues=4, name="tap0"):
+        self.queues = queues
+        self.name = name
+        home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _check(libc.unshare(CLONE_NEWNET), "cannot make a network "
+                   "namespace")
+            self.fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            _check(libc.setns(home, CLONE_NEWNET), "cannot go back to the "
+                   "host's network namespace")
+        finally:
+            os.close(home)
+        with self.entered():
+            self._set_up()
+
+    def _set_up(self):
+        with contextlib.suppress(FileNotFoundError):
+            for which in ("all", "default"):
+                with open(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6",
+                          "w") as file:
+                    file.write("1")
+        multi = ["multi_queue"] if self.queues > 1 else []
+        run("ip", "tuntap", "add", "dev", self.name, "mode", "tap",
+            "vnet_hdr", *multi)
+        run("ip", "link", "set", self.name, "txqueuelen", self.QUEUE_LENGTH,
+            "up")
+
+    @contextlib.contextmanager
+    def entered(self):
+        """Be in the namespace; what is started meanwhile stays in it.
+
+        Counts for the calling thread only.
+        """
+        home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _check(libc.setns(self.fd, CLONE_NEWNET), "cannot enter the "
+                   "network namespace")
+            yield
+        finally:
+            _check(libc.setns(home, CLONE_NEWNET), "cannot go back to the "
+                   "host's network namespace")
+            os.close(home)
+
+    def packet_socket(self):
+        """Return a socket that sends whole frames into the tap."""
+        with self.entered():
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            sock.bind((self.name, 0))
+        return sock
+
+    def counters(self):
+        """Return the tap's own counters: {"packets": …, "dropped": …}."""
+        with self.entered():
+            text = run("ip", "-json", "-stats", "link", "show", self.name)
+        return json.loads(text)[0]["stats64"]["tx"]
+
+    def netdev(self, identifier="net0", vhost=False):
+        """Return QEMU's -netdev for this tap."""
+        return (f"tap,id={identifier},ifname={self.name},script=no,"
+                f"downscript=no,queues={self.queues},"
+                f"vhost={'on' if vhost else 'off'}")
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""VirtualHost: a host of our own, for what this machine's kernel lacks.
+
+A Debian kernel under QEMU's own processor emulation (TCG), which includes
+AMD's SVM: so kvm_amd loads in it, vhost_net too, and QEMU in it runs guests
+with KVM and vhost=on.  It sees this machine's files: the root file system,
+read only over 9p, under an overlay in memory.  What is written in it is gone
+when it ends.
+
+    with VirtualHost() as host:
+        host.run("uname -r")
+"""
+
+import privateapt
+
+from . import VmError, initramfs
+from .guest import Guest
+from .kernel import get_kernel
+from .qemu import debian_qemu
+
+MODULES = ("virtio_pci", "virtio_console", "virtio_rng", "9pnet_virtio", "9p",
+           "overlay", "tun", "vhost_net", "kvm_amd")
+
+EXTRA = r"""
+mkdir -p /lower /memory /new
+mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=1048576,cache=loose \
+    rootfs /lower
+mount -t tmpfs -o mode=755 memory /memory
+mkdir /memory/upper /memory/work
+up=upperdir=/memory/upper,workdir=/memory/work
+mount -t overlay -o lowerdir=/lower,$up overlay /new
+mount --bind /proc /new/proc
+mount --bind /sys /new/sys
+mount --bind /dev /new/dev
+mkdir -p /dev/shm /dev/pts
+mount -t tmpfs shm /dev/shm
+mount --bind /dev/shm /new/dev/shm
+mount -t devpts devpts /new/dev/pts
+mount -t bpf bpffs /new/sys/fs/bpf
+mount -t tmpfs run /new/run
+ip link set lo up
+"""
+
+SHELL = ("env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "
+         "chroot /new /bin/sh")
+
+# The outer QEMU: the one of the release, 7.2, runs other kernels than 6.1
+# with emulation faults (facts/testbed.md).
+OUTER_QEMU = {"bookworm": "bookworm-backports"}
+
+
+class VirtualHost(Guest):
+    """A Guest that has this machine's files and can run guests itself."""
+
+    def __init__(self, kernel=None, qemu=None, modules=(), cpus=2,
+                 memory=6144, append="", boot_timeout=120):
+        kernel = kernel or get_kernel()
+        initrd = initramfs.build(kernel, MODULES + tuple(modules), EXTRA,
+                                 SHELL)
+        super().__init__(
+            qemu or outer_qemu(), kernel, accel="tcg,thread=multi,"
+            "tb-size=1024", cpus=cpus, memory=memory, initrd=initrd,
+            append="mitigations=off " + append, name="virtual host",
+            boot_timeout=boot_timeout, arguments=[
+                "-fsdev", "local,id=rootfs,path=/,security_model=none,"
+                "readonly=on,multidevs=remap",
+                "-device", "virtio-9p-pci,fsdev=rootfs,mount_tag=rootfs",
+                "-device", "virtio-rng-pci"])
+
+    def start(self):
+        super().start()
+        self.run("test -e /dev/vhost-net && test -e /dev/net/tun")
+        return self
+
+    def run(self, command, timeout=60, line=None):
+        """Run a command as root of the host; return its output.
+
+        `line` is called with each line of output as it comes.  A command
+        that fails is a VmError.
+        """
+        status, output = self.try_shell(command, timeout, line)
+        if status != 0:
+            raise VmError(f"'{command}' in the virtual host failed with "
+                          f"status {status}: {output}")
+        return output
+
+
+def outer_qemu():
+    """Return the QEMU in which a VirtualHost runs."""
+    release = privateapt.host_release()
+    return debian_qemu(OUTER_QEMU.get(release, release))

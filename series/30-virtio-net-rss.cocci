@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// virtio-net: hand receive-side scaling to virtio-net-rss.c
+//
+// All that knows of RSS and hash reports moves to a file of its own, which
+// has the control commands, both engines and the migrated state. What stays
+// here are calls: when the device is realized, reset, configured, migrated,
+// and when it receives a packet.
+//
+// file: include/hw/virtio/virtio-net.h
+
+@drop_rss_data@
+position p;
+@@
+- typedef struct VirtioNetRssData { ... } VirtioNetRssData@p;
+
+@replace_state@
+type T;
+position p;
+@@
+struct VirtIONet {
+...
+- T rss_data@p;
++ VirtIONetRss rss;
+...
+};
+
+@drop_packet@
+type T;
+position p;
+@@
+struct VirtIONet {
+...
+- T rx_pkt@p;
+...
+};
+
+@drop_context@
+type T;
+position p;
+@@
+struct VirtIONet {
+...
+- T ebpf_rss@p;
+...
+};
+
+// file: hw/net/virtio-net.c
+
+@drop_functions@
+identifier f =~ "^(virtio_net_(de|at)tach_epbf_rss|virtio_net_disable_rss|virtio_net_attach_ebpf_to_backend|rss_data_to_rss_config|virtio_net_(un)?load_ebpf|virtio_net_handle_rss|virtio_net_get_hash_type|virtio_set_packet_hash|virtio_net_process_rss|virtio_net_rss_needed)$";
+type T;
+position p;
+@@
+- T f@p(...) { ... }
+
+// expect: drop_functions = 12
+
+@drop_vmstate@
+identifier v = vmstate_virtio_net_rss;
+initializer I;
+position p;
+@@
+- const VMStateDescription v@p = I;
+
+@realize@
+position p;
+@@
++ if (!virtio_net_rss_realize(n, errp)) {
++     return;
++ }
+virtio_init@p(...);
+
+@add_properties@
+identifier props = virtio_net_properties;
+position p;
+@@
+Property props[] = { ...,
++ DEFINE_VIRTIO_NET_RSS_PROPERTIES(VirtIONet),
+DEFINE_PROP_END_OF_LIST@p(), };
+
+@realize_failed@
+expression E;
+position p;
+@@
+error_setg(...);
++ virtio_net_rss_unrealize(n);
+virtio_cleanup@p(E);
+return;
+
+// expect: realize_failed = 3
+
+@drop_load@
+position p;
+@@
+- if (virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
+-     virtio_net_load_ebpf@p(...);
+- }
+
+@unrealize@
+position p;
+@@
+- if (virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
+-     virtio_net_unload_ebpf@p(n);
+- }
++ virtio_net_rss_unrealize(n);
+
+@drop_table@
+position p;
+@@
+- g_free@p(n->rss_data.indirections_table);
+
+@drop_packet_init@
+identifier f =~ "^net_rx_pkt_(un)?init$";
+position p;
+@@
+- f@p(...);
+
+// expect: drop_packet_init = 2
+
+@drop_context_init@
+position p;
+@@
+- ebpf_rss_init@p(...);
+
+@get_features@
+expression f, E;
+position p;
+@@
+- if (!ebpf_rss_is_loaded@p(&n->ebpf_rss)) { ... }
++ f = virtio_net_rss_get_features(n, f);
+f = vhost_net_get_features(E, f);
+
+@offer_hash_without_vnet_hdr@
+expression f;
+position p;
+@@
+- virtio_clear_feature@p(&f, VIRTIO_NET_F_HASH_REPORT);
+
+@populate_hash@
+expression E;
+position p;
+@@
+- n->rss_data.populate_hash@p = E;
++ n->rss.populate_hash = E;
+
+@drop_redirect@
+expression E;
+position p;
+@@
+- n->rss_data.redirect@p = E;
+
+@reset@
+identifier fn = virtio_net_reset;
+position p;
+@@
+fn(...) {
+... when any
++ virtio_net_rss_reset(n);
+n->promisc@p = 1;
+... when any
+}
+
+@last_command_wins@
+identifier fn = virtio_net_handle_mq;
+position p;
+@@
+fn(...) {
+... when any
+- virtio_net_disable_rss@p(n);
+... when any
+}
+
+@hash_config@
+expression q, iov, iov_cnt;
+position p;
+@@
+- q = virtio_net_handle_rss@p(n, iov, iov_cnt, false);
+- return q ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
++ return virtio_net_rss_hash_config(n, iov, iov_cnt);
+
+@rss_config@
+expression iov, iov_cnt;
+position p;
+@@
+- virtio_net_handle_rss@p(n, iov, iov_cnt, true)
++ virtio_net_rss_parse(n, iov, iov_cnt)
+
+@begin@
+identifier fn = virtio_net_handle_mq;
+expression q;
+position p;
+@@
+fn(...) {
+<...
++ if (!virtio_net_rss_begin(n, cmd, q)) {
++     return VIRTIO_NET_ERR;
++ }
+n->curr_queue_pairs@p = q;
+...>
+}
+
+@end@
+identifier fn = virtio_net_handle_mq;
+position p;
+@@
+fn(...) {
+<...
+virtio_net_set_queue_pairs@p(n);
++ if (!virtio_net_rss_end(n)) {
++     virtio_net_set_status(vdev, vdev->status);
++     virtio_net_set_queue_pairs(n);
++     return VIRTIO_NET_ERR;
++ }
+...>
+}
+
+@receive@
+identifier no_rss, index;
+expression E, nc, buf, size;
+statement S;
+position p;
+@@
+- if (!no_rss@p && E && n->rss_data.enabled_software_rss) {
+-     int index = virtio_net_process_rss(nc, buf, size);
++ if (!no_rss) {
++     int index = virtio_net_rss_receive(nc, buf, size);
+      if (index >= 0) S
+  }
+
+@write_hash@
+expression E, sg;
+position p;
+@@
+- if (n->rss_data.populate_hash@p) {
+-     E = sizeof(mhdr);
+-     iov_from_buf(sg, elem->in_num, E, ...);
+- }
++ if (n->rss.populate_hash) {
++     virtio_net_rss_write_hash(n, sg, elem->in_num);
++ }
+
+@flush@
+identifier fn = virtio_net_handle_rx;
+expression i;
+position p;
+@@
+fn(...) {
+<...
+- qemu_flush_queued_packets@p(qemu_get_subqueue(n->nic, i));
++ virtio_net_rss_flush(n, i);
+...>
+}
+
+@post_load@
+identifier fn = virtio_net_post_load_device;
+statement S1, S2;
+position p;
+@@
+fn(...) {
+... when any
+- if (n->rss_data.enabled@p) S1 else S2
+return 0;
+}
+
+@post_load_features@
+identifier fn = virtio_net_post_load_virtio;
+position p;
+@@
+fn(...) {
+... when any
+- return 0@p;
++ return virtio_net_rss_post_load(n);
+}
