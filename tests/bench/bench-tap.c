@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The whole path into a tap of four queues: what a packet costs its sender,
+ * and how many arrive.
+ *
+ *     sender ─ packet socket ─ sendmmsg() ─▶ tap ─ steering ─▶ 4 queues ─▶ readers
+ *
+ * A sample sends some thousand packets of many flows, with one program (or
+ * none) attached; the programs take turns. The sender's cost is the processor
+ * time of its thread: queue selection and all else of the tap's transmit
+ * function run in it. What wakes readers up runs in it, too.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "configs.h"
+#include "drain.h"
+#include "net/tap_steering.h"
+#include "packet.h"
+#include "programs.h"
+#include "samples.h"
+#include "tap_net.h"
+
+enum {
+    QUEUES = 4,
+    FLOWS = 256,
+    BATCH = 64,             /* packets in a system call */
+    SKIP = 77,
+};
+
+static const struct {
+    const char *name, *recipe;
+} families[] = {
+    { "IPv4", "eth ip4 udp raw:22" },
+    { "IPv6", "eth ip6 udp raw:10" },
+};
+
+/* Where the readers run: 1 is another processor than the sender's. */
+static const struct {
+    const char *name;
+    DrainMode mode;
+    int cpu;
+} modes[] = {
+    { "one reader", DRAIN_EPOLL, 1 },
+    { "queues full", DRAIN_NONE, 0 },
+    { "4 readers", DRAIN_THREADS, 1 },
+    { "one reader, same core", DRAIN_EPOLL, 0 },
+};
+
+static const char *const names[] = { "none", "len3", "stock", "ours" };
+
+typedef struct Bench {
+    int rounds, batches;
+    char *stock_file;
+    TapNet *net;
+    BenchPrograms *programs;
+    GByteArray *frame[FLOWS];
+    struct iovec iov[FLOWS];
+    struct mmsghdr message[FLOWS];
+    struct sockaddr_ll to;
+} Bench;
+
+static RssConfig four_queues(void)
+{
+    RssConfig config = config_plain(RSS_TYPES_ALL & ~RSS_TYPES_EX,
+                                    RSS_TABLE_MAX);
+    unsigned i;
+
+    for (i = 0; i < config.table_len; i++) {
+        config.table[i] = i % QUEUES;
+    }
+    config.unclassified_queue = 0;
+    return config;
+}
+
+static void make_frames(Bench *b, const char *recipe)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(1);
+    unsigned i;
+
+    for (i = 0; i < FLOWS; i++) {
+        PacketFlow flow;
+
+        packet_random_flow(rand, &flow);
+        if (b->frame[i]) {
+            g_byte_array_unref(b->frame[i]);
+        }
+        b->frame[i] = packet_build(recipe, &flow);
+        b->iov[i].iov_base = b->frame[i]->data;
+        b->iov[i].iov_len = b->frame[i]->len;
+        b->message[i].msg_hdr.msg_iov = &b->iov[i];
+        b->message[i].msg_hdr.msg_iovlen = 1;
+        b->message[i].msg_hdr.msg_name = &b->to;
+        b->message[i].msg_hdr.msg_namelen = sizeof(b->to);
+    }
+}
+
+/* Sends packets of all flows in turn. */
+static void send_batches(Bench *b, int batches)
+{
+    int i, sent, n;
+
+    for (i = 0; i < batches; i++) {
+        struct mmsghdr *message = &b->message[i * BATCH % FLOWS];
+
+        for (n = 0; n < BATCH; n += sent) {
+            sent = sendmmsg(b->net->socket, message + n, BATCH - n, 0);
+            if (sent < 0) {
+                if (errno == ENOBUFS || errno == EAGAIN || errno == EINTR) {
+                    sent = 1;       /* dropped by a full queue: that counts */
+                    continue;
+                }
+                g_error("cannot send: %s", g_strerror(errno));
+            }
+        }
+    }
+}
+
+static void attach(Bench *b, const char *name)
+{
+    const BenchProgram *program = bench_program_find(b->programs, name);
+    g_autoptr(GError) error = NULL;
+    bool done;
+
+    if (program) {
+        done = tap_steering_attach(b->net->queue[0], program->fd, &error);
+    } else {
+        done = tap_steering_detach(b->net->queue[0], &error);
+    }
+    if (!done) {
+        g_error("%s", error->message);
+    }
+}
+
+typedef struct Sample {
+    double cpu_ns, sent_pps, received_pps;
+} Sample;
+
+static Sample take_sample(Bench *b, const Drain *drain, const char *name)
+{
+    double packets = (double)b->batches * BATCH;
+    double cpu, wall;
+    uint64_t received;
+
+    attach(b, name);
+    send_batches(b, b->batches / 8 + 1);        /* warm up */
+    received = drain_packets(drain);
+    wall = samples_now_ns();
+    cpu = samples_cpu_ns();
+    send_batches(b, b->batches);
+    cpu = samples_cpu_ns() - cpu;
+    wall = samples_now_ns() - wall;
+    received = drain_packets(drain) - received;
+    return (Sample) { cpu / packets, packets / wall * 1e9,
+                      received / wall * 1e9 };
+}
+
+/* The programs begin with another one each round. */
+static void measure(Bench *b, unsigned family, unsigned mode)
+{
+    Samples *cpu[G_N_ELEMENTS(names)], *pps[G_N_ELEMENTS(names)];
+    Drain *drain = drain_start(b->net, modes[mode].mode, modes[mode].cpu);
+    unsigned i;
+    int round;
+
+    for (i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = g_strdup_printf(
+            "%s/%s/%s", families[family].name, modes[mode].name, names[i]);
+        g_autofree char *cpu_name = g_strconcat("cpu/", path, NULL);
+        g_autofree char *pps_name = g_strconcat("received/", path, NULL);
+
+        cpu[i] = samples_new(cpu_name, "ns");
+        pps[i] = samples_new(pps_name, "1/s");
+    }
+    for (round = 0; round < b->rounds; round++) {
+        bench_programs_wait_uncounted(b->programs);
+        for (i = 0; i < G_N_ELEMENTS(names); i++) {
+            unsigned which = (i + round) % G_N_ELEMENTS(names);
+            Sample sample = take_sample(b, drain, names[which]);
+
+            samples_add(cpu[which], sample.cpu_ns);
+            samples_add(pps[which], sample.received_pps);
+        }
+    }
+    drain_stop(drain);
+    for (i = 0; i < G_N_ELEMENTS(names); i++) {
+        samples_print(cpu[i]);
+        samples_print(pps[i]);
+    }
+}
+
+static void parse_options(Bench *b, int argc, char **argv)
+{
+    const GOptionEntry entries[] = {
+        { "rounds", 0, 0, G_OPTION_ARG_INT, &b->rounds, "samples of each",
+          "N" },
+        { "batches", 0, 0, G_OPTION_ARG_INT, &b->batches,
+          "times 64 packets in a sample", "N" },
+        { "stock", 0, 0, G_OPTION_ARG_FILENAME, &b->stock_file,
+          "QEMU's own program", "FILE" },
+        { NULL },
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &error) ||
+        !b->stock_file) {
+        fprintf(stderr, "%s\n", error ? error->message : "--stock is needed");
+        exit(1);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    Bench b = { .rounds = 12, .batches = 400 };
+    RssConfig config = four_queues();
+    unsigned family, mode;
+
+    parse_options(&b, argc, argv);
+    if (!tap_net_allowed()) {
+        fprintf(stderr, "a tap in a network namespace needs root\n");
+        return SKIP;
+    }
+    b.net = tap_net_new(QUEUES);
+    b.to = (struct sockaddr_ll) {
+        .sll_family = AF_PACKET, .sll_ifindex = b.net->ifindex,
+    };
+    b.programs = bench_programs_new(&config, b.stock_file, false);
+    drain_pin(0);
+    for (mode = 0; mode < G_N_ELEMENTS(modes); mode++) {
+        if (modes[mode].cpu >= sysconf(_SC_NPROCESSORS_ONLN)) {
+            continue;
+        }
+        for (family = 0; family < G_N_ELEMENTS(families); family++) {
+            make_frames(&b, families[family].recipe);
+            measure(&b, family, mode);
+        }
+    }
+    for (family = 0; family < FLOWS; family++) {
+        g_byte_array_unref(b.frame[family]);
+    }
+    bench_programs_free(b.programs);
+    tap_net_free(b.net);
+    g_free(b.stock_file);
+    return 0;
+}

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The parts of scripts/bench, one subject per file.
+
+    programs.py     builds the C programs beside this folder, runs them
+    peers.py        what we are compared with, obtained at bench time
+    stats.py        medians, spread, ratios
+    report.py       figures, tables and targets; text and JSON
+    svg.py          plots
+    steering.py, software.py, tap.py, reconfigure.py, load.py, guest.py
+                    the measurements, each with the targets that it is held to
+"""
+
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent.parent
+OUTPUT = CHECKOUT / "build/bench"
+
+
+class BenchError(Exception):
+    """A measurement that cannot be made, as a sentence for the user."""
+
+
+class Skipped(Exception):
+    """A measurement that this machine cannot make, and why."""
+
+
+def say(text):
+    """Print one line of progress."""
+    print(f"[bench] {text}", flush=True)

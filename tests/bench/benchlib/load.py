@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""5. Start-up: the time to load, the memory that is locked."""
+
+from . import peers, programs, stats, svg
+from .report import Section, number, spread
+
+LOAD_MS = 10
+LOCKED = 24 * 1024
+GROWTH = 1.1        # the time of n NICs grows like n ** this, at the most
+
+
+def in_ms(samples):
+    return [sample / 1e6 for sample in samples]
+
+
+def rows_of(section, series, numbers, name):
+    """Return the table's rows of one loader."""
+    for n in numbers:
+        key = f"{n}/{name}"
+        each = section.figure(f"serial/{key}", in_ms(series[f"serial/{key}"]),
+                              "ms")
+        parallel = section.value(f"parallel/{key}",
+                                 series[f"parallel/{key}"][0] / 1e6, "ms")
+        total = section.value(f"total/{key}",
+                              sum(series[f"serial/{key}"][-n:]) / 1e6, "ms")
+        memory = [section.value(f"memory/{key}/{what}",
+                                series[f"memory/{key}/{what}"][0], "bytes")
+                  for what in ("maps", "program", "resident")]
+        yield [f"{name}, {n} NIC{'s' * (n > 1)}", spread(each), number(total),
+               number(parallel), *map(number, memory)]
+
+
+def measure(quick):
+    """Load programs for many NICs; return the Section."""
+    stock, _ = peers.stock_program()
+    ours, theirs = (([1, 100], [1, 10]) if quick else
+                    ([1, 100, 1000], [1, 100]))
+    series = programs.measure("load", stock, "ours", *ours, timeout=1800)
+    series.update(programs.measure("load", stock, "stock", *theirs,
+                                   timeout=1800))
+    section = Section("load", "5. Start-up")
+    section.table(
+        "Time in ms (each: median [quartiles]); locked bytes per NIC as the "
+        "kernel says; resident: of this process, per NIC",
+        ["", "each, serial", "all, serial", "each, 2 threads", "maps",
+         "program", "resident"],
+        [*rows_of(section, series, theirs, "stock"),
+         *rows_of(section, series, ours, "ours")])
+    verified = {name: series[f"verified/{name}"][0]
+                for name in ("stock", "ours")}
+    for name, count in verified.items():
+        section.value(f"verified/{name}", count, "instructions")
+    section.note("The kernel's verifier walks "
+                 f"{number(verified['ours'])} instructions of our program, "
+                 f"{number(verified['stock'])} of the stock one; that is "
+                 "nearly all of the time.")
+    targets(section, series, ours)
+    section.plots["load.svg"] = svg.lines(
+        "Time to load, each NIC", "ms", ours,
+        {"serial": [section.figures[f"serial/{n}/ours"]["median"]
+                    for n in ours],
+         "2 threads": [section.figures[f"parallel/{n}/ours"]["median"]
+                       for n in ours]}, "NICs")
+    return section
+
+
+def targets(section, series, numbers):
+    """Compare with the targets."""
+    for n in numbers:
+        section.target(f"{n} NIC{'s' * (n > 1)}: time to load each, median",
+                       section.figures[f"serial/{n}/ours"]["median"],
+                       LOAD_MS, "ms")
+    most = numbers[-1]
+    section.target(f"{most} NICs: locked memory for each",
+                   series[f"memory/{most}/ours/maps"][0], LOCKED, "bytes")
+    points = [(n, section.figures[f"total/{n}/ours"]["median"])
+              for n in numbers]
+    section.target("the time for n NICs grows like n to the power of",
+                   stats.slope(points), GROWTH)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Medians, spread and ratios of samples.
+
+The spread of a figure is between its first and third quartile: half of all
+samples lie there, and one that another process spoiled does not move it.
+"""
+
+import math
+import statistics
+from collections import namedtuple
+
+Summary = namedtuple("Summary", "median low high best n")
+
+
+def quantile(samples, q):
+    """Return the value below which the share `q` of the samples lies."""
+    ordered = sorted(samples)
+    place = q * (len(ordered) - 1)
+    lower = int(place)
+    upper = min(lower + 1, len(ordered) - 1)
+    return ordered[lower] + (ordered[upper] - ordered[lower]) * (place - lower)
+
+
+def summary(samples):
+    """Return the Summary of some samples."""
+    return Summary(statistics.median(samples), quantile(samples, 0.25),
+                   quantile(samples, 0.75), min(samples), len(samples))
+
+
+def differences(samples, base):
+    """Return sample by sample how much it is above the base.
+
+    Both were taken in the same rounds, so that what slowed a whole round
+    down is in both.
+    """
+    return [one - other for one, other in zip(samples, base)]
+
+
+def ratio(one, other):
+    """Return one / other, or None where that says nothing."""
+    return one / other if other > 0 else None
+
+
+def chi_squared(counts, expected):
+    """Return the chi-squared statistic of counts against what is expected."""
+    return sum((seen - wanted) ** 2 / wanted
+               for seen, wanted in zip(counts, expected) if wanted)
+
+
+def slope(points):
+    """Return the exponent b of y = a * x ** b through first and last point."""
+    (x0, y0), (x1, y1) = points[0], points[-1]
+    return math.log(y1 / y0) / math.log(x1 / x0)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a tool of root's does with BPF for a QEMU that may not: by libbpf.
+
+    descriptors = load_object(elf)          # program, then maps in order
+
+No header of ours is used: who loads what request-ebpf gives has none either.
+"""
+
+import ctypes
+import ctypes.util
+import os
+
+NAME = ctypes.util.find_library("bpf")
+ARRAY, HASH = 2, 1                          # map types
+SOCKET_FILTER, SCHED_CLS = 1, 3             # program types
+F_MMAPABLE, F_RDONLY_PROG = 1 << 10, 1 << 7
+EXIT_WITH_0 = bytes.fromhex("b700000000000000" "9500000000000000")
+
+
+class MapOptions(ctypes.Structure):
+    """The beginning of libbpf's bpf_map_create_opts."""
+
+    _fields_ = [("size", ctypes.c_size_t), ("btf_fd", ctypes.c_uint32),
+                ("btf_key_type_id", ctypes.c_uint32),
+                ("btf_value_type_id", ctypes.c_uint32),
+                ("btf_vmlinux_value_type_id", ctypes.c_uint32),
+                ("inner_map_fd", ctypes.c_uint32),
+                ("map_flags", ctypes.c_uint32)]
+
+
+def why_not():
+    """Return why this cannot be used here, or an empty string."""
+    return "" if NAME else "there is no libbpf to load programs with"
+
+
+def _library():
+    library = ctypes.CDLL(NAME, use_errno=True)
+    for name in ("bpf_object__open_mem", "bpf_object__next_program",
+                 "bpf_object__next_map"):
+        getattr(library, name).restype = ctypes.c_void_p
+    return library
+
+
+def _checked(result, what):
+    if result is None or result < 0:
+        raise OSError(ctypes.get_errno(), f"{what} failed")
+    return result
+
+
+def _each(following, handle):
+    """Return what bpf_object__next_program or _map goes through."""
+    found = []
+    item = following(handle, None)
+    while item:
+        found.append(ctypes.c_void_p(item))
+        item = following(handle, found[-1])
+    return found
+
+
+def load_object(elf):
+    """Load an object; return the descriptors of its program and its maps."""
+    library = _library()
+    handle = ctypes.c_void_p(_checked(
+        library.bpf_object__open_mem(elf, ctypes.c_size_t(len(elf)), None),
+        "bpf_object__open_mem"))
+    try:
+        _checked(library.bpf_object__load(handle), "bpf_object__load")
+        programs = _each(library.bpf_object__next_program, handle)
+        maps = _each(library.bpf_object__next_map, handle)
+        return ([os.dup(library.bpf_program__fd(each)) for each in programs]
+                + [os.dup(library.bpf_map__fd(each)) for each in maps])
+    finally:
+        library.bpf_object__close(handle)
+
+
+def make_map(kind=ARRAY, value_size=8, entries=1, flags=F_MMAPABLE):
+    """Return the descriptor of a new map."""
+    options = MapOptions(size=ctypes.sizeof(MapOptions), map_flags=flags)
+    return _checked(_library().bpf_map_create(
+        kind, b"test_map", 4, value_size, entries, ctypes.byref(options)),
+        "bpf_map_create")
+
+
+def make_program(kind=SOCKET_FILTER):
+    """Return the descriptor of a program that returns 0."""
+    return _checked(_library().bpf_prog_load(
+        kind, b"test_program", b"GPL", EXIT_WITH_0,
+        ctypes.c_size_t(len(EXIT_WITH_0) // 8), None), "bpf_prog_load")

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Never silently off: what happens where eBPF cannot be had.
+
+QEMU starts without the right to load eBPF programs, or with a backend that
+takes none.  The same with vhost=on is in test_vhost.py; what needs no tap is
+in tests/qtest/test_start.py.
+"""
+
+import contextlib
+import fcntl
+import os
+import struct
+import sys
+import tempfile
+from pathlib import Path
+
+from guests import (EBPF, NO_HELPER, QUEUES, SOFTWARE, TOP, VHOST, Case,
+                    RssGuest, TapNet, Unprivileged, VmError, find_qemu, flows,
+                    run_tests)
+from vmlib.process import run
+
+sys.path.insert(0, str(TOP / "tests/qtest"))
+from machine import Machine                                 # noqa: E402
+
+NOT_PERMITTED = "not permitted"
+
+TUNSETIFF = 0x400454ca
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+
+
+@contextlib.contextmanager
+def started(options, **how):
+    """A QEMU without a guest, whose card is on a tap of four queues."""
+    with TapNet(QUEUES) as net:
+        machine = Machine(
+            ["-netdev", net.netdev(vhost=VHOST), "-device",
+             "virtio-net-pci,id=card,netdev=net0,mq=on,rss=on,romfile=,"
+             + options], netns=net, **how)
+        try:
+            yield machine
+        finally:
+            machine.stop()
+
+
+@contextlib.contextmanager
+def macvtap():
+    """The descriptor of a macvtap, which takes no steering program.
+
+    It is in a network namespace of its own.  Its device file is made by hand:
+    the folder in /dev shows those of the host's namespace only.
+    """
+    with TapNet(1) as net, tempfile.TemporaryDirectory() as folder:
+        with net.entered():
+            run("ip", "link", "add", "link", net.name, "name", "mv0", "type",
+                "macvtap", "mode", "bridge")
+            run("ip", "link", "set", "mv0", "up")
+            number = run("unshare", "--mount", "sh", "-c", "mount -t sysfs "
+                         "sysfs /sys && cat /sys/class/net/mv0/tap*/dev")
+        major, minor = map(int, number.split(":"))
+        path = Path(folder) / "macvtap"
+        os.mknod(path, 0o600 | 0o020000, os.makedev(major, minor))
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(fd, TUNSETIFF, struct.pack(
+                "16sH22x", b"mv0", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+            yield fd
+        finally:
+            os.close(fd)
+
+
+class FallbackCase(Case):
+    """What both have in common."""
+
+    def warnings(self, machine):
+        return [line for line in machine.messages().splitlines()
+                if "warning: " in line]
+
+    def assert_one_warning(self, machine, *words):
+        """There is one warning, and these words are in it."""
+        warnings = self.warnings(machine)
+        self.assertEqual(len(warnings), 1, warnings)
+        for word in words:
+            self.assertIn(word, warnings[0])
+
+    def assert_refused(self, options, *words, **how):
+        """QEMU does not start, and says why."""
+        with self.assertRaises(VmError) as caught:
+            with started(options, **how):
+                pass
+        self.assertIn("status 1", str(caught.exception))
+        for word in words:
+            self.assertIn(word, str(caught.exception))
+
+
+class Fallback(FallbackCase):
+    """vhost=off."""
+
+    def test_no_capability_a_guest_steered_by_QEMU(self):
+        """One warning; the guest does not notice."""
+        with RssGuest(NO_HELPER, qemu=Unprivileged(find_qemu())) as guest:
+            warnings = guest.warnings()
+            self.assertEqual(len(warnings), 1, warnings)
+            self.assertIn("RSS in QEMU instead of the kernel", warnings[0])
+            self.assertIn(NOT_PERMITTED, warnings[0])
+            for weights in ("6 1 1 0", "1 1 1 1"):
+                guest.shell("ethtool -X eth0 weight " + weights)
+                config = guest.config()
+                rss = self.assert_query(SOFTWARE, config, guest)
+                self.assertIn(NOT_PERMITTED, rss["reason"])
+                self.assert_received(flows(64), config.queue, guest)
+            self.assertEqual(len(guest.warnings()), 1)
+
+    def test_no_capability_but_eBPF_is_insisted_on(self):
+        self.assert_refused(f"rss-engine={EBPF}," + NO_HELPER, NOT_PERMITTED,
+                            without_bpf=True)
+
+    def test_software_is_asked_for(self):
+        """Then nobody needs a capability, and there is no warning."""
+        with started("rss-engine=software", without_bpf=True) as machine:
+            self.assertEqual(self.warnings(machine), [])
+
+    def on_macvtap(self, options):
+        """Start a QEMU whose backend cannot steer."""
+        with macvtap() as fd:
+            return Machine(["-netdev", f"tap,id=net0,fd={fd}", "-device",
+                            "virtio-net-pci,netdev=net0,rss=on,romfile=,"
+                            + options], pass_fds=[fd])
+
+    def test_backend_that_cannot_steer(self):
+        machine = self.on_macvtap("")
+        self.addCleanup(machine.stop)
+        self.assert_one_warning(machine, "RSS in QEMU instead",
+                                "does not take the steering program")
+        self.assertTrue(machine.qmp("x-query-rss")[0]["offered"])
+
+    def test_backend_that_cannot_steer_but_eBPF_is_insisted_on(self):
+        with self.assertRaises(VmError) as caught:
+            self.on_macvtap(f"rss-engine={EBPF}").stop()
+        self.assertIn("status 1", str(caught.exception))
+        self.assertIn("does not take the steering program",
+                      str(caught.exception))
+
+
+if __name__ == "__main__":
+    run_tests(__file__)

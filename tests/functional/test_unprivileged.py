@@ -1,0 +1,366 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""RSS in a QEMU that an ordinary user runs, without any capability.
+
+It gets its program by descriptors or from the helper, or steers in software;
+and what is wrong with either is said when it starts.
+"""
+
+import base64
+import os
+
+import libbpf
+from nobody import (CAP_BPF, CAP_PERFMON, NOBODY, HotPluggedCard, NobodyCard,
+                    Place, load_by_helper, why_not)
+from rig import (EBPF, KEY, QUEUES, SOFTWARE, Case, Config, TapCase,
+                 add_rows, all_to, run_tests, spread)
+from rss_reference import NON_EX_TYPES
+from virtio_net import OK
+from vmlib import VmError
+
+NONE = "ebpf-rss-helper=/nonexistent"
+place = None
+
+
+def setUpModule():
+    global place
+    if not why_not():
+        place = Place()
+
+
+def tearDownModule():
+    if place:
+        place.remove()
+
+
+def fds_option(fds):
+    """Return the device's option for descriptors."""
+    return "ebpf-rss-fds=" + ":".join(map(str, fds))
+
+
+def close_all(fds):
+    """Close what QEMU has inherited."""
+    for fd in fds:
+        os.close(fd)
+
+
+class NobodyCase(TapCase):
+    """A TapCase whose card is nobody's; card_of() says which."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.reason = why_not()
+        if not cls.reason:
+            cls.card = cls.card_of()
+            cls.addClassCleanup(cls.card.close)
+
+
+class Steering:
+    """The tests of a card that steers, however it came to do so."""
+
+    def test_QEMU_has_no_privilege(self):
+        machine = self.card.machine
+        for field in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            self.assertEqual(machine.status(field), ["0" * 16], field)
+        self.assertEqual(set(machine.status("Uid") + machine.status("Gid")),
+                         {str(NOBODY)})
+
+    def test_it_steers(self):
+        self.set_rss(spread())
+        self.assert_steers(spread())
+
+    def test_it_reconfigures(self):
+        """Other tables, keys and types, and other numbers of queues."""
+        for step in range(10):
+            config = spread(seed=step, length=2 ** (step % 8),
+                            key=KEY[step:] + KEY[:step], unclassified=step % 4,
+                            types=NON_EX_TYPES >> step % 6)
+            self.set_rss(config)
+            self.assert_steers(config)
+        for pairs in (2, 1, 3, 4):
+            config = spread(range(pairs), seed=pairs)
+            self.set_rss(config, pairs)
+            self.assert_steers(config, queues=pairs)
+
+    def test_off_and_on_again(self):
+        for queue in (3, 1):
+            self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+            self.assert_automatic()
+            self.set_rss(all_to(queue))
+            self.assert_steers(all_to(queue))
+
+    def test_reset_and_on_again(self):
+        self.set_rss(all_to(2))
+        self.card.machine.qmp("system_reset")
+        self.nic = self.card.start()
+        self.set_rss(all_to(1))
+        self.assert_steers(all_to(1))
+
+    def test_a_refused_command_changes_nothing(self):
+        self.set_rss(all_to(2))
+        self.assertNotEqual(self.nic.set_rss(
+            Config(NON_EX_TYPES, KEY, [QUEUES], 0), QUEUES), OK)
+        self.assert_steers(all_to(2))
+
+
+class SteeringEbpf(Steering):
+    """And it is the kernel that steers."""
+
+    engine = EBPF
+
+    def test_it_says_nothing(self):
+        self.assertEqual(self.card.warnings(), [])
+
+
+class DescriptorsHandedIn(SteeringEbpf, NobodyCase):
+    """Loaded by root; QEMU inherits them."""
+
+    @classmethod
+    def card_of(cls):
+        fds = load_by_helper(place.helper("root-runs-it"))
+        try:
+            return NobodyCard(place.qemu, fds_option(fds), fds)
+        finally:
+            close_all(fds)
+
+
+class RequestEbpf(SteeringEbpf, NobodyCase):
+    """Loaded by a tool that knows only what request-ebpf gives it."""
+
+    @classmethod
+    def card_of(cls):
+        donor = NobodyCard(place.qemu, NONE)
+        try:
+            answer = donor.machine.qmp("request-ebpf", {"id": "rss"})
+        finally:
+            donor.close()
+        fds = libbpf.load_object(base64.b64decode(answer["object"]))
+        try:
+            return NobodyCard(place.qemu, fds_option(fds), fds)
+        finally:
+            close_all(fds)
+
+
+class HelperWithCapabilities(SteeringEbpf, NobodyCase):
+    """setcap cap_bpf,cap_perfmon+ep"""
+
+    @classmethod
+    def card_of(cls):
+        helper = place.helper("with-capabilities",
+                              capabilities=(CAP_BPF, CAP_PERFMON))
+        return NobodyCard(place.qemu,
+                          f"rss-engine=ebpf,ebpf-rss-helper={helper}")
+
+
+class HelperSetuid(SteeringEbpf, NobodyCase):
+    """chmod u+s"""
+
+    @classmethod
+    def card_of(cls):
+        helper = place.helper("setuid", mode=0o4755)
+        return NobodyCard(place.qemu, f"ebpf-rss-helper={helper}")
+
+
+class DescriptorsInAList(SteeringEbpf, NobodyCase):
+    """As QEMU 9.0 takes them: a list of strings, in JSON."""
+
+    @classmethod
+    def card_of(cls):
+        fds = load_by_helper(place.helper("root-runs-it"))
+        try:
+            return NobodyCard(place.qemu,
+                              {"ebpf-rss-fds": list(map(str, fds))}, fds)
+        finally:
+            close_all(fds)
+
+
+class HotPlugDescriptors(SteeringEbpf, NobodyCase):
+    """A card that comes later; its descriptors have names."""
+
+    @classmethod
+    def card_of(cls):
+        fds = load_by_helper(place.helper("root-runs-it"))
+        names = ["program", "config", "counters"]
+        try:
+            return HotPluggedCard(place.qemu,
+                                  {"ebpf-rss-fds": ":".join(names)},
+                                  dict(zip(names, fds)))
+        finally:
+            close_all(fds)
+
+
+class HotPlugHelper(SteeringEbpf, NobodyCase):
+    """A card that comes later; the helper runs while QEMU does."""
+
+    @classmethod
+    def card_of(cls):
+        helper = place.helper("with-capabilities",
+                              capabilities=(CAP_BPF, CAP_PERFMON))
+        return HotPluggedCard(place.qemu, {"rss-engine": "ebpf",
+                                           "ebpf-rss-helper": str(helper)})
+
+
+class Neither(Steering, NobodyCase):
+    """No descriptors, no helper: QEMU steers, and says why."""
+
+    engine = SOFTWARE
+
+    @classmethod
+    def card_of(cls):
+        return NobodyCard(place.qemu, NONE)
+
+    def test_it_says_why_once(self):
+        warnings = self.card.warnings()
+        self.assertEqual(len(warnings), 1, warnings)
+        for words in ("net0", "RSS in QEMU instead of the kernel",
+                      "Operation not permitted", "CAP_BPF",
+                      "cannot run /nonexistent"):
+            self.assertIn(words, warnings[0])
+
+
+class StartUp(Case):
+    """What a start-up is refused for, or warns of."""
+
+    def setUp(self):
+        if why_not():
+            self.skipTest(why_not())
+
+    def assert_refused(self, options, words, fds=(), **how):
+        """QEMU must end with an error that has these words."""
+        with self.assertRaises(VmError) as caught:
+            NobodyCard(place.qemu, options, fds, **how).close()
+        text = str(caught.exception)
+        self.assertIn("ended with status 1:", text)
+        for word in words:
+            self.assertIn(word, text)
+
+    def assert_falls_back(self, options, words, **how):
+        """QEMU must start, with one warning that has these words."""
+        card = NobodyCard(place.qemu, options, **how)
+        try:
+            self.assertEqual(len(card.warnings()), 1, card.warnings())
+            for word in words:
+                self.assertIn(word, card.warnings()[0])
+        finally:
+            card.close()
+
+    def check_helper(self, row):
+        """A helper that is of no use: fatal only for who insists."""
+        helper, words, how = row
+        option = f"ebpf-rss-helper={helper()}"
+        self.assert_falls_back(option, ["CAP_BPF"] + words, **how)
+        self.assert_refused(option + ",rss-engine=ebpf",
+                            ["CAP_BPF"] + words, **how)
+
+    def check_descriptors(self, row):
+        """Descriptors that do not fit: always fatal."""
+        position, make, words = row
+        fds = load_by_helper(place.helper("root-runs-it"))
+        try:
+            if position is not None:
+                new = make(fds)
+                os.dup2(new, fds[position])
+                os.close(new)
+                words = words + [f"descriptor {fds[position]}"]
+            self.assert_refused(fds_option(fds), words, fds)
+        finally:
+            close_all(fds)
+
+    def check_list(self, row):
+        """Lists that are no three descriptors."""
+        text, words = row
+        fds = load_by_helper(place.helper("root-runs-it"))
+        try:
+            self.assert_refused("ebpf-rss-fds=" + text.format(*fds), words,
+                                fds)
+        finally:
+            close_all(fds)
+
+    def test_descriptors_that_fit(self):
+        """The other rows are refused for what is wrong in them alone."""
+        fds = load_by_helper(place.helper("root-runs-it"))
+        try:
+            NobodyCard(place.qemu, fds_option(fds), fds).close()
+        finally:
+            close_all(fds)
+
+
+PROGRAM, CONFIG, COUNTERS = range(3)
+add_rows(StartUp, {
+    "descriptors: a program of another type": (
+        PROGRAM, lambda fds: libbpf.make_program(libbpf.SCHED_CLS),
+        ["program", "prog_type is 3, not 1"]),
+    "descriptors: a map for the program": (
+        PROGRAM, lambda fds: os.dup(fds[CONFIG]), ["program"]),
+    "descriptors: a file for the program": (
+        PROGRAM, lambda fds: os.open("/dev/null", os.O_RDWR), ["program"]),
+    "descriptors: the program for a map": (
+        CONFIG, lambda fds: os.dup(fds[PROGRAM]), ["configurations"]),
+    "descriptors: counters for configurations": (
+        CONFIG, lambda fds: os.dup(fds[COUNTERS]),
+        ["configurations", "value_size"]),
+    "descriptors: configurations for counters": (
+        COUNTERS, lambda fds: os.dup(fds[CONFIG]),
+        ["counters", "value_size"]),
+    "descriptors: a map of another type": (
+        CONFIG, lambda fds: libbpf.make_map(libbpf.HASH, flags=0),
+        ["configurations", "map_type is 1, not 2"]),
+    "descriptors: small configurations": (
+        CONFIG, lambda fds: libbpf.make_map(value_size=8),
+        ["configurations", "value_size is 8"]),
+    "descriptors: few counters": (
+        COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds)),
+        ["counters", "max_entries is 1"]),
+    "descriptors: counters that cannot be mapped": (
+        COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds),
+                                              entries=4, flags=0),
+        ["counters"]),
+}, StartUp.check_descriptors)
+
+add_rows(StartUp, {
+    "list: none": ("0", ["1 descriptors, not 3"]),
+    "list: two": ("{0}:{1}", ["2 descriptors, not 3"]),
+    "list: four": ("{0}:{1}:{2}:{2}", ["4 descriptors, not 3"]),
+    "list: the wrong order": ("{1}:{2}:{0}", ["program"]),
+    "list: not open": ("{0}:{1}:99999", ["99999"]),
+    "list: no number": ("{0}:{1}:x", ["x"]),
+    "list: empty parts": ("::", ["ebpf-rss-fds"]),
+}, StartUp.check_list)
+
+add_rows(StartUp, {
+    "helper: missing": (
+        lambda: "/nonexistent",
+        ["cannot run /nonexistent: No such file or directory"], {}),
+    "helper: without capabilities": (
+        lambda: place.helper("plain"), ["plain: cannot create"], {}),
+    "helper: may not be run": (
+        lambda: place.helper("not-for-you", mode=0o700),
+        ["not-for-you: Permission denied"], {}),
+    "helper: only CAP_BPF": (
+        lambda: place.helper("bpf-only", capabilities=[CAP_BPF]),
+        ["bpf-only: cannot load"], {}),
+    "helper: no_new_privs": (
+        lambda: place.helper("useless", capabilities=[CAP_BPF, CAP_PERFMON]),
+        ["useless", "no_new_privs"], {"no_new_privs": True}),
+    "helper: in a sandbox": (
+        lambda: place.helper("useless", capabilities=[CAP_BPF, CAP_PERFMON]),
+        ["useless", "no_new_privs"], {"arguments": ["-sandbox", "on"]}),
+    "helper: in a sandbox that kills who starts a process": (
+        lambda: place.helper("useless", capabilities=[CAP_BPF, CAP_PERFMON]),
+        ["useless", "no_new_privs"],
+        {"arguments": ["-sandbox", "on,spawn=deny"]}),
+    "helper: another program": (
+        lambda: "/bin/false",
+        ["/bin/false ended without an answer, with exit status 1"], {}),
+}, StartUp.check_helper)
+
+
+def map_value(fds):
+    """Return the size of a value of the counters."""
+    with open(f"/proc/self/fdinfo/{fds[COUNTERS]}") as file:
+        lines = dict(line.split(":", 1) for line in file)
+    return int(lines["value_size"])
+
+
+if __name__ == "__main__":
+    run_tests(__file__)

@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The pieces of scripts/vmlib and privateapt that need no machine.
+
+Quick, no network, no privilege.
+"""
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+from unittest import mock
+
+SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
+sys.path[:0] = [str(SCRIPTS)]
+
+import aptsources                                           # noqa: E402
+import privateapt                                           # noqa: E402
+from vmlib import VmError, initramfs, process, qemu         # noqa: E402
+from vmlib import steering, traffic                         # noqa: E402
+from vmlib.channel import Shell                             # noqa: E402
+from vmlib.histogram import bursts                          # noqa: E402
+
+DEB822 = """\
+# a comment
+Types: deb
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main contrib
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://mirror.example/security
+Suites: bookworm-security
+Components: main
+
+Enabled: no
+Types: deb
+URIs: http://off.example/debian
+Suites: bookworm
+Components: main
+
+Types: deb
+URIs: http://third.example/php
+Suites: bookworm
+Components: main
+Signed-By: /usr/share/keyrings/php.gpg
+"""
+
+ONE_LINE = """\
+deb [arch=amd64 signed-by=/usr/share/keyrings/debian-x.gpg] \
+http://mirror.example/debian bookworm main contrib  # why
+#deb http://off.example/debian bookworm main
+deb cdrom:[Debian]/ bookworm main
+deb https://third.example/linux bookworm stable
+"""
+
+
+class Sources(unittest.TestCase):
+    def text(self, entries, suite, kind="deb"):
+        with mock.patch.object(aptsources, "machine_entries",
+                               return_value=list(entries)):
+            return aptsources.sources_text(suite, kind)
+
+    def test_deb822(self):
+        text = self.text(aptsources.parse_deb822(DEB822), "bookworm")
+        self.assertEqual(text.count("Types: deb\n"), 3)
+        self.assertIn("mirror.example/security\nSuites: bookworm-security",
+                      text)
+        self.assertNotIn("third.example", text)
+        self.assertNotIn("off.example", text)
+
+    def test_one_line(self):
+        text = self.text(aptsources.parse_one_line(ONE_LINE), "sid",
+                         "deb-src")
+        self.assertEqual(text.count("URIs:"), 1)
+        self.assertIn("Types: deb-src\n", text)
+        self.assertIn("Suites: sid\n", text)
+        self.assertIn("Signed-By: /usr/share/keyrings/debian-x.gpg\n", text)
+
+    def test_other_suites(self):
+        entries = list(aptsources.parse_deb822(DEB822))
+        self.assertIn("trixie-security", self.text(entries, "trixie"))
+        self.assertNotIn("updates", self.text(entries, "bookworm-backports"))
+
+    def test_nothing(self):
+        self.assertEqual(self.text([], "bookworm"), "")
+
+
+class Records(unittest.TestCase):
+    def test_damaged_download_is_seen(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.dict(os.environ, XDG_CACHE_HOME=folder):
+            path = privateapt.cache_dir() / "debian/x/a.deb"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(b"content")
+            privateapt.write_record("x", "a", [path])
+            self.assertEqual(privateapt.recorded("x", "a"), [path])
+            path.write_bytes(b"Content")
+            self.assertIsNone(privateapt.recorded("x", "a"))
+
+    def test_newest(self):
+        self.assertEqual(privateapt.newest(["1:7.2-7", "1:7.2-7+deb12u18",
+                                            "1:7.2-7+deb12u9"]),
+                         "1:7.2-7+deb12u18")
+
+
+class Initramfs(unittest.TestCase):
+    def test_cpio_reads_it(self):
+        archive = initramfs.cpio({"a/b/c": (0o100644, b"12345"),
+                                  "init": (0o100755, b"#!")})
+        self.assertEqual(len(archive) % 4, 0)
+        done = subprocess.run(["cpio", "-itv", "--quiet"], input=archive,
+                              capture_output=True, check=True)
+        names = [line.split()[-1] for line in done.stdout.decode().splitlines()]
+        self.assertEqual(names, ["a", "a/b", "a/b/c", "init", "dev",
+                                 "dev/console"])
+
+
+class Packets(unittest.TestCase):
+    def test_flows(self):
+        flows = traffic.flows(1, 20)
+        self.assertEqual(flows, traffic.flows(1, 20))
+        self.assertNotEqual(flows, traffic.flows(2, 20))
+        for frame in flows["TCP/IPv4, DF"]:
+            self.assertEqual(frame[20:22], b"\x40\0")
+            self.assertEqual(traffic.checksum(frame[14:34]), 0)
+
+    def test_transport_checksum(self):
+        src, dst = b"\1" * 16, b"\2" * 16
+        for protocol in (traffic.TCP, traffic.UDP):
+            data = traffic.transport(protocol, src, dst, (1, 2), b"odd")
+            pseudo = src + dst + struct.pack("!IHBB", len(data), 0, 0,
+                                             protocol)
+            self.assertEqual(traffic.checksum(pseudo + data), 0)
+
+    def test_bursts(self):
+        groups = {0: [1, 2, 3], 1: [], 2: [4]}
+        self.assertEqual(list(bursts(groups, 0)), [(0, [1, 2, 3]), (2, [4])])
+        self.assertEqual(list(bursts(groups, 2)), [(0, [1, 2]), (0, [3]),
+                                                   (2, [4])])
+
+
+class FakeGuest:
+    def __init__(self, text):
+        self.text = text
+
+    def shell(self, _command):
+        return self.text
+
+
+class Steering(unittest.TestCase):
+    def test_ethtool_x(self):
+        guest = FakeGuest("RX flow hash indirection table for eth0:\n"
+                          "    0:      0     1     2     3\n"
+                          "    4:      3     2     1     0\n"
+                          "RSS hash key:\n4d:d3:b6\nRSS hash function:\n"
+                          "    toeplitz: on\n")
+        rss = steering.GuestRss(guest)
+        self.assertEqual(rss.table, [0, 1, 2, 3, 3, 2, 1, 0])
+        self.assertEqual(rss.key, b"\x4d\xd3\xb6")
+
+    def test_features(self):
+        bits = ["0"] * 64
+        self.assertFalse(steering.has_rss(FakeGuest("".join(bits) + "\n")))
+        bits[60] = "1"
+        self.assertTrue(steering.has_rss(FakeGuest("".join(bits) + "\n")))
+
+    def test_counters_in_order(self):
+        guest = FakeGuest("".join(f"rx_queue_{q}_packets: {q * 3}\n"
+                                  for q in (10, 2, 0)))
+        self.assertEqual(steering.rx_packets(guest), [0, 6, 30])
+
+
+class Processes(unittest.TestCase):
+    def test_shell_channel(self):
+        """A real shell at the other end of the socket."""
+        ours, theirs = socket.socketpair()
+        child = process.spawn(["sh"], stdin=theirs, stdout=theirs)
+        self.addCleanup(process.stop, child)
+        self.addCleanup(ours.close)
+        theirs.close()
+        shell = Shell(ours, lambda: None, "the shell")
+        seen = []
+        self.assertEqual(shell.run("echo a; echo b >&2; false", 5,
+                                   seen.append), (1, "a\nb"))
+        self.assertEqual(seen, ["a", "b"])
+        self.assertEqual(shell.run("printf x", 5), (0, "x"))
+        with self.assertRaises(VmError):
+            shell.run("sleep 5", 0.2)
+
+    def test_child_dies_with_us(self):
+        code = ("import sys, time; sys.path.insert(0, sys.argv[1])\n"
+                "from vmlib import process\n"
+                "child = process.spawn(['sleep', '60'])\n"
+                "print(child.pid, flush=True)\n"
+                "time.sleep(60)\n")
+        parent = subprocess.Popen([sys.executable, "-c", code, str(SCRIPTS)],
+                                  stdout=subprocess.PIPE, text=True)
+        child = int(parent.stdout.readline())
+        comm = Path(f"/proc/{child}/comm")
+        process.wait_until(lambda: comm.read_text() == "sleep\n", 5)
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+
+        def gone():
+            try:
+                return "State:\tZ" in Path(f"/proc/{child}/status").read_text()
+            except OSError:
+                return True
+        self.assertTrue(process.wait_until(gone, 5))
+
+    def test_run_reports(self):
+        with self.assertRaisesRegex(VmError, "status 3: why"):
+            process.run("sh", "-c", "echo why; exit 3")
+        with self.assertRaisesRegex(VmError, "did not end"):
+            process.run("sleep", "9", timeout=0.1)
+        self.assertEqual(threading.active_count(), 1)
+
+
+class Libraries(unittest.TestCase):
+    def test_package_names(self):
+        for soname, package in (("libaio.so.1", "libaio1"),
+                                ("libfuse3.so.3", "libfuse3-3"),
+                                ("libnl-3.so.200", "libnl-3-200")):
+            self.assertEqual(qemu.library_packages(soname)[0], package)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bpf_run.h"
+
+enum {
+    /* The kernel takes these for an Ethernet header; see rss.bpf.c. */
+    SKIPPED_LEN = 14,
+};
+
+int bpf_run_load_return(enum bpf_prog_type type, int value)
+{
+    const struct bpf_insn program[] = {
+        { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = value },
+        { .code = BPF_JMP | BPF_EXIT },
+    };
+    int fd = bpf_prog_load(type, "test_return", "GPL", program,
+                           G_N_ELEMENTS(program), NULL);
+
+    return fd < 0 ? -errno : fd;
+}
+
+bool bpf_run_allowed(void)
+{
+    int fd = bpf_run_load_return(BPF_PROG_TYPE_SOCKET_FILTER, 0);
+    int tc = bpf_run_load_return(BPF_PROG_TYPE_SCHED_CLS, 0);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (tc >= 0) {
+        close(tc);
+    }
+    /* Only the second takes a privilege on each kernel. */
+    if (tc == -EPERM || tc == -EACCES) {
+        g_test_skip("loading BPF needs CAP_BPF and CAP_NET_ADMIN, or root");
+        return false;
+    }
+    if (fd == -ENOSYS) {
+        g_test_skip("this kernel has no bpf()");
+        return false;
+    }
+    return true;
+}
+
+int64_t bpf_run(int prog_fd, const void *frame, size_t len)
+{
+    g_autofree uint8_t *input = g_malloc0(SKIPPED_LEN + len);
+    LIBBPF_OPTS(bpf_test_run_opts, opts,
+                .data_in = input,
+                .data_size_in = SKIPPED_LEN + len,
+                .repeat = 1);
+
+    if (len) {
+        memcpy(input + SKIPPED_LEN, frame, len);
+    }
+    if (bpf_prog_test_run_opts(prog_fd, &opts) < 0) {
+        return -errno;
+    }
+    return opts.retval;
+}

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A machine without a guest: QEMU with "-accel qtest", and we are its CPU.
+
+The machine's memory is shared with us, so that rings and buffers are read and
+written here without asking QEMU.  Ports, device memory and the clock go over
+QEMU's qtest protocol, one line of text each way.
+"""
+
+import contextlib
+import mmap
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent.parent
+sys.dont_write_bytecode = True          # no __pycache__ among the sources
+sys.path.insert(0, str(TOP / "scripts"))
+
+from vmlib import VmError                               # noqa: E402
+from vmlib.channel import Channel, Qmp                  # noqa: E402
+from vmlib.process import spawn, stop, wait_until       # noqa: E402
+
+QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or
+            TOP / "build/qemu-7.2/build/qemu-system-x86_64")
+MEMORY = 16 << 20
+BIOS_SIZE = 64 << 10
+ANSWER_TIMEOUT = 10
+
+
+def unnamed_file(name, size):
+    """Return the descriptor of a file in memory that has no path."""
+    fd = os.memfd_create(name)
+    os.truncate(fd, size)
+    return fd
+
+
+class Machine:
+    """One QEMU process.
+
+    arguments    its devices and backends
+    netns        TapNet in whose namespace it runs
+    pass_fds     descriptors that the arguments speak of
+    without_bpf  take the right to load BPF programs away from it
+    """
+
+    def __init__(self, arguments, netns=None, pass_fds=(), without_bpf=False):
+        self.closing = contextlib.ExitStack()
+        try:
+            self._start(list(arguments), netns, tuple(pass_fds), without_bpf)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, arguments, netns, pass_fds, without_bpf):
+        if not os.access(QEMU, os.X_OK):
+            raise unittest.SkipTest(f"QEMU is not built: no {QEMU.name} in "
+                                    f"{QEMU.parent}")
+        memory_fd = unnamed_file("guest-memory", MEMORY)
+        self.closing.callback(os.close, memory_fd)
+        self.memory = mmap.mmap(memory_fd, MEMORY)
+        bios_fd = unnamed_file("no-bios", BIOS_SIZE)
+        self.closing.callback(os.close, bios_fd)
+        self.log = self.closing.enter_context(tempfile.TemporaryFile())
+
+        sockets = [socket.socketpair() for _ in range(2)]
+        (qtest, qtest_qemu), (qmp, qmp_qemu) = sockets
+        fds = (memory_fd, bios_fd, qtest_qemu.fileno(), qmp_qemu.fileno())
+        command = self._command(*fds) + arguments
+        if without_bpf:
+            command = ["setpriv", "--bounding-set", "-bpf,-sys_admin",
+                       "--inh-caps", "-bpf,-sys_admin"] + command
+        inside = netns.entered() if netns else contextlib.nullcontext()
+        with inside, qtest_qemu, qmp_qemu:
+            self.process = spawn(command, stdout=self.log, stderr=self.log,
+                                 pass_fds=fds + pass_fds)
+        self.closing.callback(stop, self.process)
+        self._qtest = Channel(qtest, self.check_alive, "QEMU's qtest socket")
+        self._qmp = Qmp(qmp, self.check_alive)
+        self.closing.callback(self._qtest.close)
+        self.closing.callback(self._qmp.close)
+        self.qmp("query-status")
+
+    @staticmethod
+    def _command(memory_fd, bios_fd, qtest_fd, qmp_fd):
+        return [str(QEMU), "-accel", "qtest", "-M", "pc,memory-backend=ram",
+                "-object", f"memory-backend-file,id=ram,size={MEMORY},"
+                f"mem-path=/dev/fd/{memory_fd},share=on",
+                "-m", f"{MEMORY >> 20}M", "-bios", f"/dev/fd/{bios_fd}",
+                "-nodefaults", "-display", "none",
+                "-chardev", f"socket,id=qtest,fd={qtest_fd}",
+                "-qtest", "chardev:qtest", "-qtest-log", "none",
+                "-chardev", f"socket,id=qmp,fd={qmp_fd}",
+                "-mon", "chardev=qmp,mode=control",
+                "-trace", "virtio_net_rss_*"]
+
+    def check_alive(self):
+        """Raise a VmError if QEMU has ended."""
+        if self.process.poll() is not None:
+            raise VmError(f"QEMU has ended with status "
+                          f"{self.process.returncode}:\n{self.messages()}")
+
+    @contextlib.contextmanager
+    def _explained(self):
+        """Where QEMU ends while it is asked, say how and what it printed."""
+        try:
+            yield
+        except (VmError, OSError) as error:
+            # Its sockets are closed a moment before it is gone.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.5)
+            self.check_alive()
+            raise VmError(str(error)) from None
+
+    def messages(self):
+        """Return what QEMU has printed, trace events among it."""
+        # Not seek(): QEMU writes at the same place in the file.
+        size = os.fstat(self.log.fileno()).st_size
+        return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
+
+    def traces(self, event):
+        """Return the arguments of each time that a trace event happened."""
+        return re.findall(rf"\b{event} n \w+ ?(.*)", self.messages())
+
+    def ask(self, text):
+        """Run a command of the qtest protocol; return its answer."""
+        with self._explained():
+            self._qtest.sock.sendall(text.encode() + b"\n")
+            line = self._qtest.read_line(time.monotonic() + ANSWER_TIMEOUT)
+        if not line.startswith("OK"):
+            raise VmError(f"qtest command '{text}': {line}")
+        return line[3:]
+
+    def io(self, name, address):
+        """Read by "inb", "inw", "inl", "readb", "readw" or "readl"."""
+        return int(self.ask(f"{name} {address:#x}"), 0)
+
+    def out(self, name, address, value):
+        """Write by "outl", "writeb", "writew", "writel" or "writeq"."""
+        self.ask(f"{name} {address:#x} {value:#x}")
+
+    def qmp(self, command, arguments=None):
+        """Run a QMP command and return its answer."""
+        with self._explained():
+            return self._qmp.command(command, arguments)
+
+    def wait_event(self, name, timeout=ANSWER_TIMEOUT):
+        """Wait until QMP has told of an event since the last call."""
+        def happened():
+            self.qmp("query-status")
+            return any(event["event"] == name for event in self._qmp.events)
+
+        if not wait_until(happened, timeout, 0.005):
+            raise VmError(f"QEMU told of no event {name}")
+        self._qmp.events.clear()
+
+    def stop(self):
+        """End QEMU; may be called at any time, also twice."""
+        self.closing.close()

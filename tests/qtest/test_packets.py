@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where packets go and what hash they carry: what tests/reference says.
+
+Each kind of packet passes under every single hash type, under all of them,
+and under those that Linux takes.
+"""
+
+import random
+import socket
+import struct
+
+import packets
+from machine import Machine
+from rig import (EBPF, KEY, SLOT, SOFTWARE, Case, Config, TapCase, add_rows,
+                 flows, run_tests, spread)
+from rss_reference import ALL_TYPES, IPV4, IPV6, NON_EX_TYPES
+from virtio_net import (F_HASH_REPORT, F_MRG_RXBUF, FEATURES, HASH_CONFIG, OK,
+                        VirtioNet, hash_config)
+
+TYPES = [ALL_TYPES, NON_EX_TYPES, ALL_TYPES & ~NON_EX_TYPES, IPV4 | IPV6, 0]
+TYPES += [1 << bit for bit in range(9)]
+
+# RSS verification suite: addresses and ports, hash of the addresses alone,
+# hash with the ports.
+KNOWN_ANSWERS = (
+    ("66.9.149.187", 2794, "161.142.100.80", 1766, 0x323e8fc2, 0x51ccc178),
+    ("199.92.111.2", 14230, "65.69.140.83", 4739, 0xd718262a, 0xc626b0ea),
+    ("24.19.198.95", 12898, "12.22.207.184", 38024, 0xd2d0a5de, 0x5c2b394a),
+    ("38.27.205.30", 48228, "209.142.163.6", 2217, 0x82989176, 0xafc7327f),
+    ("153.39.163.191", 44251, "202.188.127.2", 1303, 0x5d1809c5, 0x10e828a2),
+    ("3ffe:2501:200:1fff::7", 2794, "3ffe:2501:200:3::1", 1766,
+     0x2cc18cd5, 0x40207d3d),
+    ("3ffe:501:8::260:97ff:fe40:efab", 14230, "ff02::1", 4739,
+     0x0f0c461c, 0xdde51bbf),
+    ("3ffe:1900:4545:3:200:f8ff:fe21:67cf", 44251,
+     "fe80::200:f8ff:fe21:67cf", 38024, 0x4b61e985, 0x02d1feef),
+)
+
+
+def known_frame(row, protocol):
+    """Return a frame of one row of the known answers."""
+    src, sport, dst, dport = row[:4]
+    family = socket.AF_INET6 if ":" in src else socket.AF_INET
+    src, dst = (socket.inet_pton(family, text) for text in (src, dst))
+    make, ethertype = ((packets.traffic.ipv6_packet, 0x86dd) if len(src) == 16
+                       else (packets.traffic.ipv4_packet, 0x0800))
+    return packets.traffic.frame(
+        ethertype, make(protocol, src, dst, (sport, dport), b"x"))
+
+
+class Steering:
+    """Both engines put each packet where the reference does."""
+
+    def check_types(self, types):
+        config = spread(types=types, seed=types, unclassified=3)
+        self.set_rss(config)
+        self.assert_steers(config, list(packets.FRAMES.values()))
+
+    def test_many_flows(self):
+        self.set_rss(spread(seed=4))
+        for round_ in range(4):
+            self.assert_steers(spread(seed=4), flows(200, seed=round_))
+
+
+add_rows(Steering, {f"all kinds of packets, hash types {types:#x}": types
+                    for types in TYPES}, Steering.check_types)
+
+
+class SteeringEbpf(Steering, TapCase):
+    engine = EBPF
+
+
+class SteeringSoftware(Steering, TapCase):
+    engine = SOFTWARE
+
+
+class HashReport:
+    """The header of each packet has the reference's hash and type.
+
+    send(), configure() and self.nic are the classes' below.
+    """
+
+    def receive(self, frames):
+        """Send frames; return {frame: (hash, report)}. None may be lost."""
+        answer = {}
+        for start in range(0, len(frames), 64):
+            some = frames[start:start + 64]
+            self.send(some)
+            arrived = self.nic.wait_packets(len(some))
+            self.assertEqual(len(arrived), len(some), "packets lost")
+            for packet in arrived:
+                value, report, padding = struct.unpack("<IHH",
+                                                       packet.header[12:])
+                self.assertEqual(padding, 0)
+                answer[packet.frame] = value, report
+        return answer
+
+    def assert_reports(self, config, frames):
+        found = self.receive(frames)
+        for frame in frames:
+            self.assertEqual(found.get(frame), config.hash(frame),
+                             f"hash types {config.types:#x}, {frame.hex()}")
+
+    def check_kind(self, frame):
+        for types in TYPES:
+            config = Config(types, KEY, [0])
+            self.configure(config)
+            self.assert_reports(config, [frame])
+
+    def test_known_answers(self):
+        for column, types in ((4, IPV4 | IPV6), (5, NON_EX_TYPES)):
+            self.configure(Config(types, KEY, [0]))
+            for row in KNOWN_ANSWERS:
+                for protocol in (6, 17):
+                    frame = known_frame(row, protocol)
+                    self.assertEqual(self.receive([frame])[frame][0],
+                                     row[column], row)
+
+    def test_many_flows_and_keys(self):
+        for seed in range(5):
+            key = random.Random(seed).randbytes(40)
+            self.configure(Config(NON_EX_TYPES, key, [0]))
+            self.assert_reports(Config(NON_EX_TYPES, key, [0]),
+                                flows(100, seed))
+
+    def test_short_key(self):
+        self.configure(Config(NON_EX_TYPES, b"\xff" * 40, [0]))
+        self.configure(Config(NON_EX_TYPES, KEY[:5], [0]))
+        self.assert_reports(Config(NON_EX_TYPES, KEY[:5], [0]), flows())
+
+    def test_before_any_command(self):
+        self.assertEqual(set(self.receive(flows()).values()), {(0, 0)})
+
+    def test_packets_over_several_buffers(self):
+        """Mergeable buffers: the hash is in the first one."""
+        self.nic.start(features=FEATURES | 1 << F_HASH_REPORT
+                       | 1 << F_MRG_RXBUF, buffers=False)
+        for queue in range(len(self.nic.receive_queues)):
+            self.nic.add_buffers(queue, size=40)
+            self.nic.receive_queues[queue].kick()
+        config = Config(NON_EX_TYPES, KEY, [0])
+        self.configure(config)
+        frame = packets.ip6()
+        self.send([frame])
+        pieces = self.nic.wait_packets(3)
+        header = pieces[0].header
+        self.assertEqual(struct.unpack("<HIH", header[10:18]),
+                         (3, *config.hash(frame)))
+
+
+add_rows(HashReport, {"hash of " + name: frame
+                      for name, frame in packets.FRAMES.items()},
+         HashReport.check_kind)
+
+
+class HashReportTap(HashReport, TapCase):
+    """With RSS_CONFIG, on a tap, whose packets have a virtio-net header."""
+
+    engine = SOFTWARE
+    options = "hash=on"
+
+    def setUp(self):
+        super().setUp()
+        self.nic.start(features=FEATURES | 1 << F_HASH_REPORT)
+
+    def send(self, frames):
+        self.card.send(frames)
+
+    def configure(self, config):
+        self.set_rss(config)
+
+
+class HashReportDatagrams(HashReport, Case):
+    """With HASH_CONFIG, on a backend without that header, by any user."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.socket, theirs = socket.socketpair(socket.AF_UNIX,
+                                               socket.SOCK_DGRAM)
+        cls.addClassCleanup(cls.socket.close)
+        with theirs:
+            cls.machine = Machine(
+                ["-netdev", "dgram,id=net0,local.type=fd,"
+                 f"local.str={theirs.fileno()}",
+                 "-device", "virtio-net-pci,netdev=net0,romfile=,rss=on,"
+                 f"hash=on,addr={SLOT},disable-legacy=on"],
+                pass_fds=[theirs.fileno()])
+        cls.addClassCleanup(cls.machine.stop)
+
+    def setUp(self):
+        self.nic = VirtioNet(self.machine, SLOT).start(
+            features=FEATURES | 1 << F_HASH_REPORT)
+
+    def send(self, frames):
+        for frame in frames:
+            self.socket.send(frame)
+
+    def configure(self, config):
+        self.assertEqual(self.nic.command(
+            HASH_CONFIG, hash_config(config.types, config.key)), OK)
+
+
+if __name__ == "__main__":
+    run_tests(__file__)

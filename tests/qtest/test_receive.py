@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Receiving with the software engine, where a guest is slow or odd.
+
+A packet for a queue without buffers waits in QEMU, in front of those that
+came in by the same queue of the tap.  It must not wait for ever.
+"""
+
+from rig import (QUEUES, SOFTWARE, Card, Case, TapCase, add_rows, all_to,
+                 flows, run_tests, spread, why_not)
+from virtio_net import (F_HASH_REPORT, F_MRG_RXBUF, FEATURES, OK, RSS_CONFIG,
+                        rss_config)
+
+COUNT = 64
+
+
+def rss(queue, pairs=QUEUES):
+    """Return what sends an RSS_CONFIG that puts all on one queue."""
+    return lambda nic: nic.set_rss(all_to(queue), pairs)
+
+
+def windows_off(nic):
+    """RSS off, all queue pairs."""
+    return nic.command(RSS_CONFIG, rss_config(0, [0], b"", QUEUES))
+
+
+# Queue pairs to begin with, and what makes queue 1 lose its role.
+CHANGES = {
+    "RSS_CONFIG": (QUEUES, rss(3)),
+    "RSS_CONFIG with more queue pairs": (2, rss(3)),
+    "RSS_CONFIG with one more queue pair": (3, rss(0)),
+}
+CHANGES_OFF = {
+    "RSS off": (QUEUES, windows_off),
+    "RSS off, more queue pairs": (2, windows_off),
+    "VQ_PAIRS_SET": (QUEUES, lambda nic: nic.set_pairs(QUEUES)),
+    "VQ_PAIRS_SET with more queue pairs": (2, lambda nic:
+                                           nic.set_pairs(QUEUES)),
+}
+
+
+class FullRing(TapCase):
+    """Queue 1 has no buffers, and all packets are for queue 1."""
+
+    engine = SOFTWARE
+
+    def begin(self, pairs=QUEUES):
+        self.nic.start(buffers=False)
+        for queue in (0, 2, 3):
+            self.nic.add_buffers(queue)
+            self.nic.receive_queues[queue].kick()
+        self.set_rss(all_to(1), pairs)
+        self.frames = flows(COUNT)
+        self.card.send(self.frames)
+        self.card.settle()
+        self.assertEqual(self.nic.collect(), [])
+
+    def give_buffers(self):
+        self.nic.add_buffers(1)
+        self.nic.receive_queues[1].kick()
+
+    def assert_arrive(self, frames, queue=None):
+        packets = self.nic.wait_packets(len(frames), timeout=2)
+        missing = set(frames) - {packet.frame for packet in packets}
+        self.assertEqual(len(missing), 0, f"{len(missing)} of {len(frames)} "
+                         "packets still wait")
+        if queue is not None:
+            self.assertEqual({packet.queue for packet in packets}, {queue})
+
+    def test_packets_wait_for_buffers(self):
+        self.begin()
+        self.give_buffers()
+        self.assert_arrive(self.frames, queue=1)
+        self.set_rss(spread())
+        self.assert_steers(spread())
+
+    def test_few_buffers_at_a_time(self):
+        """Eight of them, which are given again and again."""
+        self.begin()
+        self.nic.add_buffers(1, 8)
+        arrived = set()
+        for _ in range(COUNT):
+            self.nic.receive_queues[1].kick()
+            arrived |= {packet.frame for packet in self.nic.wait_packets(8)}
+            if len(arrived) == COUNT:
+                break
+        self.assertEqual(arrived, set(self.frames))
+
+    def test_other_queues_go_on_afterwards(self):
+        """A mixture: packets for queue 1 hold others up only until then."""
+        self.begin()
+        self.assertEqual(self.nic.set_rss(spread(), QUEUES), OK)
+        more = flows(COUNT, seed=3)
+        self.card.send(more)
+        self.card.settle()
+        arrived = self.nic.collect()
+        self.give_buffers()
+        arrived += self.nic.wait_packets(2 * COUNT - len(arrived))
+        self.assertEqual({packet.frame for packet in arrived},
+                         set(self.frames + more))
+        self.assert_steers(spread(), flows(COUNT, seed=4))
+
+    def check_change(self, row):
+        """Packets that wait follow the new configuration, at once."""
+        pairs, change = row
+        self.begin(pairs)
+        self.assertEqual(change(self.nic), OK)
+        self.assert_arrive(self.frames)
+        more = flows(COUNT, seed=3)
+        self.card.send(more)
+        self.assert_arrive(more)
+
+    def check_off(self, row):
+        """Some are for queue 1 by automatic steering; its buffers come."""
+        pairs, change = row
+        self.begin(pairs)
+        self.assertEqual(change(self.nic), OK)
+        self.card.settle()
+        early = self.nic.collect()
+        self.give_buffers()
+        here = {packet.frame for packet in early}
+        self.assert_arrive([frame for frame in self.frames
+                            if frame not in here])
+
+
+add_rows(FullRing, {"waiting packets follow " + name: row
+                    for name, row in CHANGES.items()}, FullRing.check_change)
+add_rows(FullRing, {"waiting packets arrive after " + name: row
+                    for name, row in CHANGES_OFF.items()}, FullRing.check_off)
+
+# Size of receive buffers, mergeable ones, hash report.
+SMALL_BUFFERS = {
+    "1 byte": (1, False, False),
+    "11 bytes": (11, False, False),
+    "12 bytes: the header": (12, False, False),
+    "8 bytes, mergeable": (8, True, False),
+    "11 bytes, mergeable": (11, True, False),
+    "12 bytes, mergeable: the header": (12, True, False),
+    "19 bytes, hash report": (19, False, True),
+    "20 bytes, hash report: the header": (20, False, True),
+    "12 bytes, hash report, mergeable": (12, True, True),
+    "19 bytes, hash report, mergeable": (19, True, True),
+}
+
+
+class SmallBuffers(Case):
+    """A guest with too small buffers harms itself alone, not QEMU."""
+
+    def setUp(self):
+        reason = why_not()
+        if reason:
+            self.skipTest(reason)
+        self.card = Card(SOFTWARE, "hash=on")
+        self.addCleanup(self.card.close)
+
+    def check_size(self, row):
+        size, mergeable, hash_report = row
+        nic = self.card.start(buffers=False,
+                              features=FEATURES | mergeable << F_MRG_RXBUF
+                              | hash_report << F_HASH_REPORT)
+        for queue in range(QUEUES):
+            nic.add_buffers(queue, 64, size)
+            nic.receive_queues[queue].kick()
+        self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
+        self.card.send(flows())
+        self.card.settle()
+        # Alive, and a driver that does better works.
+        nic = self.card.start()
+        self.card.settle()
+        nic.collect()                           # what had waited
+        self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
+        self.card.send(flows(seed=1))
+        self.assertEqual(len(nic.wait_packets(len(flows()))), len(flows()))
+
+
+add_rows(SmallBuffers, {"buffer of " + name: row
+                        for name, row in SMALL_BUFFERS.items()},
+         SmallBuffers.check_size)
+
+
+if __name__ == "__main__":
+    run_tests(__file__)

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the card offers, what start-up says, and commands with one queue.
+
+Most of it needs neither root nor a tap.
+"""
+
+import socket
+
+from machine import Machine, VmError
+from rig import (AUTO, EBPF, KEY, SLOT, SOFTWARE, Card, Case, TapCase,
+                 add_rows, run_tests, spread, why_not)
+from rss_reference import ALL_TYPES, NON_EX_TYPES
+from virtio_net import (ERR, F_HASH_REPORT, F_RSS, OK, RSS_CONFIG,
+                        RSS_KEY_MAX, RSS_TABLE_MAX, RSS_TYPES, VirtioNet,
+                        rss_config)
+from virtio_pci import DEVICE, VirtioPci
+
+DEVICE_ARGUMENT = ("virtio-net-pci,netdev=net0,romfile=,disable-legacy=on,"
+                   f"addr={SLOT},")
+
+
+def machine_with(options):
+    """Return a Machine with a card of one queue; any user may do that."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        return Machine(["-netdev", "dgram,id=net0,local.type=fd,"
+                        f"local.str={theirs.fileno()}",
+                        "-device", DEVICE_ARGUMENT + options],
+                       pass_fds=[theirs.fileno()])
+
+
+# Device options, and whether RSS and hash report are offered.
+OFFERS = {
+    "nothing asked for": ("rss=off", False, False),
+    "rss=on": ("rss=on", True, False),
+    "hash=on": ("hash=on", False, True),
+    "rss=on,hash=on": ("rss=on,hash=on", True, True),
+}
+
+# Wrong options, and what the message must say.
+WRONG = {
+    "unknown engine": ("rss=on,rss-engine=magic", "magic"),
+    "eBPF without rss=on": ("rss-engine=ebpf", "rss=on"),
+    "eBPF with hash=on": ("rss=on,hash=on,rss-engine=ebpf", "hash"),
+    "eBPF with a backend that is no tap": ("rss=on,rss-engine=ebpf",
+                                           "backend"),
+}
+
+# RSS_CONFIG for a card with one queue pair.
+ONE_QUEUE = {
+    "valid": (rss_config(NON_EX_TYPES, [0] * 128, KEY, 1), OK),
+    "all hash types": (rss_config(ALL_TYPES, [0], KEY, 1), OK),
+    "entry 1": (rss_config(NON_EX_TYPES, [0, 1], KEY, 1), ERR),
+    "unclassified queue 1": (rss_config(NON_EX_TYPES, [0], KEY, 1, 1), ERR),
+    "max_tx_vq 0": (rss_config(NON_EX_TYPES, [0], KEY, 0), ERR),
+    "max_tx_vq 2": (rss_config(NON_EX_TYPES, [0], KEY, 2), ERR),
+    "three entries": (rss_config(NON_EX_TYPES, [0, 0, 0], KEY, 1), ERR),
+    "key of 41 bytes": (rss_config(NON_EX_TYPES, [0], KEY + b"\0", 1), ERR),
+    "no key": (rss_config(NON_EX_TYPES, [0], b"", 1), ERR),
+    "RSS off as Windows does it": (rss_config(0, [0], b"", 1), OK),
+    "unknown hash type": (rss_config(1 << 9, [0], KEY, 1), ERR),
+}
+
+
+class Offers(Case):
+    """Features and the configuration space."""
+
+    def check_offer(self, row):
+        options, rss, hash_report = row
+        machine = machine_with(options)
+        self.addCleanup(machine.stop)
+        device = VirtioPci(machine, SLOT)
+        device.reset()
+        features = device.offered()
+        self.assertEqual(bool(features >> F_RSS & 1), rss)
+        self.assertEqual(bool(features >> F_HASH_REPORT & 1), hash_report)
+        if rss or hash_report:
+            self.assertEqual(device.read(DEVICE, "b", RSS_KEY_MAX), 40)
+            self.assertEqual(device.read(DEVICE, "l", RSS_TYPES), ALL_TYPES)
+        if rss:
+            self.assertEqual(device.read(DEVICE, "w", RSS_TABLE_MAX), 128)
+
+    def check_wrong(self, row):
+        options, words = row
+        with self.assertRaises(VmError) as caught:
+            machine_with(options).stop()
+        self.assertIn("status 1", str(caught.exception))
+        self.assertIn(words, str(caught.exception))
+
+
+add_rows(Offers, {"offered with " + name: row
+                  for name, row in OFFERS.items()}, Offers.check_offer)
+add_rows(Offers, {"error: " + name: row for name, row in WRONG.items()},
+         Offers.check_wrong)
+
+
+class OneQueue(Case):
+    """Commands, by a user without privileges."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.machine = machine_with("rss=on")
+        cls.addClassCleanup(cls.machine.stop)
+
+    def check_command(self, row):
+        data, answer = row
+        nic = VirtioNet(self.machine, SLOT).start()
+        self.assertEqual(nic.command(RSS_CONFIG, data), answer)
+
+    def test_each_truncation(self):
+        nic = VirtioNet(self.machine, SLOT).start()
+        data = ONE_QUEUE["valid"][0]
+        for length in range(len(data)):
+            self.assertEqual(nic.command(RSS_CONFIG, data[:length]), ERR)
+        self.assertEqual(nic.command(RSS_CONFIG, data), OK)
+
+
+add_rows(OneQueue, ONE_QUEUE, OneQueue.check_command)
+
+
+class Privileges(TapCase):
+    """QEMU without the right to load a program, and without a helper."""
+
+    engine = SOFTWARE
+    NO_HELPER = "ebpf-rss-helper=/nonexistent"
+
+    @classmethod
+    def setUpClass(cls):
+        """Every test has its own card."""
+
+    def setUp(self):
+        reason = why_not()
+        if reason:
+            self.skipTest(reason)
+
+    def test_one_warning_and_the_software_engine(self):
+        self.card = Card(AUTO, self.NO_HELPER, without_bpf=True)
+        self.addCleanup(self.card.close)
+        self.nic = self.card.start()
+        self.set_rss(spread())
+        self.assert_steers(spread())
+        warnings = [line for line in self.card.machine.messages().splitlines()
+                    if "warning" in line]
+        self.assertEqual(len(warnings), 1, warnings)
+        self.assertIn("not permitted", warnings[0])
+        self.assertNotIn("libbpf:", self.card.machine.messages())
+
+    def test_insisting_on_eBPF_is_an_error(self):
+        with self.assertRaises(VmError) as caught:
+            Card(EBPF, self.NO_HELPER, without_bpf=True).close()
+        self.assertIn("status 1", str(caught.exception))
+        self.assertIn("not permitted", str(caught.exception))
+
+    def test_insisting_on_software_warns_of_nothing(self):
+        for without_bpf in (False, True):
+            card = Card(SOFTWARE, without_bpf=without_bpf)
+            self.addCleanup(card.close)
+            self.assertNotIn("warning", card.machine.messages())
+
+
+if __name__ == "__main__":
+    run_tests(__file__)

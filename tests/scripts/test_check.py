@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Does scripts/check count right, and does it leave nothing behind?"""
+
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import unittest
+from io import StringIO
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from checklib import results            # noqa: E402
+from checklib.programs import run_folder, run_program   # noqa: E402
+from checklib.run import run            # noqa: E402
+
+
+class ReadTap(unittest.TestCase):
+    """What became of a test program, from what it printed."""
+
+    def outcomes(self, output, status=0):
+        cases = results.read_tap("prog", textwrap.dedent(output), status)
+        return [(case.name, case.outcome) for case in cases]
+
+    def test_all_kinds(self):
+        self.assertEqual(self.outcomes("""\
+            # a comment
+            1..4
+            ok 1 /a
+            ok 2 - with a dash
+            not ok 3 /c
+            ok 4 /d # SKIP no such device
+            """, 1), [("prog: /a", "pass"), ("prog: with a dash", "pass"),
+                      ("prog: /c", "fail"), ("prog: /d", "skip")])
+
+    def test_reason_of_a_skip(self):
+        case, = results.read_tap("prog", "1..1\nok 1 /d # SKIP too old\n", 0)
+        self.assertEqual(case.text, "too old")
+
+    def test_plan_at_the_end(self):
+        self.assertEqual(self.outcomes("ok 1 /a\n1..1\n"),
+                         [("prog: /a", "pass")])
+
+    def test_all_skipped(self):
+        case, = results.read_tap("prog", "1..0 # SKIP not here\n", 0)
+        self.assertEqual(case, ("prog", "skip", "not here"))
+
+    def test_nothing_to_run(self):
+        self.assertEqual(self.outcomes("1..0\n"), [])
+
+    def test_printed_nothing(self):
+        self.assertEqual(self.outcomes(""), [("prog", "fail")])
+
+    def test_ended_early(self):
+        self.assertEqual(self.outcomes("1..3\nok 1 /a\n"),
+                         [("prog: /a", "pass"), ("prog", "fail")])
+
+    def test_killed(self):
+        cases = results.read_tap("prog", "1..2\nok 1 /a\n", -11, "what it said")
+        self.assertEqual(cases[1].outcome, "fail")
+        self.assertIn("signal 11", cases[1].text)
+        self.assertIn("what it said", cases[1].text)
+
+    def test_all_passed_but_status_1(self):
+        self.assertEqual(self.outcomes("1..1\nok 1 /a\n", 1),
+                         [("prog: /a", "pass"), ("prog", "fail")])
+
+    def test_bail_out_counts_once(self):
+        self.assertEqual(self.outcomes("""\
+            1..2
+            not ok /a - what is wrong
+            Bail out!
+            """, -6), [("prog: /a - what is wrong", "fail")])
+
+    def test_bail_out_alone(self):
+        self.assertEqual(self.outcomes("1..2\nBail out! assertion\n", -6),
+                         [("prog", "fail")])
+
+    def test_text_before_a_failure_explains_it(self):
+        cases = results.read_tap("prog", "1..1\n# because\nnot ok 1 /a\n", 1)
+        self.assertIn("# because", cases[0].text)
+
+    def test_count_line(self):
+        cases = [results.passed("a"), results.passed("b"),
+                 results.failed("c", ""), results.skipped("d", "why")]
+        self.assertEqual(results.count_line(cases),
+                         "2 passed, 1 failed, 1 skipped")
+
+
+class Tier:
+    """Stands in for a tier of scripts/check."""
+
+    def say(self, text):
+        pass
+
+
+class Programs(unittest.TestCase):
+    """Folders of test programs."""
+
+    def setUp(self):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(self.temporary.cleanup)
+        self.folder = Path(self.temporary.name)
+
+    def write(self, name, text, mode=0o755):
+        path = self.folder / name
+        path.write_text(textwrap.dedent(text))
+        path.chmod(mode)
+        return path
+
+    def test_exit_status(self):
+        for status, outcome in ((0, "pass"), (1, "fail"), (77, "skip")):
+            path = self.write("prog", f"#!/bin/sh\necho why\nexit {status}\n")
+            case, = run_program("prog", [path], StringIO())
+            self.assertEqual(case.outcome, outcome)
+        self.write("prog", "#!/bin/sh\necho some\necho why\nexit 77\n")
+        case, = run_program("prog", [path], StringIO())
+        self.assertEqual(case.text, "why")
+
+    def test_folder(self):
+        self.write("helper.py", "raise SystemExit('not a test')\n")
+        self.write("data", "not a program", 0o644)
+        self.write("shell", "#!/bin/sh\necho 1..1\necho ok 1 /a\n")
+        self.write("test_x.py", """\
+            import unittest
+
+            class X(unittest.TestCase):
+                def test_good(self):
+                    pass
+
+                def test_bad(self):
+                    self.fail("reason of the failure")
+
+                @unittest.skip("reason of the skip")
+                def test_not(self):
+                    pass
+            """)
+        cases = run_folder(Tier(), self.folder, StringIO())
+        self.assertEqual(results.count(cases), (2, 1, 1))
+        text = {case.outcome: case.text for case in cases}
+        self.assertIn("reason of the failure", text["fail"])
+        self.assertEqual(text["skip"], "reason of the skip")
+
+    def test_broken_unittest_file(self):
+        self.write("test_x.py", "import there_is_no_such_module\n")
+        case, = run_folder(Tier(), self.folder, StringIO())
+        self.assertEqual(case.outcome, "fail")
+        self.assertIn("there_is_no_such_module", case.text)
+
+
+def is_running(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().split()[2]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+class NothingLeft(unittest.TestCase):
+    """A command that is ended takes its children with it."""
+
+    def wait_gone(self, pid):
+        end = time.monotonic() + 10
+        while is_running(pid):
+            self.assertLess(time.monotonic(), end, "it still runs")
+            time.sleep(0.01)
+
+    def test_too_slow(self):
+        done = run(["sh", "-c", "sleep 600 & echo $!; wait"], StringIO(),
+                   timeout=1)
+        self.assertTrue(done.timed_out)
+        self.wait_gone(int(done.output))
+
+    def test_background_process(self):
+        done = run(["sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"],
+                   StringIO())
+        self.assertEqual(done.status, 0)
+        self.wait_gone(int(done.output))
+
+    def test_terminated(self):
+        program = (f"import signal, sys; sys.path.insert(0, {str(SCRIPTS)!r})\n"
+                   "from checklib.run import run\n"
+                   "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+                   "run(['sh', '-c', 'sleep 600 & echo $!; wait'],"
+                   " sys.stderr, each_line=lambda x: print(x, flush=True))")
+        process = subprocess.Popen([sys.executable, "-c", program], text=True,
+                                   stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+        self.addCleanup(process.stdout.close)
+        pid = int(process.stdout.readline())
+        self.assertTrue(is_running(pid))
+        process.terminate()
+        process.wait()
+        self.wait_gone(pid)
+
+
+class Arguments(unittest.TestCase):
+    """scripts/check itself."""
+
+    def test_unknown_tier(self):
+        done = subprocess.run([SCRIPTS / "check", "--tier", "nonsense"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("no such tier: nonsense", done.stderr)
+
+    def test_help(self):
+        done = subprocess.run([SCRIPTS / "check", "--help"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0)
+        for tier in ("lib", "nobpf", "scripts", "qtest", "base", "functional"):
+            self.assertIn(tier + ":", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tests of the series' rules, on a made-up QEMU.
+
+No network; nothing outside a temporary folder is written.
+"""
+
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.dont_write_bytecode = True
+
+from toyfork import BASE_FILES, COCCI, EDIT, SCRIPTS, ForkTest, write_files
+from forklib import cocci, edits, series  # noqa: E402
+
+
+class Rules(ForkTest):
+    """A rule that does not do what it says is an error."""
+
+    def test_cocci_matches_nothing(self):
+        self.series("30-net.cocci", COCCI.replace("drop_me", "not_there"))
+        self.assert_refused("30-net.cocci", "rule drop ",
+                            "hw/net/virtio-net.c", "matches 0 times")
+
+    def test_cocci_matches_too_often(self):
+        write_files(self.base_dir, {
+            "hw/net/virtio-net.c": BASE_FILES["hw/net/virtio-net.c"]
+            + "int again(int n)\n{\n    finish(n);\n    return n;\n}\n"})
+        self.assert_refused("30-net.cocci", "rule call_ours ",
+                            "hw/net/virtio-net.c", "matches 2 times")
+
+    def test_cocci_expectation_counts(self):
+        write_files(self.base_dir, {
+            "hw/net/virtio-net.c": BASE_FILES["hw/net/virtio-net.c"]
+            + "int again(int n)\n{\n    finish(n);\n    return n;\n}\n"})
+        self.series("30-net.cocci", COCCI + "// expect: call_ours = 2\n")
+        self.assemble()
+        self.assertEqual(self.read("hw/net/virtio-net.c").count("ours(n)"), 2)
+
+    def test_cocci_rule_without_position(self):
+        self.series("30-net.cocci", COCCI.replace("position p;\n", "", 1))
+        self.assert_refused("30-net.cocci", "rule drop ", "position")
+
+    def test_cocci_rule_without_name(self):
+        self.series("30-net.cocci", COCCI.replace("@drop@", "@@"))
+        self.assert_refused("30-net.cocci", "without a name")
+
+    def test_cocci_expectation_of_unknown_rule(self):
+        self.series("30-net.cocci", COCCI + "// expect: drip = 1\n")
+        self.assert_refused("30-net.cocci", "drip")
+
+    def test_cocci_syntax_error(self):
+        self.series("30-net.cocci", COCCI.replace("{ ... }", "{ ... "))
+        self.assert_refused("30-net.cocci", "spatch failed")
+
+    def test_cocci_without_the_file(self):
+        (self.base_dir / "hw/net/virtio-net.c").unlink()
+        self.assert_refused("30-net.cocci", "no file hw/net/virtio-net.c")
+
+    def test_cocci_include_rule(self):
+        self.series("30-net.cocci", COCCI + """
+@include_ours@
+@@
+- #include "old/loader.h"
++ #include "ours.h"
+""")
+        self.assemble()
+        self.assertIn('#include "ours.h"', self.read("hw/net/virtio-net.c"))
+        self.series("30-net.cocci", COCCI + """
+@include_ours@
+@@
+- #include "old/missing.h"
+""")
+        self.assert_refused("rule include_ours", "matches 0 times")
+
+    def test_cocci_second_section(self):
+        self.series("30-net.cocci", COCCI + """
+// file: hw/net/other.c
+@rename@
+position p;
+identifier other;
+@@
+- int other@p;
++ long other;
+""")
+        self.assemble()
+        self.assertEqual(self.read("hw/net/other.c"), "long other;\n")
+
+    def test_edit_matches_nothing(self):
+        self.series("10-build.edit", EDIT.replace("('old')", "('gone')"))
+        self.assert_refused("10-build.edit", "rule take_library",
+                            "meson.build", "matches 0 times")
+
+    def test_edit_matches_too_often(self):
+        self.series("10-build.edit", EDIT.replace("subdir('old')", "subdir"))
+        self.assert_refused("10-build.edit", "rule take_library",
+                            "meson.build", "matches 2 times")
+
+    def test_edit_expectation_counts(self):
+        self.series("10-build.edit", EDIT.replace(
+            "replace: subdir('old')", "replace: subdir\nexpect: 2"))
+        self.assemble()
+        self.assertEqual(self.read("meson.build").count("subproject"), 2)
+
+    def test_edit_removes_what_is_not_there(self):
+        self.series("10-build.edit", EDIT + "remove-file: new/loader.c\n")
+        self.assert_refused("10-build.edit", "new/loader.c")
+
+    def test_edit_unknown_word(self):
+        self.series("10-build.edit", EDIT + "expekt: 1\n")
+        self.assert_refused("10-build.edit", "expekt")
+
+    def test_edit_actions(self):
+        self.series("40-more.edit", """#
+# build: more
+#
+# Each action once.
+file: hw/net/other.c
+rule: above
+insert-before: int other
+| /* above */
+rule: below
+insert-after: /^int other;$/
+| /* below */
+|
+file: hw/net/virtio-net.c
+rule: body
+after: keep_me
+delete: {
+to: /^}/
+""")
+        self.assemble()
+        self.assertEqual(self.read("hw/net/other.c"),
+                         "/* above */\nint other;\n/* below */\n\n")
+        self.assertTrue(
+            self.read("hw/net/virtio-net.c").endswith("keep_me(int n)\n"))
+
+    def test_header_is_needed(self):
+        self.series("10-build.edit", EDIT.replace("# The old", "The old"))
+        self.assert_refused("10-build.edit", "reason")
+
+    def test_counts_per_base(self):
+        self.assertEqual(series.expected("1, 10.0: 3", "7.2"), 1)
+        self.assertEqual(series.expected("1, 10.0: 3", "10.0"), 3)
+        self.assertEqual(series.expected("10.0: 0, 7.2: 2", "7.2"), 2)
+        with self.assertRaises(ValueError):
+            series.expected("10.0: 3", "7.2")
+
+    def test_series_file_for_another_base(self):
+        self.series("20-later.edit", EDIT.replace(
+            "remove-dir: old", "bases: 10.0\nremove-dir: not-there"))
+        self.assemble()
+        self.assert_whole()
+
+
+class RealSeries(unittest.TestCase):
+    """The series of this repository is well formed."""
+
+    def test_series_is_readable(self):
+        files = series.read_series(SCRIPTS.parent / "series")
+        self.assertTrue(files)
+        for file in files:
+            parse = (cocci if file.path.suffix == ".cocci" else edits).parse
+            parse(file)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tests of ./configure, scripts/deps and scripts/build's settings.
+
+Nothing is installed, and nothing outside a temporary folder is written.
+"""
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+TOP = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(TOP / "scripts"))
+sys.dont_write_bytecode = True
+
+
+def load(name):
+    """Import one of scripts/, which have no .py at the end."""
+    loader = importlib.machinery.SourceFileLoader(
+        name, str(TOP / "scripts" / name))
+    module = importlib.util.module_from_spec(
+        importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
+
+
+class Configure(unittest.TestCase):
+    """./configure records what it is told, and refuses what it is not."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="test-setup-")
+        self.addCleanup(folder.cleanup)
+        self.top = Path(folder.name)
+        shutil.copy(TOP / "configure", self.top)
+
+    def configure(self, *options):
+        return subprocess.run([self.top / "configure", *options], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def settings(self, *options):
+        """Return what scripts/build makes of ./configure's options."""
+        self.assertEqual(self.configure(*options).returncode, 0)
+        build = load("build")
+        with mock.patch.object(build, "CONFIG", self.top / "build/config"):
+            settings, more = build.read_config()
+        return settings, build.qemu_command(settings, more)
+
+    def test_defaults(self):
+        settings, command = self.settings()
+        self.assertEqual(settings, load("build").DEFAULTS)
+        self.assertIn("--target-list=x86_64-softmmu", command)
+        self.assertIn("--without-default-features", command)
+        self.assertIn("--enable-bpf", command)
+
+    def test_options_arrive(self):
+        _, command = self.settings(
+            "--prefix=/opt/a b", "--target-list=aarch64-softmmu",
+            "--disable-bpf", "--full", "--enable-debug", "--cc=clang", "--",
+            "--libdir=/x='y'", "--enable-gtk")
+        for word in ("--prefix=/opt/a b", "--target-list=aarch64-softmmu",
+                     "--disable-bpf", "--enable-debug", "--cc=clang"):
+            self.assertIn(word, command)
+        self.assertNotIn("--without-default-features", command)
+        self.assertEqual(command[-2:], ["--libdir=/x='y'", "--enable-gtk"])
+
+    def test_qemu_source_tells_the_base(self):
+        (self.top / "q").mkdir()
+        (self.top / "q/VERSION").write_text("10.0.2\n")
+        settings, _ = self.settings(f"--qemu-source={self.top}/q")
+        self.assertEqual(settings["base"], "10.0")
+
+    def test_refusals(self):
+        for option, word in (("--base=6.0", "7.2"),
+                             ("--prefix=here", "absolute"),
+                             ("--qemu-source=/nonexistent", "/nonexistent"),
+                             ("--enable-gtk", "--enable-gtk")):
+            done = self.configure(option)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(word, done.stderr)
+        self.assertFalse((self.top / "build").exists())
+
+    def test_help_names_every_option(self):
+        text = self.configure("--help").stdout
+        source = (TOP / "configure").read_text()
+        for line in source.split("while [")[1].splitlines():
+            if line.startswith("    --") and line.strip() != "--)":
+                option = line.strip().split("=")[0].split("|")[0].rstrip(")")
+                self.assertIn(option, text)
+
+    def test_bases_are_those_of_fork(self):
+        from forklib.base import BASES
+        text = (TOP / "configure").read_text()
+        for name in BASES:
+            self.assertIn(f"--base={name}", text)
+
+
+class Deps(unittest.TestCase):
+    """scripts/deps installs what is missing, or says how to."""
+
+    def setUp(self):
+        self.deps = load("deps")
+
+    def run_deps(self, *arguments, root=True, have=()):
+        """Run it with a made-up machine; return (status, out, calls)."""
+        calls = []
+
+        def apt_get(prefix, *words):
+            calls.append(words)
+            return True
+
+        out = io.StringIO()
+        status = 0
+        with mock.patch.object(sys, "argv", ["deps", *arguments]), \
+                mock.patch.object(self.deps, "installed",
+                                  lambda names: set(names) & set(have)), \
+                mock.patch.object(self.deps, "apt_get", apt_get), \
+                mock.patch.object(self.deps.os, "geteuid",
+                                  lambda: 0 if root else 1000), \
+                mock.patch.object(self.deps.shutil, "which",
+                                  lambda name: None if name == "sudo"
+                                  else "/usr/bin/" + name), \
+                contextlib.redirect_stdout(out), \
+                contextlib.redirect_stderr(out):
+            try:
+                self.deps.main()
+            except SystemExit as end:
+                status = end.code
+        return status, out.getvalue(), calls
+
+    def test_nothing_missing(self):
+        have = self.deps.wanted_packages(["library"])
+        status, out, calls = self.run_deps("library", have=have)
+        self.assertEqual((status, calls), (0, []))
+        self.assertIn("nothing is missing", out)
+
+    def test_only_the_missing_is_installed(self):
+        have = set(self.deps.wanted_packages(["library"])) - {"clang"}
+        status, _, calls = self.run_deps("library", have=have)
+        self.assertEqual(status, 0)
+        self.assertEqual(calls, [("install", "--no-install-recommends",
+                                  "clang")])
+
+    def test_without_root_the_command_is_printed(self):
+        status, out, calls = self.run_deps("library", root=False)
+        self.assertEqual((status, calls), (1, []))
+        self.assertIn("apt-get install --no-install-recommends bpftool clang",
+                      out)
+
+    def test_unknown_group(self):
+        status, out, _ = self.run_deps("library", "nonsense")
+        self.assertNotEqual(status, 0)
+        self.assertIn("nonsense", out)
+
+
+if __name__ == "__main__":
+    unittest.main()

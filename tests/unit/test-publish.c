@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The publisher's book-keeping, on ordinary memory, with grace periods that
+ * the test ends: which slots are used when, what waits, who is told.
+ */
+#include <string.h>
+
+#include "ebpf/rss_publish.h"
+#include "fake_grace.h"
+
+static void on_notify(void *opaque)
+{
+    count(opaque);
+}
+
+static void on_destroy(struct rss_map *map)
+{
+    count(&destroyed);
+}
+
+static RssPublisher *new_publisher(struct rss_map *map)
+{
+    memset(map, 0, sizeof(*map));
+    forget_what_happened();
+    return rss_publisher_new(map, on_destroy, on_notify, &notified);
+}
+
+static bool publish(RssPublisher *p, unsigned n)
+{
+    RssConfig config = config_number(n);
+
+    return rss_publisher_publish(p, &config);
+}
+
+static void assert_active(const struct rss_map *map, unsigned n)
+{
+    g_assert_cmpuint(map->active, <, RSS_SLOTS);
+    g_assert_true(is_config(&map->slot[map->active], n));
+}
+
+/* Closes, and waits until nobody uses the map any more. */
+static void close_and_wait(RssPublisher *p)
+{
+    rss_publisher_close(p);
+    end_grace_periods(G_MAXUINT);
+    wait_until(&destroyed, 1);
+}
+
+static void test_first(void)
+{
+    struct rss_map map;
+    RssPublisher *p = new_publisher(&map);
+
+    g_assert_true(publish(p, 1));
+    assert_active(&map, 1);
+    g_assert_cmpuint(notified, ==, 0);
+    close_and_wait(p);
+    assert_active(&map, 1);
+}
+
+/* Without the end of a grace period there are RSS_SLOTS - 1 to fill. */
+static void test_pending(void)
+{
+    struct rss_map map, before;
+    RssPublisher *p = new_publisher(&map);
+    unsigned n;
+
+    for (n = 1; n < RSS_SLOTS; n++) {
+        g_assert_true(publish(p, n));
+        assert_active(&map, n);
+    }
+    before = map;
+    g_assert_false(publish(p, 100));
+    g_assert_false(publish(p, 101));
+    g_assert_false(publish(p, 102));
+    g_assert_cmpmem(&map, sizeof(map), &before, sizeof(before));
+    g_assert_cmpuint(notified, ==, 0);
+
+    end_grace_periods(1);
+    wait_until(&notified, 1);
+    assert_active(&map, 102);
+
+    /* No more is said of 100 and 101, whatever ends. */
+    close_and_wait(p);
+    assert_active(&map, 102);
+    g_assert_cmpuint(notified, ==, 1);
+}
+
+/* A retired slot keeps what it holds as long as somebody may read it. */
+static void test_slots_kept(void)
+{
+    struct rss_map map;
+    RssPublisher *p = new_publisher(&map);
+    unsigned n, i;
+
+    for (n = 1; n < RSS_SLOTS; n++) {
+        g_assert_true(publish(p, n));
+        for (i = 1; i <= n; i++) {
+            g_assert_true(is_config(&map.slot[i], i));
+        }
+    }
+    publish(p, 100);
+    for (i = 1; i < RSS_SLOTS; i++) {
+        g_assert_true(is_config(&map.slot[i], i));
+    }
+    close_and_wait(p);
+}
+
+/* The end of a grace period frees no slot that was retired during it. */
+static void test_retired_during(void)
+{
+    struct rss_map map;
+    RssPublisher *p = new_publisher(&map);
+    unsigned n;
+
+    g_assert_true(publish(p, 1));
+    wait_until(&started, 1);        /* for slot 0 alone */
+    for (n = 2; n < RSS_SLOTS; n++) {
+        g_assert_true(publish(p, n));
+    }
+    end_grace_periods(1);
+    wait_until(&started, 2);        /* for the others */
+    g_assert_true(publish(p, 50));
+    g_assert_cmpuint(map.active, ==, 0);
+    g_assert_false(publish(p, 51));
+    assert_active(&map, 50);
+    end_grace_periods(2);
+    wait_until(&notified, 1);
+    assert_active(&map, 51);
+    close_and_wait(p);
+}
+
+/* A slot that is free again is used again, round and round. */
+static void test_free_again(void)
+{
+    struct rss_map map;
+    RssPublisher *p = new_publisher(&map);
+    unsigned n, later = 0;
+
+    end_grace_periods(G_MAXUINT);
+    for (n = 1; n <= 1000; n++) {
+        if (!publish(p, n)) {
+            later++;
+            wait_until(&notified, later);
+        }
+        assert_active(&map, n);
+    }
+    close_and_wait(p);
+    g_assert_cmpuint(notified, ==, later);
+}
+
+/* Closing forgets what is waiting, does not block, and is heard of no more. */
+static void test_close_pending(void)
+{
+    struct rss_map map, before;
+    RssPublisher *p = new_publisher(&map);
+    unsigned n;
+
+    for (n = 1; n < RSS_SLOTS; n++) {
+        g_assert_true(publish(p, n));
+    }
+    g_assert_false(publish(p, 99));
+    wait_until(&started, 1);
+    before = map;
+    rss_publisher_close(p);
+    g_assert_cmpuint(destroyed, ==, 0);
+
+    end_grace_periods(G_MAXUINT);
+    wait_until(&destroyed, 1);
+    g_assert_cmpmem(&map, sizeof(map), &before, sizeof(before));
+    g_assert_cmpuint(notified, ==, 0);
+}
+
+static void test_close_unused(void)
+{
+    struct rss_map map;
+    RssPublisher *p = new_publisher(&map);
+
+    rss_publisher_close(p);
+    g_assert_cmpuint(destroyed, ==, 1);
+}
+
+static void test_no_notify(void)
+{
+    struct rss_map map = { 0 };
+    RssPublisher *p;
+    unsigned n;
+
+    forget_what_happened();
+    p = rss_publisher_new(&map, on_destroy, NULL, NULL);
+    for (n = 1; n <= RSS_SLOTS; n++) {
+        g_assert_cmpint(publish(p, n), ==, n < RSS_SLOTS);
+    }
+    end_grace_periods(1);
+    wait_until(&started, 2);
+    assert_active(&map, RSS_SLOTS);
+    close_and_wait(p);
+}
+
+/* More publishers than there are worker threads: each gets its turn. */
+static void test_many_publishers(void)
+{
+    enum { MANY = 16 };
+    struct rss_map map[MANY] = { 0 };
+    RssPublisher *p[MANY];
+    unsigned i, n;
+
+    forget_what_happened();
+    for (i = 0; i < MANY; i++) {
+        p[i] = rss_publisher_new(&map[i], on_destroy, on_notify, &notified);
+        for (n = 1; n < RSS_SLOTS; n++) {
+            g_assert_true(publish(p[i], n));
+        }
+        g_assert_false(publish(p[i], 100 + i));
+    }
+    end_grace_periods(G_MAXUINT);
+    wait_until(&notified, MANY);
+    for (i = 0; i < MANY; i++) {
+        assert_active(&map[i], 100 + i);
+        rss_publisher_close(p[i]);
+    }
+    wait_until(&destroyed, MANY);
+}
+
+/* Closing waits for a notification that is under way. */
+static gint in_notify, notify_seen;
+
+static void slow_notify(void *opaque)
+{
+    g_atomic_int_set(&in_notify, 1);
+    g_atomic_int_set(&notify_seen, 1);
+    g_usleep(20 * 1000);            /* for the other thread to go wrong in */
+    g_atomic_int_set(&in_notify, 0);
+}
+
+static void test_close_during_notify(void)
+{
+    struct rss_map map = { 0 };
+    RssPublisher *p;
+    unsigned n;
+
+    forget_what_happened();
+    g_atomic_int_set(&notify_seen, 0);
+    p = rss_publisher_new(&map, on_destroy, slow_notify, NULL);
+    for (n = 1; n <= RSS_SLOTS; n++) {
+        publish(p, n);
+    }
+    end_grace_periods(G_MAXUINT);
+    while (!g_atomic_int_get(&notify_seen)) {
+        g_thread_yield();
+    }
+    rss_publisher_close(p);
+    g_assert_false(g_atomic_int_get(&in_notify));
+    wait_until(&destroyed, 1);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/publish/first", test_first);
+    g_test_add_func("/publish/pending", test_pending);
+    g_test_add_func("/publish/slots-kept", test_slots_kept);
+    g_test_add_func("/publish/retired-during", test_retired_during);
+    g_test_add_func("/publish/free-again", test_free_again);
+    g_test_add_func("/publish/close-pending", test_close_pending);
+    g_test_add_func("/publish/close-unused", test_close_unused);
+    g_test_add_func("/publish/close-during-notify",
+                    test_close_during_notify);
+    g_test_add_func("/publish/no-notify", test_no_notify);
+    g_test_add_func("/publish/many-publishers", test_many_publishers);
+    return g_test_run();
+}
