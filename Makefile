@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A thin front: each target looks for what is missing, then lets a script do
+# the work.  `make help` lists what there is.
+
+DEPS := scripts/deps
+BASE := $(or $(shell sed -n 's/^base=//p' build/config 2>/dev/null),7.2)
+OURS := $(CURDIR)/build/qemu-$(BASE)/build
+
+.PHONY: all
+all:
+	@$(DEPS) library qemu
+	@scripts/build
+
+.PHONY: demo
+demo:
+	@$(DEPS) library qemu guest
+ifeq ($(QEMU),)
+	@scripts/build
+endif
+	@scripts/demo --vhost=$(or $(VHOST),off) \
+		--qemu=$(or $(QEMU),$(OURS)/qemu-system-x86_64)
+
+.PHONY: check
+check:
+	@$(DEPS) library qemu guest tests
+	@scripts/build
+	@scripts/check --qemu-build=$(OURS)
+
+.PHONY: check-lib
+check-lib:
+	@$(DEPS) library tests
+	@test -f build/lib/build.ninja || \
+		/usr/bin/meson setup build/lib >/dev/null
+	@/usr/bin/meson test -C build/lib --print-errorlogs
+
+.PHONY: bench
+bench:
+	@$(DEPS) library qemu guest bench
+	@scripts/build
+	@scripts/bench $(if $(QUICK),--quick)
+
+.PHONY: docs
+docs:
+	@$(DEPS) docs
+	@/usr/bin/sphinx-build -q -W --keep-going docs build/docs
+	@echo '[docs] the manuals are in build/docs/index.html'
+
+.PHONY: install
+install:
+	@$(DEPS) library qemu
+	@scripts/build --install
+
+.PHONY: clean
+clean:
+	@find build -mindepth 1 -maxdepth 1 ! -name config \
+		-exec rm -rf {} + 2>/dev/null || true
+
+.PHONY: distclean
+distclean:
+	@rm -rf build
+
+.PHONY: help
+help:
+	@echo 'make              build QEMU (./configure --help: how)'
+	@echo 'make demo         show packets going where a guest wants them'
+	@echo '                  VHOST=on: with vhost-net; QEMU=FILE: another QEMU'
+	@echo 'make check        run all tests'
+	@echo 'make check-lib    build and test the library alone, without QEMU'
+	@echo 'make bench        measure; QUICK=1: in under two minutes'
+	@echo 'make docs         build the manuals'
+	@echo 'make install      install QEMU (DESTDIR is honoured)'
+	@echo 'make clean        remove what was built; downloads stay in the cache'
+	@echo 'make distclean    the same, and what ./configure recorded'
