@@ -27,6 +27,12 @@ check:
 	@scripts/build
 	@scripts/check --qemu-build=$(OURS)
 
+.PHONY: check-full
+check-full:
+	@$(DEPS) library qemu guest tests
+	@scripts/build
+	@scripts/check --full --qemu-build=$(OURS)
+
 .PHONY: check-lib
 check-lib:
 	@$(DEPS) library tests
@@ -66,6 +72,7 @@ help:
 	@echo 'make demo         show packets going where a guest wants them'
 	@echo '                  VHOST=on: with vhost-net; QEMU=FILE: another QEMU'
 	@echo 'make check        run all tests'
+	@echo 'make check-full   the same, and those that take long'
 	@echo 'make check-lib    build and test the library alone, without QEMU'
 	@echo 'make bench        measure; QUICK=1: in under two minutes'
 	@echo 'make docs         build the manuals'

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tiers "lib" and "nobpf": the library alone, with and without eBPF."""
+"""Tiers "lib", "nobpf" and "long": the library alone."""
 
 import json
 
-from checklib.results import failed, is_tap, passed, read_tap, skipped
+from checklib.results import FAIL, failed, is_tap, passed, read_tap, skipped
 from checklib.run import run
 
 # Whether clang has what -Dfuzz=true needs.
@@ -65,17 +65,37 @@ def _meson_test(tier, build, options, log):
     return _read_test_log(build)
 
 
-def lib(tier, log):
-    """The library and its tests: unit, bpf, tap, fuzz."""
-    build = tier.top / "build/lib"
+def _build_lib(tier, log):
+    """Builds build/lib; a failed or a skipped case where that is not whole."""
     cases = []
     fuzz = run(_TRY_FUZZER, log).errors.find("undefined reference to `LLVM") > 0
     if not fuzz:
         cases.append(skipped("fuzzers", "clang has no libFuzzer: install"
                              " libclang-rt-dev"))
     options = ["--werror", f"-Dfuzz={'true' if fuzz else 'false'}"]
-    return cases + (_build(tier, build, options, log) or
-                    _meson_test(tier, build, [], log))
+    return cases + _build(tier, tier.top / "build/lib", options, log)
+
+
+def _built(cases):
+    """Whether the cases of building it allow to test it."""
+    return all(case.outcome != FAIL for case in cases)
+
+
+def lib(tier, log):
+    """The library and its tests: unit, bpf, tap, fuzz."""
+    cases = _build_lib(tier, log)
+    if _built(cases):
+        cases += _meson_test(tier, tier.top / "build/lib", [], log)
+    return cases
+
+
+def long(tier, log):
+    """Those tests of the library that take minutes."""
+    cases = _build_lib(tier, log)
+    if _built(cases):
+        cases += _meson_test(tier, tier.top / "build/lib", ["--suite", "long"],
+                             log)
+    return cases
 
 
 def nobpf(tier, log):

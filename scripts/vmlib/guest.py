@@ -19,6 +19,8 @@ from . import VmError, initramfs
 from .channel import Qmp, Shell
 from .process import spawn, stop
 
+KERNEL_CRASH = (r"\] (BUG: |Oops|Kernel panic|general protection|invalid opcode"
+                r"|double fault|stack segment|watchdog: BUG|rcu: INFO)")
 CONSOLE = "console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on"
 
 
@@ -121,7 +123,15 @@ class Guest:
         """Stop the machine; return a VmError with the console's end."""
         self.stop()
         return VmError(f"{text}\n--- end of the {self.name}'s console ---\n"
-                       f"{self.console()}\n---")
+                       f"{self.crash() or self.console()}\n---")
+
+    def crash(self, lines=60):
+        """Return how the machine's kernel crashed; "" if it did not."""
+        text = self.console(100000).splitlines()
+        for number, this in enumerate(text):
+            if re.search(KERNEL_CRASH, this):
+                return "\n".join(text[number:number + lines])
+        return ""
 
     def try_shell(self, command, timeout=20, line=None):
         """Run a command in the machine; return (status, output)."""
