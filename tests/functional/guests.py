@@ -6,7 +6,8 @@
 
 Each test file is a program that prints TAP; scripts/check runs them all.
 FUNCTIONAL_VHOST=on makes every guest's network vhost=on, FUNCTIONAL_ACCEL
-names the accelerator: test_vhost.py sets both.
+names the accelerator: test_vhost.py sets both.  FUNCTIONAL_SUITE: the guests
+have the kernel of this Debian suite.
 """
 
 import contextlib
@@ -100,7 +101,7 @@ class RssGuest(Guest):
     """
 
     def __init__(self, options="", arguments=(), qemu=None, **how):
-        kernel = get_kernel()
+        kernel = get_kernel(os.environ.get("FUNCTIONAL_SUITE"))
         qemu = qemu or find_qemu()
         accel = (os.environ.get("FUNCTIONAL_ACCEL")
                  or best_accel(qemu, kernel))

@@ -133,6 +133,11 @@ def output():
                               timeout=TIMEOUT, check=False).stdout
     get_kernel()
     print("# in a virtual host", flush=True)
+    return virthost.try_again(output_of_virtual_host)
+
+
+def output_of_virtual_host():
+    """Return the TAP that the tests print in a virtual host."""
     with virthost.VirtualHost() as host:
         return host.try_shell(
             "ln -sfn /proc/self/fd /dev/fd; " + shlex.join(command("kvm")),

@@ -22,7 +22,7 @@ sys.path[:0] = [str(SCRIPTS)]
 import aptsources                                           # noqa: E402
 import privateapt                                           # noqa: E402
 from vmlib import VmError, initramfs, process, qemu         # noqa: E402
-from vmlib import steering, traffic                         # noqa: E402
+from vmlib import steering, traffic, virthost               # noqa: E402
 from vmlib.channel import Shell                             # noqa: E402
 from vmlib.histogram import bursts                          # noqa: E402
 
@@ -222,6 +222,50 @@ class Processes(unittest.TestCase):
         with self.assertRaisesRegex(VmError, "did not end"):
             process.run("sleep", "9", timeout=0.1)
         self.assertEqual(threading.active_count(), 1)
+
+
+CRASH = """\
+[   56.290203] BUG: TASK stack guard page was hit at 00000000197427d2
+[   56.290203] CPU: 0 PID: 178 Comm: {} Not tainted 6.1.0-56-amd64
+[   56.290203] RIP: 0010:{}
+[   56.837502] Kernel panic - not syncing: Fatal exception
+"""
+
+
+class Crashes(unittest.TestCase):
+    """A virtual host whose kernel crashed."""
+
+    def failure(self, console):
+        with mock.patch.object(virthost, "outer_qemu"), \
+                mock.patch.object(initramfs, "build"):
+            host = virthost.VirtualHost(kernel=mock.Mock())
+        with mock.patch.object(host, "console", return_value=console):
+            return host.failure("it went away")
+
+    def test_in_a_virtual_processor_is_the_emulation(self):
+        error = self.failure(CRASH.format("qemu-system-x86", "error_entry"))
+        self.assertIsInstance(error, virthost.EmulationFault)
+        self.assertIn("guard page was hit", str(error))
+
+    def test_elsewhere_is_not(self):
+        for console in ("all is well", CRASH.format("ksoftirqd/0", "tun_net"),
+                        CRASH.format("qemu-system-x86", "bpf_prog_load")):
+            self.assertNotIsInstance(self.failure(console),
+                                     virthost.EmulationFault)
+
+    def test_try_again(self):
+        fault = virthost.EmulationFault("crashed")
+        with mock.patch.object(virthost, "say"):
+            work = mock.Mock(side_effect=[fault, fault, 5])
+            self.assertEqual(virthost.try_again(work), 5)
+            work = mock.Mock(side_effect=fault)
+            with self.assertRaises(virthost.EmulationFault):
+                virthost.try_again(work)
+            self.assertEqual(work.call_count, virthost.ATTEMPTS)
+            work = mock.Mock(side_effect=VmError("wrong"))
+            with self.assertRaises(VmError):
+                virthost.try_again(work)
+            self.assertEqual(work.call_count, 1)
 
 
 class Libraries(unittest.TestCase):

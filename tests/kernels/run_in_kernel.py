@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run the tests that a kernel can break in a virtual host with that kernel.
+
+    run_in_kernel.py HOST-SUITE GUEST-SUITE BUILD-LIB QEMU
+
+The kernels are those of these Debian suites.  It prints TAP: the tests of the
+suites "bpf" and "tap" of BUILD-LIB, where the library was built, and those of
+tests/functional/test_vhost.py: a guest under KVM, with vhost=on.
+"""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent.parent
+sys.dont_write_bytecode = True          # no __pycache__ among the sources
+sys.path.insert(0, str(TOP / "scripts"))
+
+import privateapt                                           # noqa: E402
+from checklib.results import FAIL, SKIP, read_tap           # noqa: E402
+from vmlib import virthost                                  # noqa: E402
+from vmlib.kernel import get_kernel                         # noqa: E402
+from vmlib.process import stop_on_signals                   # noqa: E402
+
+TIMEOUT = 900       # seconds, for each program
+SUITES = {"bpf", "tap"}
+
+
+def library_programs(build):
+    """Return {name: command} of the library's tests for a kernel."""
+    text = subprocess.run(["/usr/bin/meson", "introspect", build, "--tests"],
+                          check=True, stdout=subprocess.PIPE,
+                          text=True).stdout
+    programs = {}
+    for test in json.loads(text):
+        suites = {suite.split(":")[-1] for suite in test["suite"]}
+        if suites <= SUITES:
+            env = [f"{name}={value}" for name, value in test["env"].items()]
+            programs[test["name"]] = ["env", *env, *test["cmd"]]
+    return programs
+
+
+def vhost_program(guest, qemu):
+    """Return {name: command} of the tests of a guest with vhost=on."""
+    cache = privateapt.cache_dir().parent
+    return {f"vhost=on, guest {guest}": [
+        "env", f"XDG_CACHE_HOME={cache}", f"QTEST_QEMU_BINARY={qemu}",
+        "FUNCTIONAL_VHOST=on", "FUNCTIONAL_ACCEL=kvm",
+        f"FUNCTIONAL_SUITE={guest}", "PYTHONUNBUFFERED=1", sys.executable,
+        str(TOP / "scripts/checklib/unittest_tap.py"),
+        str(TOP / "tests/functional/test_vhost.py")]}
+
+
+def cases_in_kernel(kernel, programs):
+    """Run the programs in a virtual host; return their test cases."""
+    cases = []
+    with virthost.VirtualHost(kernel) as host:
+        print(f"# Linux {host.run('uname -r')}", flush=True)
+        host.run("ln -sfn /proc/self/fd /dev/fd")
+        for name, command in programs.items():
+            print(f"# {name}", flush=True)
+            status, output = host.try_shell(
+                f"cd {shlex.quote(str(TOP))} && {shlex.join(command)}",
+                TIMEOUT, line=lambda text: print("#   " + text, flush=True))
+            cases += read_tap(name, output, status)
+    return cases
+
+
+def main():
+    stop_on_signals()
+    suite, guest, build, qemu = sys.argv[1:]
+    kernel = get_kernel(suite)
+    get_kernel(guest)           # while this machine's file system is writable
+    programs = {**library_programs(build), **vhost_program(guest, qemu)}
+    cases = virthost.try_again(lambda: cases_in_kernel(kernel, programs))
+    for number, case in enumerate(cases, 1):
+        word = "not ok" if case.outcome == FAIL else "ok"
+        reason = f" # SKIP {case.text}" if case.outcome == SKIP else ""
+        if case.outcome == FAIL:
+            print("\n".join("# " + line for line in case.text.splitlines()))
+        print(f"{word} {number} {case.name}{reason}")
+    print(f"1..{len(cases)}")
+    return 1 if any(case.outcome == FAIL for case in cases) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
