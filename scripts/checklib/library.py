@@ -65,8 +65,8 @@ def _meson_test(tier, build, options, log):
     return _read_test_log(build)
 
 
-def _build_lib(tier, log):
-    """Builds build/lib; a failed or a skipped case where that is not whole."""
+def build_lib(tier, log):
+    """Builds build/lib for any tier; a failed or a skipped case where that is not whole."""
     cases = []
     fuzz = run(_TRY_FUZZER, log).errors.find("undefined reference to `LLVM") > 0
     if not fuzz:
@@ -83,7 +83,7 @@ def _built(cases):
 
 def lib(tier, log):
     """The library and its tests: unit, bpf, tap, fuzz."""
-    cases = _build_lib(tier, log)
+    cases = build_lib(tier, log)
     if _built(cases):
         cases += _meson_test(tier, tier.top / "build/lib", [], log)
     return cases
@@ -91,7 +91,7 @@ def lib(tier, log):
 
 def long(tier, log):
     """Those tests of the library that take minutes."""
-    cases = _build_lib(tier, log)
+    cases = build_lib(tier, log)
     if _built(cases):
         cases += _meson_test(tier, tier.top / "build/lib", ["--suite", "long"],
                              log)

@@ -19,8 +19,10 @@ from . import VmError, initramfs
 from .channel import Qmp, Shell
 from .process import spawn, stop
 
+KVM_ERROR = "KVM internal error"    # in QEMU's own words
 KERNEL_CRASH = (r"\] (BUG: |Oops|Kernel panic|general protection|invalid opcode"
-                r"|double fault|stack segment|watchdog: BUG|rcu: INFO)")
+                r"|double fault|stack segment|watchdog: BUG|rcu: INFO)"
+                r"|" + KVM_ERROR)
 CONSOLE = "console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on"
 
 
@@ -126,7 +128,7 @@ class Guest:
                        f"{self.crash() or self.console()}\n---")
 
     def crash(self, lines=60):
-        """Return how the machine's kernel crashed; "" if it did not."""
+        """Return how the kernel, or KVM, crashed; "" if neither did."""
         text = self.console(100000).splitlines()
         for number, this in enumerate(text):
             if re.search(KERNEL_CRASH, this):

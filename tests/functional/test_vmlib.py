@@ -24,6 +24,7 @@ import privateapt                                           # noqa: E402
 from vmlib import VmError, initramfs, process, qemu         # noqa: E402
 from vmlib import steering, traffic, virthost               # noqa: E402
 from vmlib.channel import Shell                             # noqa: E402
+from vmlib.guest import Guest                               # noqa: E402
 from vmlib.histogram import bursts                          # noqa: E402
 
 DEB822 = """\
@@ -235,10 +236,12 @@ CRASH = """\
 class Crashes(unittest.TestCase):
     """A virtual host whose kernel crashed."""
 
+    def host(self):
+        with mock.patch.object(initramfs, "build"):
+            return virthost.VirtualHost(kernel=mock.Mock(), qemu=mock.Mock())
+
     def failure(self, console):
-        with mock.patch.object(virthost, "outer_qemu"), \
-                mock.patch.object(initramfs, "build"):
-            host = virthost.VirtualHost(kernel=mock.Mock())
+        host = self.host()
         with mock.patch.object(host, "console", return_value=console):
             return host.failure("it went away")
 
@@ -252,6 +255,18 @@ class Crashes(unittest.TestCase):
                         CRASH.format("qemu-system-x86", "bpf_prog_load")):
             self.assertNotIsInstance(self.failure(console),
                                      virthost.EmulationFault)
+
+    def test_internal_error_of_kvm_in_the_host(self):
+        host = self.host()
+        for output, kind in ((f"# {virthost.KVM_ERROR}. Suberror: 1\nnot ok 1",
+                              virthost.EmulationFault),
+                             ("not ok 1", None)):
+            with mock.patch.object(Guest, "try_shell",
+                                   return_value=(1, output)):
+                if kind:
+                    self.assertRaises(kind, host.try_shell, "a test")
+                else:
+                    self.assertEqual(host.try_shell("a test"), (1, output))
 
     def test_try_again(self):
         fault = virthost.EmulationFault("crashed")

@@ -9,6 +9,7 @@ suites "bpf" and "tap" of BUILD-LIB, where the library was built, and those of
 tests/functional/test_vhost.py: a guest under KVM, with vhost=on.
 """
 
+import functools
 import json
 import shlex
 import subprocess
@@ -27,6 +28,7 @@ from vmlib.process import stop_on_signals                   # noqa: E402
 
 TIMEOUT = 900       # seconds, for each program
 SUITES = {"bpf", "tap"}
+MODULES = ("8021q", "sch_ingress", "cls_bpf")       # for the tap's tests
 
 
 def library_programs(build):
@@ -57,7 +59,7 @@ def vhost_program(guest, qemu):
 def cases_in_kernel(kernel, programs):
     """Run the programs in a virtual host; return their test cases."""
     cases = []
-    with virthost.VirtualHost(kernel) as host:
+    with virthost.VirtualHost(kernel, modules=MODULES) as host:
         print(f"# Linux {host.run('uname -r')}", flush=True)
         host.run("ln -sfn /proc/self/fd /dev/fd")
         for name, command in programs.items():
@@ -74,8 +76,10 @@ def main():
     suite, guest, build, qemu = sys.argv[1:]
     kernel = get_kernel(suite)
     get_kernel(guest)           # while this machine's file system is writable
-    programs = {**library_programs(build), **vhost_program(guest, qemu)}
-    cases = virthost.try_again(lambda: cases_in_kernel(kernel, programs))
+    cases = []
+    for programs in library_programs(build), vhost_program(guest, qemu):
+        cases += virthost.try_again(functools.partial(cases_in_kernel, kernel,
+                                                      programs))
     for number, case in enumerate(cases, 1):
         word = "not ok" if case.outcome == FAIL else "ok"
         reason = f" # SKIP {case.text}" if case.outcome == SKIP else ""

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tier "kernels": what a kernel can break, with the kernels of Debian."""
+
+import re
+import time
+
+from checklib.library import build_lib
+from checklib.programs import run_program
+from checklib.results import FAIL, count_line, skipped
+
+TIMEOUT = 3600      # seconds, for one kernel
+
+# Suite of the host's kernel -> suite of the guest's.  Guests of 5.10 have no
+# RSS; those of bookworm on bookworm are in the tier "functional".
+KERNELS = {
+    "bullseye": "bookworm",
+    "bookworm": "trixie",
+    "trixie": "sid",
+    "sid": "sid",
+}
+
+
+def _version(text):
+    """The release of the kernel of which the program told."""
+    match = re.search(r"# Linux (\S+)", text)
+    return match[1] if match else "?"
+
+
+def _row(suite, cases, first, seconds):
+    """What became of one kernel, as a line of the table."""
+    counts = count_line(cases)
+    good = "yes" if not any(case.outcome == FAIL for case in cases) else "NO"
+    return f"{suite:9} {first:22} {good:4} {counts}, {seconds:.0f} s"
+
+
+def kernels(tier, log):
+    """The bpf and tap tests, and vhost=on, with Debian's kernels."""
+    if not tier.qemu.exists():
+        return [skipped("kernels", tier.NOT_BUILT)]
+    cases = build_lib(tier, log)
+    rows = []
+    for suite, guest in KERNELS.items():
+        tier.say(f"host {suite}, guest {guest}")
+        lines = []
+
+        def show(line):
+            lines.append(line)
+            if re.match("# [^ ]", line):
+                tier.say("  " + line[2:])
+
+        start = time.monotonic()
+        these = run_program(
+            f"kernel of {suite}",
+            [tier.top / "tests/kernels/run_in_kernel.py", suite, guest,
+             tier.top / "build/lib", tier.qemu],
+            log, timeout=TIMEOUT, each_line=show)
+        rows.append(_row(suite, these, _version("\n".join(lines)),
+                         time.monotonic() - start))
+        cases += these
+    for row in rows:
+        tier.say(row)
+    return cases
