@@ -24,7 +24,7 @@ int bpf_run_load_return(enum bpf_prog_type type, int value)
     return fd < 0 ? -errno : fd;
 }
 
-bool bpf_run_allowed(void)
+const char *bpf_run_refusal(void)
 {
     int fd = bpf_run_load_return(BPF_PROG_TYPE_SOCKET_FILTER, 0);
     int tc = bpf_run_load_return(BPF_PROG_TYPE_SCHED_CLS, 0);
@@ -37,14 +37,22 @@ bool bpf_run_allowed(void)
     }
     /* Only the second takes a privilege on each kernel. */
     if (tc == -EPERM || tc == -EACCES) {
-        g_test_skip("loading BPF needs CAP_BPF and CAP_NET_ADMIN, or root");
-        return false;
+        return "loading BPF needs CAP_BPF and CAP_NET_ADMIN, or root";
     }
     if (fd == -ENOSYS) {
-        g_test_skip("this kernel has no bpf()");
-        return false;
+        return "this kernel has no bpf()";
     }
-    return true;
+    return NULL;
+}
+
+bool bpf_run_allowed(void)
+{
+    const char *refusal = bpf_run_refusal();
+
+    if (refusal) {
+        g_test_skip(refusal);
+    }
+    return !refusal;
 }
 
 int64_t bpf_run(int prog_fd, const void *frame, size_t len)

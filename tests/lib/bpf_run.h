@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Why this process may not load BPF programs; NULL if it may. */
+const char *bpf_run_refusal(void);
+
 /*
  * Whether this process may load BPF programs. If not, the test is skipped,
  * with the reason, and must return.
