@@ -240,7 +240,10 @@ class Config:
 
     def queue(self, frame):
         """Return the receive queue on which the frame belongs."""
-        value, report = self.hash(frame)
+        return self.queue_of(*self.hash(frame))
+
+    def queue_of(self, value, report):
+        """Return the receive queue for a hash and its report code."""
         if report == 0:
             return self.unclassified
         return self.table[value & (len(self.table) - 1)]
