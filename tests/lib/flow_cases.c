@@ -118,6 +118,7 @@ const FlowCase flow_cases[] = {
     { "ipv6/icmp6-is-no-extension", "eth ip6 icmp6 tcp", 0, XIP, 0, "" },
     { "ipv6/no-next-header", "eth ip6:next=59 tcp", 0, ALL, V6, "sd" },
     { "ipv6/no-next-is-no-ext", "eth ip6:next=59 tcp", 0, XIP, 0, "" },
+    { "ipv6/experiment-is-no-ext", "eth ip6:next=253 tcp", 0, XIP, 0, "" },
     { "ipv6/sctp", "eth ip6:next=132 raw:40", 0, ALL, V6, "sd" },
     { "ipv6/ipv4-in-ipv6", "eth ip6:next=4 raw:60", 0, ALL, V6, "sd" },
     { "ipv6/version-4", "eth ip6:ver=4 tcp", 0, ALL, 0, "" },
