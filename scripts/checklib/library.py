@@ -82,7 +82,7 @@ def _built(cases):
 
 
 def lib(tier, log):
-    """The library and its tests: unit, bpf, tap, fuzz."""
+    """The library and its tests: unit, bpf, tap, differential, fuzz."""
     cases = build_lib(tier, log)
     if _built(cases):
         cases += _meson_test(tier, tier.top / "build/lib", [], log)
