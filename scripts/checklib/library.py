@@ -62,6 +62,7 @@ def _meson_test(tier, build, options, log):
         if "No tests defined" in done.output:
             return [skipped("the library", "it has no tests yet")]
         return [failed("meson test", done.output + done.errors)]
+    log.write((build / "meson-logs" / "testlog.txt").read_text())
     return _read_test_log(build)
 
 
