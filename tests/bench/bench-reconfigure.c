@@ -21,14 +21,17 @@
 #include <string.h>
 
 #include "configs.h"
+#include "drain.h"
 #include "ebpf/ebpf_rss.h"
 #include "flight.h"
 #include "net/tap_steering.h"
+#include "packet.h"
 #include "samples.h"
 #include "stock_program.h"
 
 enum {
     QUEUES = 4,
+    FLOWS = 64,
     PAUSE_US = 20000,       /* around a change; some grace periods */
     BURST_PAUSE_US = 80000, /* around a burst, which may wait for them */
     BURST = 50,             /* changes: the last undoes the first */
@@ -47,7 +50,8 @@ typedef struct Engine {
 typedef struct Bench {
     TapNet *net;
     RssConfig config[2];
-    uint8_t expected[2][FLIGHT_FLOWS];      /* queue of each flow */
+    GByteArray *frame[FLOWS];
+    uint8_t expected[2][FLOWS];     /* queue of each flow */
 } Bench;
 
 /* A burst: which configuration it ended with, when its last change began. */
@@ -56,7 +60,24 @@ typedef struct Burst {
     double begin, end;
 } Burst;
 
-static void make_configs(Bench *b, const Flight *flight)
+static void make_frames(Bench *b)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(1);
+    PacketFlow flow;
+    unsigned i;
+
+    for (i = 0; i < FLOWS; i++) {
+        packet_random_flow(rand, &flow);
+        b->frame[i] = packet_build("eth ip4 udp raw:22", &flow);
+    }
+}
+
+static uint64_t now_ns(void *unused)
+{
+    return samples_now_ns();
+}
+
+static void make_configs(Bench *b)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(2);
     unsigned c, i;
@@ -74,11 +95,9 @@ static void make_configs(Bench *b, const Flight *flight)
             config->key[i] = g_rand_int(rand);
         }
         engine = rss_engine_new(config);
-        for (i = 0; i < FLIGHT_FLOWS; i++) {
-            size_t len;
-            const uint8_t *frame = flight_frame(flight, i, &len);
-
-            b->expected[c][i] = rss_engine_steer(engine, frame, len);
+        for (i = 0; i < FLOWS; i++) {
+            b->expected[c][i] = rss_engine_steer(engine, b->frame[i]->data,
+                                                 b->frame[i]->len);
         }
         rss_engine_free(engine);
     }
@@ -139,15 +158,15 @@ static bool find_effect(const Bench *b, const Flight *f, const Burst *burst,
     bool found = false;
 
     *effect = (Effect) { .first_new = pause };
-    while (n < sent && flight_sent_at(f, n) < burst->begin) {
+    while (n < sent && flight_before(f, n) < burst->begin) {
         n++;
     }
     start = n;
-    for (; n < sent && flight_sent_at(f, n) < burst->end + pause; n++) {
-        double since = flight_sent_at(f, n) - burst->begin;
+    for (; n < sent && flight_before(f, n) < burst->end + pause; n++) {
+        double since = flight_before(f, n) - burst->begin;
 
         if (flight_queue(f, n) !=
-            b->expected[burst->config][n % FLIGHT_FLOWS]) {
+            b->expected[burst->config][n % FLOWS]) {
             *effect = (Effect) { .first_new = pause, .last_old = since };
             found = false;
         } else if (!found) {
@@ -190,7 +209,7 @@ static void add_fate(const Bench *b, const Flight *f, unsigned sent,
     unsigned n;
 
     for (n = 0; n < sent; n++) {
-        unsigned queue = flight_queue(f, n), flow = n % FLIGHT_FLOWS;
+        unsigned queue = flight_queue(f, n), flow = n % FLOWS;
 
         if (queue == FLIGHT_NEVER) {
             fate->lost++;
@@ -218,14 +237,15 @@ static void measure_group(Bench *b, Engine *engine, unsigned n,
                           Samples *hold, Effects *effects, Fate *fate)
 {
     unsigned pause_us = n > 1 ? BURST_PAUSE_US : PAUSE_US;
-    Flight *flight = flight_new(b->net, PACKETS);
+    Flight *flight = flight_new(b->net, b->frame, FLOWS, PACKETS, now_ns,
+                                NULL);
     unsigned i, config = 0, sent;
     Burst burst[GROUP];
 
-    make_configs(b, flight);
+    make_configs(b);
     set_all(engine, &b->config[0]);
     g_usleep(BURST_PAUSE_US);
-    flight_start(flight);
+    flight_start(flight, drain_pin);
     for (i = 0; i < GROUP; i++) {
         g_usleep(pause_us);
         burst[i] = change(b, engine, config, n, hold);
@@ -293,6 +313,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "a tap in a network namespace needs root\n");
         return SKIP;
     }
+    make_frames(&b);
     b.net = tap_net_new(QUEUES);
     ours.ours = ebpf_rss_load("bench", NULL, NULL, &error);
     if (!ours.ours) {
@@ -311,5 +332,8 @@ int main(int argc, char **argv)
     stock_program_free(stock.stock);
     ebpf_rss_unload(ours.ours);
     tap_net_free(b.net);
+    for (i = 0; i < FLOWS; i++) {
+        g_byte_array_unref(b.frame[i]);
+    }
     return 0;
 }

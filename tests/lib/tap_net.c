@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -125,6 +126,34 @@ void tap_net_free(TapNet *net)
     }
     close(net->socket);
     g_free(net);
+}
+
+void tap_net_enable_queue(TapNet *net, int queue, bool on)
+{
+    struct ifreq ifr = {
+        .ifr_flags = on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE,
+    };
+
+    if (ioctl(net->queue[queue], TUNSETQUEUE, &ifr) != 0) {
+        g_error("queue %d: %s", queue, g_strerror(errno));
+    }
+}
+
+uint64_t tap_net_dropped(void)
+{
+    g_autofree char *text = NULL;
+    unsigned long long dropped;
+    const char *line;
+
+    /* This thread's namespace; the others may have been here before it. */
+    g_assert_true(g_file_get_contents("/proc/thread-self/net/dev", &text,
+                                      NULL, NULL));
+    line = strstr(text, TAP_NAME ":");
+    g_assert_nonnull(line);
+    /* Eight counters of what was received, then bytes, packets, errors. */
+    g_assert_cmpint(sscanf(line, TAP_NAME ": %*u %*u %*u %*u %*u %*u %*u %*u"
+                           " %*u %*u %*u %llu", &dropped), ==, 1);
+    return dropped;
 }
 
 void tap_net_bypass_qdisc(TapNet *net)

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 enum {
-    TAP_MAX_QUEUES = 8,
+    TAP_MAX_QUEUES = 16,
     TAP_MTU = 20000,
     TAP_VLAN_ID = 5,
     TAP_NO_QUEUE = -1,
@@ -43,6 +43,12 @@ TapNet *tap_net_new(int n_queues);
 void tap_net_free(TapNet *net);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TapNet, tap_net_free)
+
+/* Turns a queue off or on (TUNSETQUEUE), as QEMU does with those not in use. */
+void tap_net_enable_queue(TapNet *net, int queue, bool on);
+
+/* Packets that the tap has dropped, as the kernel counts them. */
+uint64_t tap_net_dropped(void);
 
 /*
  * From now on frames go around the queueing discipline, and the kernel is told

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How the steering program gets into a tap, stays there, and leaves it. */
-#include <linux/if_tun.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "bpf_run.h"
@@ -116,13 +113,6 @@ static void test_replaced(void)
     g_assert_cmpuint(spread(s), ==, 1);
 }
 
-static void set_queue(int fd, int flags)
-{
-    struct ifreq ifr = { .ifr_flags = flags };
-
-    g_assert_cmpint(ioctl(fd, TUNSETQUEUE, &ifr), ==, 0);
-}
-
 /* Works from a queue that is off, and the device has one queue less then. */
 static void test_detached_queue(void)
 {
@@ -135,11 +125,11 @@ static void test_detached_queue(void)
     }
     steering_set_all(s, &config);
     g_assert_true(tap_steering_detach(s->net->queue[0], NULL));
-    set_queue(s->net->queue[3], IFF_DETACH_QUEUE);
+    tap_net_enable_queue(s->net, 3, false);
     g_assert_true(tap_steering_attach(s->net->queue[3],
                                       ebpf_rss_program_fd(s->rss), NULL));
     g_assert_cmpint(steering_queue_of(s, frame->data, frame->len), ==, 3 % 3);
-    set_queue(s->net->queue[3], IFF_ATTACH_QUEUE);
+    tap_net_enable_queue(s->net, 3, true);
     g_assert_cmpint(steering_queue_of(s, frame->data, frame->len), ==, 3);
 }
 
