@@ -57,11 +57,16 @@ bool bpf_run_allowed(void)
 
 int64_t bpf_run(int prog_fd, const void *frame, size_t len)
 {
+    return bpf_run_repeat(prog_fd, frame, len, 1);
+}
+
+int64_t bpf_run_repeat(int prog_fd, const void *frame, size_t len, int repeat)
+{
     g_autofree uint8_t *input = g_malloc0(SKIPPED_LEN + len);
     LIBBPF_OPTS(bpf_test_run_opts, opts,
                 .data_in = input,
                 .data_size_in = SKIPPED_LEN + len,
-                .repeat = 1);
+                .repeat = repeat);
 
     if (len) {
         memcpy(input + SKIPPED_LEN, frame, len);

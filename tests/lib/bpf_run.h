@@ -27,6 +27,9 @@ int bpf_run_load_return(enum bpf_prog_type type, int value);
  */
 int64_t bpf_run(int prog_fd, const void *frame, size_t len);
 
+/* The same @repeat times over; only what the last run returned is known. */
+int64_t bpf_run_repeat(int prog_fd, const void *frame, size_t len, int repeat);
+
 enum {
     BPF_RUN_MAX = 3000,     /* bytes: any kernel takes a frame this long */
 };
