@@ -28,6 +28,7 @@ from vmlib.process import stop_on_signals                   # noqa: E402
 
 TIMEOUT = 900       # seconds, for each program
 SUITES = {"bpf", "tap"}
+SHORTER = ("RSS_TEST_SECONDS=4",)       # for each test under load
 MODULES = ("8021q", "sch_ingress", "cls_bpf")       # for the tap's tests
 
 
@@ -41,7 +42,7 @@ def library_programs(build):
         suites = {suite.split(":")[-1] for suite in test["suite"]}
         if suites <= SUITES:
             env = [f"{name}={value}" for name, value in test["env"].items()]
-            programs[test["name"]] = ["env", *env, *test["cmd"]]
+            programs[test["name"]] = ["env", *env, *SHORTER, *test["cmd"]]
     return programs
 
 
