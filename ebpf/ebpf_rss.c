@@ -78,11 +78,11 @@ static bool check_field(int fd, const char *which, const char *field,
 }
 
 static bool check_map(int fd, const char *which, size_t value_size,
-                      unsigned entries, GError **error)
+                      GError **error)
 {
     return check_field(fd, which, "map_type", BPF_MAP_TYPE_ARRAY, error) &&
            check_field(fd, which, "value_size", value_size, error) &&
-           check_field(fd, which, "max_entries", entries, error);
+           check_field(fd, which, "max_entries", 1, error);
 }
 
 static bool check_fds(const int *fds, GError **error)
@@ -90,9 +90,9 @@ static bool check_fds(const int *fds, GError **error)
     return check_field(fds[EBPF_RSS_FD_PROGRAM], "program", "prog_type",
                        BPF_PROG_TYPE_SOCKET_FILTER, error) &&
            check_map(fds[EBPF_RSS_FD_CONFIG], "map of configurations",
-                     sizeof(struct rss_map), 1, error) &&
+                     sizeof(struct rss_map), error) &&
            check_map(fds[EBPF_RSS_FD_COUNTERS], "map of counters",
-                     sizeof(struct rss_counter_row), RSS_COUNTER_ROWS, error);
+                     COUNTERS_SIZE, error);
 }
 
 static void *map_memory(int fd, size_t size, const char *which,

@@ -13,21 +13,12 @@
  */
 #include "rss_abi.h"
 
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct rss_map);
-} config SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, RSS_COUNTER_ROWS);
-    __type(key, __u32);
-    __type(value, struct rss_counter_row);
-} counters SEC(".maps");
+/*
+ * Variables, of which libbpf makes a map for each section: the program gets at
+ * them without a lookup.
+ */
+struct rss_map config SEC(".data.config");
+struct rss_counter_row counters[RSS_COUNTER_ROWS] SEC(".data.counters");
 
 /*
  * The bit number of the one RSS_TYPE_* in @type, plus one; 0 if there is none.
@@ -48,12 +39,9 @@ RSS_INLINE __u32 type_index(__u32 type)
 RSS_OUTLINE int count(__u32 type, __u32 queue)
 {
     __u32 row = bpf_get_smp_processor_id() & (RSS_COUNTER_ROWS - 1);
-    struct rss_counter_row *counter = bpf_map_lookup_elem(&counters, &row);
+    struct rss_counter_row *counter = &counters[row];
     __u32 index = type_index(type);
 
-    if (!counter) {
-        return 0;
-    }
     if (index < RSS_COUNTED_TYPES) {
         __sync_fetch_and_add(&counter->type[index], 1);
     }
@@ -66,20 +54,16 @@ RSS_OUTLINE int count(__u32 type, __u32 queue)
 SEC("socket")
 int tun_rss_steering(struct __sk_buff *skb)
 {
-    __u32 zero = 0;
-    struct rss_map *map = bpf_map_lookup_elem(&config, &zero);
-    const struct rss_policy *policy;
+    __u32 active = *(volatile __u32 *)&config.active & (RSS_SLOTS - 1);
+    const struct rss_policy *policy = &config.slot[active];
     struct rss_flow flow;
-    __u32 queue;
+    __u32 type, queue;
 
-    if (!map) {
-        return 0;       /* cannot be: an array has all its elements */
-    }
-    policy = &map->slot[*(volatile __u32 *)&map->active & (RSS_SLOTS - 1)];
-    rss_find_input(policy, skb, &flow);
-    queue = rss_steer(policy, &flow);
-    if (map->counting) {
-        count(flow.type, queue);
+    asm volatile("" : "+r" (policy));   /* or it is computed at each use */
+    type = rss_find_input(policy, skb, &flow);
+    queue = rss_steer(policy, &flow, type);
+    if (RSS_UNLIKELY(config.counting)) {
+        count(type, queue);
     }
     return queue;
 }

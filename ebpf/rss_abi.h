@@ -14,7 +14,7 @@ enum {
 };
 
 /**
- * struct rss_map: the one value of the map "config"
+ * struct rss_map: the one value of the map of configurations
  * @active: the slot in force. One aligned store changes it, and with it the
  *          whole configuration.
  * @counting: not 0: count packets
@@ -24,17 +24,18 @@ enum {
 struct rss_map {
     __u32 active;
     __u32 counting;
+    __u32 unused[14];   /* a line of the cache, as the slots are some */
     struct rss_policy slot[RSS_SLOTS];
 };
 
 _Static_assert(sizeof(struct rss_map) ==
-               8 + RSS_SLOTS * sizeof(struct rss_policy),
+               64 + RSS_SLOTS * sizeof(struct rss_policy),
                "struct rss_map must have no padding");
 _Static_assert(sizeof(struct rss_map) <= 4096,
                "a NIC's configuration is meant to take one page");
 
 /**
- * struct rss_counter_row: a value of the map "counters"
+ * struct rss_counter_row: one of RSS_COUNTER_ROWS in the map of counters
  * @type: packets by the bit number of their hash type, plus one; those
  *        without a hash at 0
  * @queue: packets by queue

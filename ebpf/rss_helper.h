@@ -17,7 +17,7 @@
  * number is that of rss_abi.h: it changes when what is in the maps changes
  * its meaning. (Their sizes are checked by ebpf_rss_adopt().)
  */
-#define RSS_HELPER_LOADED "rss 1"
+#define RSS_HELPER_LOADED "rss 2"
 
 enum {
     RSS_HELPER_FD = 3,          /* the socket, in the helper */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ebpf/ebpf_rss.h"
+#include "rss_abi.h"
 #include "rss.skel.h"
 
 /* As it is in the object, with the end of the string. */
@@ -69,7 +70,7 @@ static bool create_map(struct bpf_map *map, const char *name)
 {
     LIBBPF_OPTS(bpf_map_create_opts, opts,
                 .map_flags = bpf_map__map_flags(map));
-    bool is_config = !strcmp(bpf_map__name(map), "config");
+    bool is_config = !strcmp(bpf_map__name(map), ".data.config");
     char kname[BPF_OBJ_NAME_LEN];
     bool done;
     int fd, saved;

@@ -60,27 +60,55 @@ bool rss_config_check(const RssConfig *config, uint16_t queue_pairs,
     return true;
 }
 
+/* The word of RssMasks that has the mask for a bit, and in which half. */
+static const uint8_t word_of_bit[8] = { 0, 2, 1, 3, 0, 2, 1, 3 };
+
+static bool in_high_half(unsigned bit)
+{
+    return bit >= 4;
+}
+
+static void compile_4(RssMasks masks, const uint8_t *mask, unsigned bit)
+{
+    uint32_t bytes;
+
+    memcpy(&bytes, mask, sizeof(bytes));
+    masks[word_of_bit[bit]] |= (uint64_t)bytes << (in_high_half(bit) ? 32 : 0);
+}
+
+static void compile_8(RssMasks masks[2], const uint8_t *mask, unsigned bit)
+{
+    const uint64_t low = 0xffffffff, half = in_high_half(bit) ? ~low : low;
+    uint64_t bytes;
+
+    memcpy(&bytes, mask, sizeof(bytes));
+    masks[0][word_of_bit[bit]] |= bytes & half;
+    masks[1][word_of_bit[bit]] |= __builtin_bswap64(bytes & ~half);
+}
+
 void rss_compile(const RssConfig *config, struct rss_policy *policy)
 {
-    static const uint8_t word_of_bit[8] = { 0, 2, 1, 3, 0, 2, 1, 3 };
     uint8_t mask[RSS_INPUT_MAX];
-    uint32_t bytes;
     unsigned bit, i;
 
     memset(policy, 0, sizeof(*policy));
-    policy->hash_types = config->hash_types;
-    policy->table_mask = config->table_len - 1;
     policy->unclassified_queue = config->unclassified_queue;
-    memcpy(policy->table, config->table,
-           config->table_len * sizeof(config->table[0]));
+    for (i = 0; i < RSS_TABLE_MAX; i++) {
+        policy->table[i] = config->table[i % config->table_len];
+    }
+    for (i = 0; i <= RSS_FOUND_ALL; i++) {
+        policy->type[i] = rss_select_type(i, config->hash_types);
+    }
 
     for (bit = 0; bit < RSS_TABLE_BITS; bit++) {
         rss_toeplitz_mask(config->key, bit, mask);
-        for (i = 0; i < RSS_INPUT_MAX / 4; i++) {
-            memcpy(&bytes, mask + 4 * i, sizeof(bytes));
-            policy->mask[i][word_of_bit[bit]] |= (uint64_t)bytes
-                                                 << (bit < 4 ? 0 : 32);
+        for (i = 0; i < G_N_ELEMENTS(policy->ipv4); i++) {
+            compile_4(policy->ipv4[i], mask + 4 * i, bit);
         }
+        for (i = 0; i < G_N_ELEMENTS(policy->ipv6); i++) {
+            compile_8(policy->ipv6[i], mask + 8 * i, bit);
+        }
+        compile_4(policy->ipv6_ports, mask + 32, bit);
     }
 }
 
@@ -107,12 +135,14 @@ static RssPacket rss_packet(const void *frame, size_t len)
 static uint32_t rss_engine_hash(const RssEngine *engine,
                                 const struct rss_flow *flow, uint32_t type)
 {
+    size_t ports = type & RSS_TYPES_PORTS ? 4 : 0;
+
     if (type & RSS_TYPES_IPV4) {
         return rss_toeplitz_hash(&engine->toeplitz,
-                                 flow->head + RSS_OFF_IPV4_INPUT, 12);
+                                 flow->head + RSS_OFF_IPV4_INPUT, 8 + ports);
     }
     return rss_toeplitz_hash(&engine->toeplitz,
-                             flow->head + RSS_OFF_IPV6_INPUT, 36);
+                             flow->head + RSS_OFF_IPV6_INPUT, 32 + ports);
 }
 
 uint16_t rss_engine_steer(const RssEngine *engine,
@@ -127,7 +157,7 @@ uint16_t rss_engine_steer(const RssEngine *engine,
         return rss_queue(policy, rss_engine_hash(engine, &flow, type));
     }
     /* A few bits of the hash cost less than all of them from tables. */
-    return rss_steer(policy, &flow);
+    return rss_steer(policy, &flow, type);
 }
 
 RssResult rss_engine_classify(const RssEngine *engine,

@@ -29,6 +29,10 @@
  * header, an option in a destination options header, or the look at the
  * transport header at the end.
  *
+ * Most packets have none of tags, options and extension headers. What these
+ * need is in functions of their own (RSS_OUTLINE), out of the way of the
+ * others: each line of the instruction cache that a packet touches counts.
+ *
  * The BPF verifier walks every path, and walks on from where paths meet once
  * for each set of values that it knows there. What differs by path is
  * therefore kept in bytes on the stack, of which it knows nothing. That
@@ -57,6 +61,13 @@ enum {
     RSS_OFF_IPV6_INPUT = 22,
     RSS_OFF_IPV6_PORTS = 54,
 };
+
+/* A number of 16 bits as it is in a frame. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define RSS_BE16(x) ((x) >> 8 | ((x) & 0xff) << 8)
+#else
+#define RSS_BE16(x) (x)
+#endif
 
 enum {
     RSS_ETHERTYPE_IPV4 = 0x0800,
@@ -96,6 +107,7 @@ enum {
     RSS_FOUND_TCP = 1 << 2,     /* a TCP header; its ports are in the head */
     RSS_FOUND_UDP = 1 << 3,     /* a UDP header; likewise */
     RSS_FOUND_EXT = 1 << 4,     /* IPv6 extension headers */
+    RSS_FOUND_ALL = (1 << 5) - 1,   /* those that decide on the hash type */
     RSS_FOUND_HOME = 1 << 5,    /* a Home Address option */
     RSS_FOUND_RT2 = 1 << 6,     /* a type-2 routing header */
 };
@@ -105,23 +117,28 @@ enum {
  * @head: the frame without VLAN tags, as far as the ports; see above
  * @home: the Home Address option's address, if RSS_FOUND_HOME
  * @rt2: the type-2 routing header's address, if RSS_FOUND_RT2
- * @type: the RSS_TYPE_* that applies, or 0; see rss_find_input()
+ * @tags: length of the VLAN tags, in bytes
  */
 struct rss_flow {
-    __u8 align[6];      /* the inputs are aligned to 4, what follows to 8 */
+    __u8 align[2];      /* IPv6 addresses are aligned to 8, IPv4's to 4 */
     __u8 head[RSS_HEAD_LEN];
+    __u8 pad[4];
     __u8 home[16];
     __u8 rt2[16];
-    __u16 pad;
-    volatile __u16 type;
+    __u8 pad2;
+    volatile __u8 tags;
 } __attribute__((aligned(8)));
 
-_Static_assert(__builtin_offsetof(struct rss_flow, type) % 8 != 0,
+_Static_assert(__builtin_offsetof(struct rss_flow, tags) % 8 != 0,
                "later verifiers know what is in an aligned word of a stack");
 
-RSS_INLINE __u16 rss_get_be16(const __u8 *p)
+/* Two bytes of a frame, as they are there. */
+RSS_INLINE __u16 rss_get_16(const __u8 *p)
 {
-    return (__u16)(p[0] << 8 | p[1]);
+    __u16 value;
+
+    __builtin_memcpy(&value, p, 2);
+    return value;
 }
 
 RSS_INLINE int rss_is_ext_header(__u8 next)
@@ -175,7 +192,8 @@ struct rss_walk {
 };
 
 /* Looks at one destination option. Returns less than 0 if it is cut off. */
-RSS_INLINE long rss_step_option(const RssPacket *pkt, volatile struct rss_walk *walk,
+RSS_INLINE long rss_step_option(const RssPacket *pkt,
+                                volatile struct rss_walk *walk,
                                 struct rss_flow *flow)
 {
     __u32 offset = walk->option;
@@ -204,7 +222,8 @@ RSS_INLINE long rss_step_option(const RssPacket *pkt, volatile struct rss_walk *
  * Looks at one extension header. Returns less than 0 if the walk ends there:
  * the header is cut off, or what follows it cannot be looked into.
  */
-RSS_INLINE long rss_step_header(const RssPacket *pkt, volatile struct rss_walk *walk,
+RSS_INLINE long rss_step_header(const RssPacket *pkt,
+                                volatile struct rss_walk *walk,
                                 struct rss_flow *flow)
 {
     __u32 offset = walk->offset;
@@ -219,7 +238,7 @@ RSS_INLINE long rss_step_header(const RssPacket *pkt, volatile struct rss_walk *
     header_len = 8 + header[1] * 8;
     if (walk->next == RSS_PROTO_FRAGMENT) {
         header_len = 8;
-        if (rss_get_be16(header + 2) & 0xfff9) {
+        if (rss_get_16(header + 2) & RSS_BE16(0xfff9)) {
             return -1;          /* offset or M: the others have no ports */
         }
     } else if (walk->next == RSS_PROTO_AH) {
@@ -246,15 +265,19 @@ RSS_INLINE long rss_step_header(const RssPacket *pkt, volatile struct rss_walk *
     return 0;
 }
 
-/*
- * Walks the extension headers from @offset on; the first one is a @next.
- * Returns RSS_FOUND_*.
+/**
+ * rss_walk_ext_headers:
+ * @flow: of which rss_dissect() returned RSS_FOUND_EXT
+ *
+ * Goes on along the extension headers. Returns RSS_FOUND_*.
  */
-RSS_OUTLINE __u32 rss_walk_ext_headers(const RssPacket *pkt, __u32 offset,
-                                       __u8 next, struct rss_flow *flow)
+RSS_INLINE __u32 rss_walk_ext_headers(const RssPacket *pkt,
+                                      struct rss_flow *flow)
 {
+    __u32 offset = flow->tags + RSS_OFF_IPV6_PORTS;
     volatile struct rss_walk walk = {
-        .offset = offset, .option = offset, .next = next,
+        .offset = offset, .option = offset,
+        .next = flow->head[RSS_OFF_IPV6_NEXT],
         .found = RSS_FOUND_IPV6 | RSS_FOUND_EXT,
     };
     __u8 transport;
@@ -283,91 +306,117 @@ RSS_OUTLINE __u32 rss_walk_ext_headers(const RssPacket *pkt, __u32 offset,
     return walk.found;
 }
 
-/*
- * @base: bytes of VLAN tags; @len: of the frame without them. Returns
- * RSS_FOUND_*.
- */
-RSS_INLINE __u32 rss_dissect_ipv4(const RssPacket *pkt, __u32 base, __u32 len,
-                                  struct rss_flow *flow)
+/* @room: bytes in the frame from the transport header on. */
+RSS_INLINE __u32 rss_look_into_ipv4(const __u8 *head, __u32 room)
+{
+    if (RSS_LIKELY(!(rss_get_16(head + RSS_OFF_IPV4_FRAG) &
+                     RSS_BE16(0x3fff)))) {
+        return RSS_FOUND_IPV4 |
+               rss_transport(head[RSS_OFF_IPV4_PROTO], room);
+    }
+    return RSS_FOUND_IPV4;      /* RFC 791: MF or an offset; never DF */
+}
+
+/* The header is not one of 20 bytes: it has options, or is not sound. */
+RSS_OUTLINE __u32 rss_dissect_ipv4_options(const RssPacket *pkt,
+                                           struct rss_flow *flow)
 {
     const __u8 *head = flow->head;
-    __u32 header_len = (head[RSS_OFF_L3] & 0xf) * 4;
-    __u32 offset = RSS_OFF_L3 + header_len;
-    __u32 transport;
+    __u32 len = rss_packet_len(pkt) - flow->tags;
+    __u32 offset = RSS_OFF_L3 + (head[RSS_OFF_L3] & 0xf) * 4;
+    __u32 found;
 
-    if (head[RSS_OFF_L3] >> 4 != 4 || header_len < 20 || offset > len) {
+    if (head[RSS_OFF_L3] >> 4 != 4 || offset < RSS_OFF_IPV4_PORTS ||
+        offset > len) {
         return 0;
     }
-    if (rss_get_be16(head + RSS_OFF_IPV4_FRAG) & 0x3fff) {
-        return RSS_FOUND_IPV4;  /* RFC 791: MF or an offset; never DF */
-    }
-    transport = rss_transport(head[RSS_OFF_IPV4_PROTO], len - offset);
-    if (transport && (header_len != 20 || len < RSS_HEAD_LEN) &&
-        rss_packet_load(pkt, base + offset,
+    found = rss_look_into_ipv4(head, len - offset);
+    if (found != RSS_FOUND_IPV4 &&
+        rss_packet_load(pkt, flow->tags + offset,
                         flow->head + RSS_OFF_IPV4_PORTS, 4) < 0) {
         return RSS_FOUND_IPV4;
     }
-    return RSS_FOUND_IPV4 | transport;
+    return found;
 }
 
-RSS_INLINE __u32 rss_dissect_ipv6(const RssPacket *pkt, __u32 base, __u32 len,
-                                  struct rss_flow *flow)
+/* Returns RSS_FOUND_*, like the next one. */
+RSS_INLINE __u32 rss_dissect_ipv4(const RssPacket *pkt, struct rss_flow *flow)
 {
+    if (RSS_LIKELY(flow->head[RSS_OFF_L3] == (4 << 4 | 5))) {
+        return rss_look_into_ipv4(flow->head, rss_packet_len(pkt) -
+                                  flow->tags - RSS_OFF_IPV4_PORTS);
+    }
+    return rss_dissect_ipv4_options(pkt, flow);
+}
+
+RSS_INLINE __u32 rss_dissect_ipv6(const RssPacket *pkt, struct rss_flow *flow)
+{
+    __u32 len = rss_packet_len(pkt) - flow->tags;
     __u8 next = flow->head[RSS_OFF_IPV6_NEXT];
+    __u32 transport;
 
     if (flow->head[RSS_OFF_L3] >> 4 != 6 || len < RSS_OFF_IPV6_PORTS) {
         return 0;
     }
-    if (len < RSS_HEAD_LEN &&
-        rss_packet_load(pkt, base, flow->head, RSS_OFF_IPV6_PORTS) < 0) {
-        return 0;
+    transport = rss_transport(next, len - RSS_OFF_IPV6_PORTS);
+    if (RSS_LIKELY(transport || !rss_is_ext_header(next))) {
+        return RSS_FOUND_IPV6 | transport;
     }
-    if (rss_is_ext_header(next)) {
-        return rss_walk_ext_headers(pkt, base + RSS_OFF_IPV6_PORTS, next,
-                                    flow);
-    }
-    return RSS_FOUND_IPV6 | rss_transport(next, len - RSS_OFF_IPV6_PORTS);
+    return RSS_FOUND_IPV6 | RSS_FOUND_EXT;
 }
 
-/*
- * Loads the head of the frame that has @base bytes of VLAN tags and @len
- * bytes beside them. Of a frame too short to hold all of it only what an IPv4
- * header needs. Returns less than 0 if even that is not there.
- */
-RSS_INLINE long rss_load_head(const RssPacket *pkt, __u32 base, __u32 len,
-                              struct rss_flow *flow)
-{
-    if (len >= RSS_HEAD_LEN) {
-        return rss_packet_load_head(pkt, base, flow->head);
-    }
-    __builtin_memset(flow->head, 0, RSS_HEAD_LEN);
-    return rss_packet_load(pkt, base, flow->head, RSS_OFF_IPV4_PORTS);
-}
-
+/* Two bytes, as they are in the frame. */
 RSS_INLINE int rss_is_vlan(__u16 ethertype)
 {
-    return ethertype == RSS_ETHERTYPE_VLAN || ethertype == RSS_ETHERTYPE_SVLAN;
+    return ethertype == RSS_BE16(RSS_ETHERTYPE_VLAN) ||
+           ethertype == RSS_BE16(RSS_ETHERTYPE_SVLAN);
 }
 
 /*
  * Finds where the tags of a tagged frame end. Returns their length in bytes,
  * or 0 if there are more than RSS_MAX_VLANS or the frame ends first.
  */
-RSS_OUTLINE __u32 rss_skip_vlans(const RssPacket *pkt)
+RSS_INLINE __u8 rss_skip_vlans(const RssPacket *pkt)
 {
-    __u8 tag[8];        /* the length in the second byte, for the verifier */
+    __u8 ethertype[2];
     int i;
 
     for (i = 1; i <= RSS_MAX_VLANS; i++) {
-        if (rss_packet_load(pkt, RSS_OFF_ETHERTYPE + 4 * i, tag + 2, 2) < 0) {
+        if (rss_packet_load(pkt, RSS_OFF_ETHERTYPE + 4 * i, ethertype,
+                            sizeof(ethertype)) < 0) {
             break;
         }
-        if (!rss_is_vlan(rss_get_be16(tag + 2))) {
-            tag[1] = 4 * i;
-            return *(volatile __u8 *)&tag[1];
+        if (!rss_is_vlan(rss_get_16(ethertype))) {
+            return 4 * i;
         }
     }
     return 0;
+}
+
+/* The same as rss_dissect(), of a frame whose head is there. */
+RSS_INLINE __u32 rss_dissect_head(const RssPacket *pkt, struct rss_flow *flow,
+                                  __u16 ethertype)
+{
+    if (RSS_LIKELY(ethertype == RSS_BE16(RSS_ETHERTYPE_IPV4))) {
+        return rss_dissect_ipv4(pkt, flow);
+    }
+    if (RSS_LIKELY(ethertype == RSS_BE16(RSS_ETHERTYPE_IPV6))) {
+        return rss_dissect_ipv6(pkt, flow);
+    }
+    return 0;
+}
+
+RSS_OUTLINE __u32 rss_dissect_tagged(const RssPacket *pkt,
+                                     struct rss_flow *flow)
+{
+    flow->tags = rss_skip_vlans(pkt);
+    if (!flow->tags ||
+        rss_packet_load_head(pkt, flow->tags, flow->head) < 0) {
+        return 0;
+    }
+    /* Now the first 12 bytes are tags in place of MAC addresses. */
+    return rss_dissect_head(pkt, flow,
+                            rss_get_16(flow->head + RSS_OFF_ETHERTYPE));
 }
 
 /**
@@ -376,37 +425,23 @@ RSS_OUTLINE __u32 rss_skip_vlans(const RssPacket *pkt)
  * @flow: receives what was found; need not be initialized
  *
  * Returns RSS_FOUND_*, 0 if the frame is not IP or its IP header is not sound.
+ * After RSS_FOUND_EXT go on with rss_walk_ext_headers().
  */
 RSS_INLINE __u32 rss_dissect(const RssPacket *pkt, struct rss_flow *flow)
 {
-    __u32 len = rss_packet_len(pkt);
-    __u32 base = 0;
     __u16 ethertype;
+    __u32 found;
 
-    if (rss_load_head(pkt, 0, len, flow) < 0) {
+    if (rss_packet_load_head(pkt, 0, flow->head) < 0) {
         return 0;
     }
-    ethertype = rss_get_be16(flow->head + RSS_OFF_ETHERTYPE);
-    if (rss_is_vlan(ethertype)) {
-        base = rss_skip_vlans(pkt);
-        if (!base || len < base) {
-            return 0;
-        }
-        len -= base;
-        if (rss_load_head(pkt, base, len, flow) < 0) {
-            return 0;
-        }
-        /* Now the first 12 bytes are tags in place of MAC addresses. */
-        ethertype = rss_get_be16(flow->head + RSS_OFF_ETHERTYPE);
+    flow->tags = 0;
+    ethertype = rss_get_16(flow->head + RSS_OFF_ETHERTYPE);
+    found = rss_dissect_head(pkt, flow, ethertype);
+    if (!found && rss_is_vlan(ethertype)) {
+        return rss_dissect_tagged(pkt, flow);
     }
-
-    if (ethertype == RSS_ETHERTYPE_IPV4) {
-        return rss_dissect_ipv4(pkt, base, len, flow);
-    }
-    if (ethertype == RSS_ETHERTYPE_IPV6) {
-        return rss_dissect_ipv6(pkt, base, len, flow);
-    }
-    return 0;
+    return found;
 }
 
 #endif

@@ -15,7 +15,11 @@
 
 enum {
     RSS_HEAD_LEN = 58,      /* bytes: Ethernet, IPv6, ports */
+    RSS_HEAD_MIN = 34,      /* Ethernet, IPv4 */
 };
+
+#define RSS_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define RSS_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 #ifdef __bpf__
 
@@ -39,10 +43,25 @@ RSS_INLINE long rss_packet_load(const RssPacket *pkt, __u32 offset,
     return bpf_skb_load_bytes(pkt, offset, to, len);
 }
 
+/* The helper that failed has filled @to with zeros. */
+RSS_OUTLINE long rss_packet_load_short_head(const RssPacket *pkt, __u32 offset,
+                                            __u8 *to)
+{
+    __u32 len = pkt->len - offset;
+
+    if (len < RSS_HEAD_MIN || len >= RSS_HEAD_LEN) {
+        return -1;
+    }
+    return bpf_skb_load_bytes(pkt, offset, to, len);
+}
+
 RSS_INLINE long rss_packet_load_head(const RssPacket *pkt, __u32 offset,
                                      __u8 to[RSS_HEAD_LEN])
 {
-    return bpf_skb_load_bytes(pkt, offset, to, RSS_HEAD_LEN);
+    if (RSS_LIKELY(bpf_skb_load_bytes(pkt, offset, to, RSS_HEAD_LEN) == 0)) {
+        return 0;
+    }
+    return rss_packet_load_short_head(pkt, offset, to);
 }
 
 #else
@@ -81,9 +100,15 @@ RSS_INLINE long rss_packet_load_head(const RssPacket *pkt, __u32 offset,
                                      __u8 to[RSS_HEAD_LEN])
 {
     const __u8 *from = pkt->data + offset;
+    __u32 len = pkt->len - offset;
 
-    if (offset > pkt->len || RSS_HEAD_LEN > pkt->len - offset) {
+    if (offset > pkt->len || len < RSS_HEAD_MIN) {
         return -1;
+    }
+    if (RSS_UNLIKELY(len < RSS_HEAD_LEN)) {
+        memset(to, 0, RSS_HEAD_LEN);
+        memcpy(to, from, len);
+        return 0;
     }
     memcpy(to, from, 16);
     memcpy(to + 10, from + 10, 16);
@@ -98,7 +123,10 @@ RSS_INLINE long rss_packet_load_head(const RssPacket *pkt, __u32 offset,
 /*
  * Loads @len bytes at @offset (both in bytes) into @to. Returns 0, or less
  * than 0 if they are not all there; then @to holds nothing of use.
- * rss_packet_load_head() does the same for RSS_HEAD_LEN bytes.
+ *
+ * rss_packet_load_head() does the same for RSS_HEAD_LEN bytes, but of a frame
+ * that ends before them it takes what there is, followed by zeros. It returns
+ * less than 0 if that is not even RSS_HEAD_MIN bytes.
  */
 RSS_INLINE long rss_packet_load(const RssPacket *pkt, __u32 offset,
                                 void *to, __u32 len);

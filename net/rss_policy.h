@@ -16,8 +16,11 @@
  *
  * Two parities are taken at once: four bytes of the input are put into both
  * halves of a word, and a word of masks has a half for each of two bits of
- * the hash. What remains of all input are four words. They are folded, two
- * into one, until each byte of one word is the parity for one bit.
+ * the hash. Eight bytes fill a word. It is used as it is, and once more with
+ * its bytes reversed, so that each four of them come to both halves.
+ *
+ * What remains of all input are four words. They are folded, two into one,
+ * until each byte of one word is the parity for one bit.
  */
 #ifndef NET_RSS_POLICY_H
 #define NET_RSS_POLICY_H
@@ -25,28 +28,37 @@
 #include "net/rss_defs.h"
 #include "rss_flow.h"
 
+/*
+ * Masks for the bits 0 and 4 of the hash, 2 and 6, 1 and 5, 3; the first of two
+ * in the low half. A half is a number in host order, like the four bytes of
+ * the input when loaded as one.
+ */
+typedef __u64 RssMasks[4];
+
 /**
  * struct rss_policy: a configuration as the engines use it
- * @hash_types: RSS_TYPE_* that are enabled
- * @table_mask: number of entries in @table, less one
+ * @type: by RSS_FOUND_*, the RSS_TYPE_* that applies, or 0
+ * @ipv4: for each four bytes of the input
+ * @ipv6: for each eight bytes of the addresses: as they are, then reversed
+ * @ipv6_ports: for the ports
+ * @table: receive queues, by the low RSS_TABLE_BITS bits of the hash
  * @unclassified_queue: for packets without a hash
- * @mask: for each four bytes of the input the masks for bits 0 and 4 of the
- *        hash, 2 and 6, 1 and 5, 3; the first of two in the low half. A half
- *        is a number in host order, like the four bytes when loaded as one
- * @table: receive queues, by the low bits of the hash
  *
  * This is the content of a map: fixed widths, no padding, host byte order.
+ * Its length is a multiple of 64, so that in an array a packet finds what it
+ * needs in few lines of the cache.
  */
 struct rss_policy {
-    __u32 hash_types;
-    __u16 table_mask;
-    __u16 unclassified_queue;
-    __u64 mask[RSS_INPUT_MAX / 4][4];
+    __u16 type[RSS_FOUND_ALL + 1];
+    RssMasks ipv4[3];
+    RssMasks ipv6[4][2];
+    RssMasks ipv6_ports;
     __u16 table[RSS_TABLE_MAX];
+    __u16 unclassified_queue;
+    __u16 unused[31];
 };
 
-_Static_assert(sizeof(struct rss_policy) ==
-               8 + 8 * RSS_INPUT_MAX + 2 * RSS_TABLE_MAX,
+_Static_assert(sizeof(struct rss_policy) == 768,
                "struct rss_policy must have no padding");
 _Static_assert(RSS_TABLE_BITS <= 8, "a bit of the hash has a byte of a word");
 
@@ -88,37 +100,6 @@ RSS_INLINE __u32 rss_select_type(__u32 found, __u32 hash_types)
     return type ? type : hash_types & RSS_TYPE_IPV6;
 }
 
-/**
- * rss_prepare_input:
- * @found: RSS_FOUND_* of the frame in @flow
- * @type: what rss_select_type() returned for it, not 0
- *
- * Puts the input of the hash where the dissector keeps it: the addresses that
- * @type asks for, and zeros for the ports if it does not ask for them, for
- * zeros add nothing to a Toeplitz hash.
- */
-RSS_INLINE void rss_prepare_input(struct rss_flow *flow, __u32 found,
-                                  __u32 type)
-{
-    __u8 *addresses = flow->head + RSS_OFF_IPV6_INPUT;
-
-    if (type & RSS_TYPES_EX) {
-        if (found & RSS_FOUND_HOME) {
-            __builtin_memcpy(addresses, flow->home, 16);
-        }
-        if (found & RSS_FOUND_RT2) {
-            __builtin_memcpy(addresses + 16, flow->rt2, 16);
-        }
-    }
-    if (!(type & RSS_TYPES_PORTS)) {
-        if (type & RSS_TYPES_IPV4) {
-            __builtin_memset(flow->head + RSS_OFF_IPV4_PORTS, 0, 4);
-        } else {
-            __builtin_memset(flow->head + RSS_OFF_IPV6_PORTS, 0, 4);
-        }
-    }
-}
-
 /*
  * Folds lanes of @lane bits: the even lanes of the result are a lane of @a XOR
  * the one above it, the odd lanes the same of @b. @low has the bits of the
@@ -131,32 +112,48 @@ RSS_INLINE __u64 rss_fold(__u64 a, __u64 b, int lane, __u64 low)
     return a ^ b ^ t ^ t << lane;
 }
 
-/*
- * The parities of the @len bytes at @input under all masks, the first one's in
- * the lowest bit. @input is aligned to 4 bytes, and so is @len.
- */
-RSS_INLINE __u32 rss_parities(const __u64 (*mask)[4], const __u8 *input,
-                              int len)
+/* Adds to @sums what @masks leave of @input. */
+RSS_INLINE void rss_add_masked(__u64 sums[4], const RssMasks masks, __u64 input)
 {
-    __u64 a = 0, b = 0, c = 0, d = 0, x;
-    __u32 bytes;
     int i;
 
     RSS_UNROLL
-    for (i = 0; i < len / 4; i++) {
-        __builtin_memcpy(&bytes, __builtin_assume_aligned(input + 4 * i, 4), 4);
-        x = bytes * 0x0000000100000001ULL;
-        a ^= mask[i][0] & x;
-        b ^= mask[i][1] & x;
-        c ^= mask[i][2] & x;
-        d ^= mask[i][3] & x;
+    for (i = 0; i < 4; i++) {
+        sums[i] ^= masks[i] & input;
         /* Or clang loads all masks first and has no registers for them. */
-        asm volatile("" : "+r" (a), "+r" (b), "+r" (c), "+r" (d));
+        asm volatile("" : "+r" (sums[i]));
     }
+}
 
-    a = rss_fold(a, b, 16, 0x0000ffff0000ffffULL);      /* 0 2 4 6 */
-    c = rss_fold(c, d, 16, 0x0000ffff0000ffffULL);      /* 1 3 5 - */
-    x = rss_fold(a, c, 8, 0x00ff00ff00ff00ffULL);       /* 0 1 2 3 4 5 6 - */
+/* Four bytes of input, aligned. */
+RSS_INLINE void rss_add_4(__u64 sums[4], const RssMasks masks,
+                          const __u8 *input)
+{
+    __u32 bytes;
+
+    __builtin_memcpy(&bytes, __builtin_assume_aligned(input, 4), 4);
+    rss_add_masked(sums, masks, bytes * 0x0000000100000001ULL);
+}
+
+/* Eight bytes of input, aligned. */
+RSS_INLINE void rss_add_8(__u64 sums[4], const RssMasks masks[2],
+                          const __u8 *input)
+{
+    __u64 bytes;
+
+    __builtin_memcpy(&bytes, __builtin_assume_aligned(input, 8), 8);
+    rss_add_masked(sums, masks[0], bytes);
+    rss_add_masked(sums, masks[1], __builtin_bswap64(bytes));
+}
+
+/* The parities of the words' halves, the first bit's in the lowest bit. */
+RSS_INLINE __u32 rss_parities(const __u64 sums[4])
+{
+    const __u64 low = 0x0000ffff0000ffffULL;
+    __u64 even = rss_fold(sums[0], sums[1], 16, low);       /* bits 0 2 4 6 */
+    __u64 odd = rss_fold(sums[2], sums[3], 16, low);        /* bits 1 3 5 - */
+    __u64 x = rss_fold(even, odd, 8, 0x00ff00ff00ff00ffULL);
+
     x ^= x >> 4;
     x ^= x >> 2;
     x ^= x >> 1;
@@ -166,38 +163,75 @@ RSS_INLINE __u32 rss_parities(const __u64 (*mask)[4], const __u8 *input,
 
 /**
  * rss_hash_bits:
+ * @type: what rss_find_input() returned, not 0
  *
- * Returns the low RSS_TABLE_BITS bits of the hash of a flow that has a type.
+ * Returns the low RSS_TABLE_BITS bits of the hash of a flow.
  */
 RSS_INLINE __u32 rss_hash_bits(const struct rss_policy *policy,
-                               const struct rss_flow *flow)
+                               const struct rss_flow *flow, __u32 type)
 {
-    if (flow->type & RSS_TYPES_IPV4) {
-        return rss_parities(policy->mask, flow->head + RSS_OFF_IPV4_INPUT, 12);
+    const __u8 *ipv4 = flow->head + RSS_OFF_IPV4_INPUT;
+    const __u8 *ipv6 = flow->head + RSS_OFF_IPV6_INPUT;
+    __u64 sums[4] = { 0 };
+
+    if (type & RSS_TYPES_IPV4) {
+        rss_add_4(sums, policy->ipv4[0], ipv4);
+        rss_add_4(sums, policy->ipv4[1], ipv4 + 4);
+        if (RSS_LIKELY(type & RSS_TYPES_PORTS)) {
+            rss_add_4(sums, policy->ipv4[2], ipv4 + 8);
+        }
+    } else {
+        rss_add_8(sums, policy->ipv6[0], ipv6);
+        rss_add_8(sums, policy->ipv6[1], ipv6 + 8);
+        rss_add_8(sums, policy->ipv6[2], ipv6 + 16);
+        rss_add_8(sums, policy->ipv6[3], ipv6 + 24);
+        if (RSS_LIKELY(type & RSS_TYPES_PORTS)) {
+            rss_add_4(sums, policy->ipv6_ports, ipv6 + 32);
+        }
     }
-    return rss_parities(policy->mask, flow->head + RSS_OFF_IPV6_INPUT, 36);
+    return rss_parities(sums);
+}
+
+/*
+ * The rest of rss_find_input() for a packet with extension headers. Puts the
+ * addresses that the type asks for where the others have theirs.
+ */
+RSS_OUTLINE __u32 rss_find_ext_input(const struct rss_policy *policy,
+                                     const RssPacket *pkt,
+                                     struct rss_flow *flow)
+{
+    __u32 found = rss_walk_ext_headers(pkt, flow);
+    __u32 type = policy->type[found & RSS_FOUND_ALL];
+    __u8 *addresses = flow->head + RSS_OFF_IPV6_INPUT;
+
+    if (type & RSS_TYPES_EX) {
+        if (found & RSS_FOUND_HOME) {
+            __builtin_memcpy(addresses, flow->home, 16);
+        }
+        if (found & RSS_FOUND_RT2) {
+            __builtin_memcpy(addresses + 16, flow->rt2, 16);
+        }
+    }
+    return type;
 }
 
 /**
  * rss_find_input:
  *
- * Dissects the frame @pkt, and makes @flow hold the type that applies to it,
- * or 0 if the frame has no hash, and the input of the hash.
+ * Dissects the frame @pkt, and makes @flow hold the input of its hash: the
+ * addresses and, if the type has RSS_TYPES_PORTS, the ports.
  *
- * Returns the type. A BPF program reads it from @flow, where the verifier does
- * not follow it.
+ * Returns the RSS_TYPE_* that applies, or 0 if the frame has no hash.
  */
 RSS_INLINE __u32 rss_find_input(const struct rss_policy *policy,
                                 const RssPacket *pkt, struct rss_flow *flow)
 {
     __u32 found = rss_dissect(pkt, flow);
-    __u32 type = rss_select_type(found, policy->hash_types);
 
-    flow->type = type;
-    if (type) {
-        rss_prepare_input(flow, found, type);
+    if (RSS_UNLIKELY(found & RSS_FOUND_EXT)) {
+        return rss_find_ext_input(policy, pkt, flow);
     }
-    return type;
+    return policy->type[found & RSS_FOUND_ALL];
 }
 
 /**
@@ -208,22 +242,22 @@ RSS_INLINE __u32 rss_find_input(const struct rss_policy *policy,
  */
 RSS_INLINE __u16 rss_queue(const struct rss_policy *policy, __u32 hash)
 {
-    return policy->table[hash & policy->table_mask & (RSS_TABLE_MAX - 1)];
+    return policy->table[hash & (RSS_TABLE_MAX - 1)];
 }
 
 /**
  * rss_steer:
- * @flow: as rss_find_input() left it
+ * @flow, @type: what rss_find_input() found
  *
  * Returns the receive queue for the frame.
  */
 RSS_INLINE __u16 rss_steer(const struct rss_policy *policy,
-                           const struct rss_flow *flow)
+                           const struct rss_flow *flow, __u32 type)
 {
-    if (!flow->type) {
+    if (!type) {
         return policy->unclassified_queue;
     }
-    return rss_queue(policy, rss_hash_bits(policy, flow));
+    return rss_queue(policy, rss_hash_bits(policy, flow, type));
 }
 
 #endif

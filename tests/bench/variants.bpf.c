@@ -22,17 +22,25 @@ static __always_inline __u16 steer(struct __sk_buff *skb, Hash *const hash)
     __u32 zero = 0;
     struct variant_tables *t = bpf_map_lookup_elem(&tables, &zero);
     struct rss_flow flow;
+    __u32 type;
 
     if (!t) {
         return 0;
     }
-    rss_find_input(&t->policy, skb, &flow);
-    if (!flow.type) {
+    type = rss_find_input(&t->policy, skb, &flow);
+    if (!type) {
         return t->policy.unclassified_queue;
     }
-    if (flow.type & RSS_TYPES_IPV4) {
+    /* These take the ports always: zeros add nothing to a Toeplitz hash. */
+    if (type & RSS_TYPES_IPV4) {
+        if (!(type & RSS_TYPES_PORTS)) {
+            __builtin_memset(flow.head + RSS_OFF_IPV4_PORTS, 0, 4);
+        }
         return rss_queue(&t->policy,
                          hash(t, flow.head + RSS_OFF_IPV4_INPUT, 12));
+    }
+    if (!(type & RSS_TYPES_PORTS)) {
+        __builtin_memset(flow.head + RSS_OFF_IPV6_PORTS, 0, 4);
     }
     return rss_queue(&t->policy, hash(t, flow.head + RSS_OFF_IPV6_INPUT, 36));
 }
@@ -114,8 +122,7 @@ int part_find(struct __sk_buff *skb)
     if (!t) {
         return 0;
     }
-    rss_find_input(&t->policy, skb, &flow);
-    return flow.type;
+    return rss_find_input(&t->policy, skb, &flow);
 }
 
 /* The classic instruction, which takes no copy but a call for each word. */

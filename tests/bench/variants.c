@@ -104,44 +104,28 @@ static void fill_mask64(__u64 mask[RSS_TABLE_BITS], Bits bits, unsigned i,
     }
 }
 
-/*
- * Two bits of the hash in one word: the low lane of the word and the low lane
- * of its reverse, which was the high one, make up the one bit.
- */
-static void fill_lane32(__u64 mask[8], Bits bits, unsigned i, unsigned n)
-{
-    const uint64_t low = 0xffffffff;
-    unsigned bit;
-
-    for (bit = 0; bit < 4; bit++) {
-        uint64_t one = mask_bytes(bits, i, n, bit);
-        uint64_t two = mask_bytes(bits, i, n, bit + 4);
-
-        mask[2 * bit] = (one & low) | (two & ~low);
-        mask[2 * bit + 1] = GUINT64_SWAP_LE_BE((one & ~low) | (two & low));
-    }
-}
-
 static void fill_words(struct variant_tables *t, Bits bits)
 {
     unsigned i;
 
-    fill_mask64(t->mask4[0], bits, 0, 8);
-    fill_mask64(t->mask4[1], bits, 8, 4);
-    fill_lane32(t->lane32_4[0], bits, 0, 8);
-    fill_lane32(t->lane32_4[1], bits, 8, 4);
-    fill_mask64(t->mask6[0], bits, 0, 4);
-    fill_lane32(t->lane32_6[0], bits, 0, 4);
-    for (i = 1; i < VARIANT_IPV6_WORDS; i++) {
-        fill_mask64(t->mask6[i], bits, 8 * i - 4, 8);
-        fill_lane32(t->lane32_6[i], bits, 8 * i - 4, 8);
+    fill_mask64(t->mask4[0], bits, 0, 4);
+    fill_mask64(t->mask4[1], bits, 4, 8);
+    for (i = 0; i < VARIANT_IPV6_WORDS - 1; i++) {
+        fill_mask64(t->mask6[i], bits, 8 * i, 8);
     }
+    fill_mask64(t->mask6[i], bits, 8 * i, 4);
 }
 
 static void fill_lanes(struct variant_tables *t, Bits bits)
 {
     unsigned i, lane;
 
+    for (i = 0; i < RSS_INPUT_MAX / 4; i++) {
+        for (lane = 0; lane < 8; lane++) {
+            t->lane32[i][lane % 4] |=
+                mask_bytes(bits, 4 * i, 4, lane) << 32 * (lane / 4);
+        }
+    }
     for (i = 0; i < RSS_INPUT_MAX / 2; i++) {
         for (lane = 0; lane < 8; lane++) {
             t->lane16[i][lane % 2] |=

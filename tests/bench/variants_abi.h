@@ -10,8 +10,8 @@
 #include "net/rss_policy.h"
 
 enum {
-    VARIANT_IPV4_WORDS = 2,     /* 8 bytes, then 4 */
-    VARIANT_IPV6_WORDS = 5,     /* 4 bytes, then 4 times 8 */
+    VARIANT_IPV4_WORDS = 2,     /* 4 bytes, then 8 */
+    VARIANT_IPV6_WORDS = 5,     /* 4 times 8 bytes, then 4 */
 };
 
 /**
@@ -19,9 +19,8 @@ enum {
  * @policy: types and indirection table, as the product compiles them
  * @mask4, @mask6: for each word of the input, one mask for each of 7 bits of
  *                 the hash
- * @lane32_4, @lane32_6: for each word of the input, masks for 4 pairs of bits
- *                 of the hash (0 4, 1 5, 2 6, 3 -), for the word as it is and
- *                 with its bytes in reverse
+ * @lane32: masks for 4 bytes, in 2 lanes: for 4 pairs of bits of the hash
+ *          (0 4, 1 5, 2 6, 3 -)
  * @lane16: masks for 2 bytes, in 4 lanes: bits 0 2 4 6, then bits 1 3 5 -
  * @lane8: mask for a byte, in 8 lanes, one for each bit
  * @nibble8, @byte8: the low 8 bits of what a half byte (the high one first)
@@ -32,8 +31,7 @@ struct variant_tables {
     struct rss_policy policy;
     __u64 mask4[VARIANT_IPV4_WORDS][RSS_TABLE_BITS];
     __u64 mask6[VARIANT_IPV6_WORDS][RSS_TABLE_BITS];
-    __u64 lane32_4[VARIANT_IPV4_WORDS][8];
-    __u64 lane32_6[VARIANT_IPV6_WORDS][8];
+    __u64 lane32[RSS_INPUT_MAX / 4][4];
     __u64 lane16[RSS_INPUT_MAX / 2][2];
     __u64 lane8[RSS_INPUT_MAX];
     __u8 nibble8[2 * RSS_INPUT_MAX][16];

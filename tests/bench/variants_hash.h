@@ -19,7 +19,7 @@ HASH_INLINE void in_order(void)
     asm volatile("" ::: "memory");
 }
 
-/* A word of @len bytes, at a multiple of its length less 8-byte ones at 4. */
+/* A word of @len bytes, 4 or 8, at a multiple of its length. */
 HASH_INLINE __u64 word_at(const __u8 *p, int len)
 {
     __u32 half;
@@ -147,15 +147,15 @@ HASH_INLINE __u32 hash_mask64(const struct variant_tables *t,
     int i;
 
     if (len == 12) {
-        __u64 a = word_at(input, 8), b = word_at(input + 8, 4);
+        __u64 a = word_at(input, 4), b = word_at(input + 4, 8);
 
         for (i = 0; i < RSS_TABLE_BITS; i++) {
             bit[i] = (t->mask4[0][i] & a) ^ (t->mask4[1][i] & b);
         }
     } else {
-        __u64 a = word_at(input, 4), b = word_at(input + 4, 8);
-        __u64 c = word_at(input + 12, 8), d = word_at(input + 20, 8);
-        __u64 e = word_at(input + 28, 8);
+        __u64 a = word_at(input, 8), b = word_at(input + 8, 8);
+        __u64 c = word_at(input + 16, 8), d = word_at(input + 24, 8);
+        __u64 e = word_at(input + 32, 4);
 
         for (i = 0; i < RSS_TABLE_BITS; i++) {
             bit[i] = (t->mask6[0][i] & a) ^ (t->mask6[1][i] & b) ^
@@ -166,35 +166,21 @@ HASH_INLINE __u32 hash_mask64(const struct variant_tables *t,
     return parities64(bit);
 }
 
-/* One word's part, for two bits of the hash at a time. */
-HASH_INLINE void lane32_step(const __u64 mask[8], const __u8 *p, int len,
-                             __u64 acc[4])
-{
-    __u64 word = word_at(p, len), reverse = __builtin_bswap64(word);
-    int i;
-
-#pragma clang loop unroll(full)
-    for (i = 0; i < 4; i++) {
-        acc[i] ^= mask[2 * i] & word;
-        acc[i] ^= mask[2 * i + 1] & reverse;
-    }
-    asm volatile("" : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]), "+r"(acc[3]));
-}
-
 HASH_INLINE __u32 hash_lane32(const struct variant_tables *t,
                               const __u8 *input, const int len)
 {
-    __u64 acc[4] = { 0 };
+    __u64 acc[4] = { 0 }, x;
+    int i, k;
 
-    if (len == 12) {
-        lane32_step(t->lane32_4[0], input, 8, acc);
-        lane32_step(t->lane32_4[1], input + 8, 4, acc);
-    } else {
-        lane32_step(t->lane32_6[0], input, 4, acc);
-        lane32_step(t->lane32_6[1], input + 4, 8, acc);
-        lane32_step(t->lane32_6[2], input + 12, 8, acc);
-        lane32_step(t->lane32_6[3], input + 20, 8, acc);
-        lane32_step(t->lane32_6[4], input + 28, 8, acc);
+#pragma clang loop unroll(full)
+    for (i = 0; i < len / 4; i++) {
+        x = word_at(input + 4 * i, 4) * 0x0000000100000001ULL;
+#pragma clang loop unroll(full)
+        for (k = 0; k < 4; k++) {
+            acc[k] ^= t->lane32[i][k] & x;
+        }
+        asm volatile("" : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]),
+                     "+r"(acc[3]));
     }
     return parities32(acc[0], acc[1], acc[2], acc[3]);
 }

@@ -11,11 +11,11 @@ enum {
     FLOW_TRIES = 20000,
     LONG_FLOWS = 2,         /* the first ones */
     HEADERS = 27,           /* of those; the program follows a few more */
-    CUT = 4,                /* bytes: the pieces that a slot is written in */
+    CUT = 8,                /* bytes: the pieces that a slot is written in */
 };
 
 /* The parts of a configuration that can be another's. */
-enum { TYPES = 1, LENGTH = 2, UNCLASSIFIED = 4, KEY = 8, TABLE = 16, ALL = 31 };
+enum { TYPES = 1, UNCLASSIFIED = 2, KEY = 4, TABLE = 8, ALL = 15 };
 
 static const uint32_t types6[] = {
     RSS_TYPE_TCP_EX | RSS_TYPE_UDPV6, RSS_TYPE_TCPV6 | RSS_TYPE_IPV6,
@@ -122,8 +122,7 @@ static uint16_t steer(const CodeBook *book, const struct rss_policy *policy,
     };
     struct rss_flow found;
 
-    rss_find_input(policy, &pkt, &found);
-    return rss_steer(policy, &found);
+    return rss_steer(policy, &found, rss_find_input(policy, &pkt, &found));
 }
 
 static bool is_good(const Check *check, uint16_t queue)
@@ -157,16 +156,15 @@ static struct rss_policy mix(const struct rss_policy *a,
     struct rss_policy mixture = *b;
 
     if (from_a & TYPES) {
-        mixture.hash_types = a->hash_types;
-    }
-    if (from_a & LENGTH) {
-        mixture.table_mask = a->table_mask;
+        memcpy(mixture.type, a->type, sizeof(mixture.type));
     }
     if (from_a & UNCLASSIFIED) {
         mixture.unclassified_queue = a->unclassified_queue;
     }
     if (from_a & KEY) {
-        memcpy(mixture.mask, a->mask, sizeof(mixture.mask));
+        memcpy(mixture.ipv4, a->ipv4, sizeof(mixture.ipv4));
+        memcpy(mixture.ipv6, a->ipv6, sizeof(mixture.ipv6));
+        memcpy(mixture.ipv6_ports, a->ipv6_ports, sizeof(mixture.ipv6_ports));
     }
     if (from_a & TABLE) {
         memcpy(mixture.table, a->table, sizeof(mixture.table));
@@ -176,8 +174,8 @@ static struct rss_policy mix(const struct rss_policy *a,
 
 /*
  * Parts of two configurations. Where types (if they differ), key and table are
- * of one, only the length or the unclassified queue is another's. What a
- * packet reads then may be the same as in one of the two.
+ * of one, only the unclassified queue is another's. What a packet reads then
+ * may be the same as in one of the two.
  */
 static bool check_parts(Check *check, unsigned a, unsigned b)
 {
@@ -185,7 +183,7 @@ static bool check_parts(Check *check, unsigned a, unsigned b)
     const struct rss_policy *of_b = &check->policy[b];
     unsigned matter = KEY | TABLE, from_a;
 
-    if (of_a->hash_types != of_b->hash_types) {
+    if (memcmp(of_a->type, of_b->type, sizeof(of_a->type)) != 0) {
         matter |= TYPES;
     }
     for (from_a = 1; from_a < ALL; from_a++) {
@@ -205,7 +203,7 @@ static bool check_torn(Check *check, unsigned a, unsigned b)
     const size_t end = offsetof(struct rss_policy, table);
     size_t cut;
 
-    for (cut = offsetof(struct rss_policy, mask) + CUT; cut <= end;
+    for (cut = offsetof(struct rss_policy, ipv4) + CUT; cut <= end;
          cut += CUT) {
         struct rss_policy mixture = check->policy[b];
 

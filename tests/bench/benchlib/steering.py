@@ -14,7 +14,9 @@ LABELS = {
     "lane16": "16-bit lanes", "lane8": "8-bit lanes",
     "nibble8": "nibble tables, u8", "nibble32": "nibble tables, u32",
     "byte8": "byte tables, u8", "byte32": "byte tables, u32",
-    "counting": "ours, counting packets", "part_lookup": "map lookup", "part_load": "bpf_skb_load_bytes, 58 bytes",
+    "counting": "ours, counting packets",
+    "part_lookup": "map lookup",
+    "part_load": "bpf_skb_load_bytes, 58 bytes",
     "part_ldabs": "5 LD_ABS words",
     "part_find": "lookup, load, dissection, type",
 }
