@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """4. Changing the configuration under traffic."""
 
-from . import peers, programs, stats, svg
+from . import mainloop, peers, programs, stats, svg
 from .report import Section, number, spread
 
 NAMES = ("stock", "ours")
@@ -54,6 +54,7 @@ def measure(quick):
          "seen", "sent", "neither", "lost"],
         rows)
     targets(section, series)
+    mainloop.measure(section, quick)
     section.plots["reconfigure.svg"] = svg.bars(
         "A change: the call, and until it is active (99 %)", "us",
         ["call, median", "call, 99 %", "active, 99 %"],
