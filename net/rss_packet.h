@@ -43,7 +43,7 @@ RSS_INLINE long rss_packet_load(const RssPacket *pkt, __u32 offset,
     return bpf_skb_load_bytes(pkt, offset, to, len);
 }
 
-/* The helper that failed has filled @to with zeros. */
+/* The helper that failed has written zeros to @to, as the verifier demands. */
 RSS_OUTLINE long rss_packet_load_short_head(const RssPacket *pkt, __u32 offset,
                                             __u8 *to)
 {
@@ -106,7 +106,6 @@ RSS_INLINE long rss_packet_load_head(const RssPacket *pkt, __u32 offset,
         return -1;
     }
     if (RSS_UNLIKELY(len < RSS_HEAD_LEN)) {
-        memset(to, 0, RSS_HEAD_LEN);
         memcpy(to, from, len);
         return 0;
     }
@@ -125,8 +124,8 @@ RSS_INLINE long rss_packet_load_head(const RssPacket *pkt, __u32 offset,
  * than 0 if they are not all there; then @to holds nothing of use.
  *
  * rss_packet_load_head() does the same for RSS_HEAD_LEN bytes, but of a frame
- * that ends before them it takes what there is, followed by zeros. It returns
- * less than 0 if that is not even RSS_HEAD_MIN bytes.
+ * that ends before them it takes what there is. It returns less than 0 if that
+ * is not even RSS_HEAD_MIN bytes.
  */
 RSS_INLINE long rss_packet_load(const RssPacket *pkt, __u32 offset,
                                 void *to, __u32 len);

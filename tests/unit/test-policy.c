@@ -5,6 +5,7 @@
 #include "configs.h"
 #include "flow_cases.h"
 #include "guard.h"
+#include "net/rss_compile.h"
 #include "packet.h"
 #include "random_packet.h"
 
@@ -111,7 +112,20 @@ static void test_engine_copies(void)
     rss_engine_free(NULL);
 }
 
-static void check_packet(const RssEngine *engine, const OracleConfig *oracle,
+/* As the steering program does it, whatever this processor's engine does. */
+static uint16_t steer_by_masks(const struct rss_policy *policy,
+                               const uint8_t *frame, size_t len)
+{
+    const RssPacket pkt = { .data = frame, .len = len };
+    struct rss_flow flow;
+    uint32_t type = rss_find_input(policy, &pkt, &flow);
+
+    return rss_steer(policy, &flow, type);
+}
+
+static void check_packet(const RssEngine *engine,
+                         const struct rss_policy *policy,
+                         const OracleConfig *oracle,
                          const RandomPacket *packet, Guard *guard)
 {
     size_t len = packet->frame->len;
@@ -119,20 +133,23 @@ static void check_packet(const RssEngine *engine, const OracleConfig *oracle,
     OracleAnswer expected = oracle_classify(oracle, frame, len);
     RssResult seen = rss_engine_classify(engine, frame, len);
     uint16_t steered = rss_engine_steer(engine, frame, len);
+    uint16_t masked = steer_by_masks(policy, frame, len);
 
     if (seen.type != expected.type || seen.hash != expected.hash ||
-        seen.queue != expected.queue || steered != expected.queue) {
+        seen.queue != expected.queue || steered != expected.queue ||
+        masked != expected.queue) {
         g_autofree char *hex = packet_hex(frame, len);
 
         g_error("%s\n%s\ntypes 0x%x: type 0x%x hash 0x%08x queue %u,"
-                " steered to %u; expected type 0x%x hash 0x%08x queue %u",
+                " steered to %u, by masks to %u; expected type 0x%x"
+                " hash 0x%08x queue %u",
                 packet->recipe, hex, oracle->hash_types, seen.type,
-                seen.hash, seen.queue, steered, expected.type,
+                seen.hash, seen.queue, steered, masked, expected.type,
                 expected.hash, expected.queue);
     }
 }
 
-/* Both functions of the engine against the oracle. */
+/* Both functions of the engine, and the masks, against the oracle. */
 static void test_random(void)
 {
     g_autoptr(GRand) rand = config_seeded_rand();
@@ -143,11 +160,13 @@ static void test_random(void)
         RssConfig config = config_random(rand, 65535);
         OracleConfig oracle = config_for_oracle(&config);
         g_autoptr(RssEngine) engine = rss_engine_new(&config);
+        struct rss_policy policy;
 
+        rss_compile(&config, &policy);
         for (j = 0; j < PACKETS_PER_CONFIG; j++) {
             g_autoptr(RandomPacket) packet = random_packet(rand, MAX_FRAME);
 
-            check_packet(engine, &oracle, packet, guard);
+            check_packet(engine, &policy, &oracle, packet, guard);
         }
     }
     guard_free(guard);
