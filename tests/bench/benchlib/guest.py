@@ -36,19 +36,19 @@ class Machine:
         return steering.rx_packets(self.guest)
 
 
-def device(net):
+def device(net, vhost):
     """Return QEMU's arguments for the network card."""
-    return ["-netdev", net.netdev(), "-device",
+    return ["-netdev", net.netdev(vhost=vhost), "-device",
             f"virtio-net-pci,netdev=net0,mq=on,rss=on,vectors={2 * QUEUES + 2}"
             f",mac={traffic.GUEST_MAC},romfile="]
 
 
-def boot(stack, name, qemu, kernel, accel):
+def boot(stack, name, qemu, kernel, accel, vhost):
     """Boot a guest that has RSS in force; return the Machine."""
     say(f"guest: booting with {name}, {qemu.version()} …")
     net = stack.enter_context(TapNet(QUEUES))
-    guest = stack.enter_context(Guest(qemu, kernel, device(net), net, accel,
-                                      boot_timeout=180))
+    guest = stack.enter_context(Guest(qemu, kernel, device(net, vhost), net,
+                                      accel, boot_timeout=180))
     guest.shell(f"ethtool -X eth0 equal {QUEUES}")
     return Machine(name, qemu, net, guest)
 
@@ -94,20 +94,43 @@ def push(machine, file, milliseconds):
     return arrived / milliseconds * 1000, result["cpu"][0]
 
 
-def machines(stack, quick):
-    """Boot a guest for each QEMU; ours is the last."""
+def qemus(quick):
+    """Return {name: QEMU}; ours is the last."""
     try:
         ours = own_qemu()
     except VmError as error:
         raise Skipped(f"QEMU is not built ({error}); make does it") from error
-    kernel = get_kernel()
-    accel = best_accel(ours, kernel)
     choices = {"stock 10.0": peers.stock_qemu()}
     if not quick:
         choices["stock 7.2"] = peers.base_qemu()
     choices["ours"] = ours
-    return kernel, accel, [boot(stack, name, qemu, kernel, accel)
-                           for name, qemu in choices.items()]
+    return choices
+
+
+def sample(choices, accel, vhost, quick):
+    """Run the guests; return what they received.
+
+    That is {"kernel", "accel", "spreads": {name: packets by queue},
+    "pushed": {name: [(packets per s, the sender's ns), …]}}.
+    """
+    count, rounds, milliseconds = (1000, 3, 700) if quick else (4000, 12, 1500)
+    kernel = get_kernel()
+    accel = accel or best_accel(choices["ours"], kernel)
+    with contextlib.ExitStack() as stack:
+        machines = [boot(stack, name, qemu, kernel, accel, vhost)
+                    for name, qemu in choices.items()]
+        say("guest: sending flows …")
+        spreads = {machine.name: spread_flows(machine, count)
+                   for machine in machines}
+        file = frames_file(stack)
+        pushed = {machine.name: [] for machine in machines}
+        say("guest: sending packets …")
+        for number_of_round in range(rounds):
+            shift = number_of_round % len(machines)
+            for machine in machines[shift:] + machines[:shift]:
+                pushed[machine.name].append(push(machine, file, milliseconds))
+    return {"kernel": str(kernel), "accel": accel, "count": count,
+            "spreads": spreads, "pushed": pushed}
 
 
 def show_flows(section, spreads, count):
@@ -119,9 +142,9 @@ def show_flows(section, spreads, count):
                               stats.chi_squared(counts, ideal), "")
         rows.append([name, *map(number, counts), number(value)])
         if name == "ours":
-            section.target(f"chi-squared of {number(count)} flows",
-                           value, CHI_99)
-            section.target("flows that did not arrive",
+            section.target(f"{section.name}: chi-squared of {number(count)} "
+                           "flows", value, CHI_99)
+            section.target(f"{section.name}: flows that did not arrive",
                            count - sum(counts), 0, "flows")
     section.table(f"{number(count)} flows of TCP/IPv4 (DF set), a packet "
                   f"each, {number(ideal[0])} per queue would be even",
@@ -131,25 +154,17 @@ def show_flows(section, spreads, count):
 
 def measure(quick):
     """Run the guests; return the Section."""
-    count, rounds, milliseconds = (1000, 3, 700) if quick else (4000, 12, 1500)
     section = Section("guest", "6. End to end, in a guest")
-    with contextlib.ExitStack() as stack:
-        kernel, accel, all_machines = machines(stack, quick)
-        say("guest: sending flows …")
-        spreads = {machine.name: spread_flows(machine, count)
-                   for machine in all_machines}
-        file = frames_file(stack)
-        pushed = {machine.name: [] for machine in all_machines}
-        say("guest: sending packets …")
-        for number_of_round in range(rounds):
-            shift = number_of_round % len(all_machines)
-            for machine in all_machines[shift:] + all_machines[:shift]:
-                pushed[machine.name].append(push(machine, file, milliseconds))
-    section.note(f"Linux {kernel} with 4 processors, accelerator {accel}, "
-                 "vhost=off, 4 queues.")
-    show_flows(section, spreads, count)
-    show_rates(section, pushed)
+    show(section, sample(qemus(quick), None, False, quick), "vhost=off")
     return section
+
+
+def show(section, data, what):
+    """Tables, targets and plot of what sample() returned."""
+    section.note(f"Linux {data['kernel']} with 4 processors, accelerator "
+                 f"{data['accel']}, {what}, 4 queues.")
+    show_flows(section, data["spreads"], data["count"])
+    show_rates(section, data["pushed"])
 
 
 def show_rates(section, pushed):
@@ -166,10 +181,10 @@ def show_rates(section, pushed):
                     number(stats.ratio(rate[name].median,
                                        rate["stock 10.0"].median)),
                     spread(cpu[name])] for name in pushed])
-    section.target("packets per second relative to stock 10.0",
+    section.target(f"{section.name}: packets per second relative to stock 10.0",
                    stats.ratio(rate["ours"].median,
                                rate["stock 10.0"].median),
                    SLOWER, smaller=False)
-    section.plots["guest.svg"] = svg.bars(
+    section.plots[f"{section.name}.svg"] = svg.bars(
         "Packets that reach the guest", "1/s", list(rate),
         {"packets per second": [rate[name][:3] for name in rate]})
