@@ -181,7 +181,8 @@ def show_rates(section, pushed):
                     number(stats.ratio(rate[name].median,
                                        rate["stock 10.0"].median)),
                     spread(cpu[name])] for name in pushed])
-    section.target(f"{section.name}: packets per second relative to stock 10.0",
+    section.target(f"{section.name}: packets per second relative to stock "
+                   "10.0",
                    stats.ratio(rate["ours"].median,
                                rate["stock 10.0"].median),
                    SLOWER, smaller=False)
