@@ -10,9 +10,9 @@
  * The Toeplitz hash is linear: each of its bits is the parity of the input's
  * bits under a mask that depends on the key alone. An indirection table of
  * 2^n entries needs n bits of the hash, and n is at most RSS_TABLE_BITS. So
- * the policy holds one mask as long as the input for each of these bits: 288
- * bytes in place of 36 KiB of byte tables or 4.6 KiB of nibble tables, and no
- * load depends on the packet.
+ * the policy holds one mask as long as the input for each of these bits: 384
+ * bytes, IPv4 and IPv6 together, in place of 36 KiB of byte tables or 4.6 KiB
+ * of nibble tables, and no load depends on the packet.
  *
  * Two parities are taken at once: four bytes of the input are put into both
  * halves of a word, and a word of masks has a half for each of two bits of
