@@ -97,10 +97,14 @@ def program(package, name):
                 and path.parent.name in ("bin", "sbin"))
 
 
-def libraries(path):
-    """Return the files of the shared libraries that a program needs."""
-    return re.findall(r"(?:=> |^\s+)(/\S+) \(0x", run("ldd", path),
-                      re.MULTILINE)
+def libraries(path, folders=()):
+    """Return the files of the shared libraries that a program needs.
+
+    `folders` are looked into before the machine's own.
+    """
+    text = run("ldd", path, env={
+        **os.environ, "LD_LIBRARY_PATH": ":".join(map(str, folders))})
+    return re.findall(r"(?:=> |^\s+)(/\S+) \(0x", text, re.MULTILINE)
 
 
 def compiled(source):
@@ -116,11 +120,12 @@ def compiled(source):
 
 
 def build(kernel, modules=GUEST_MODULES, extra=GUEST_EXTRA, shell="sh",
-          programs=(), sources=()):
+          programs=(), sources=(), others=None):
     """Return the path of an initramfs for `kernel`.
 
     `programs` are (package, name) pairs, `sources` C files; they are put
-    into /bin, with the libraries that they need.
+    into /bin, with the libraries that they need.  `others` are more files,
+    as they are: {path in the guest: path here}.
     """
     files = {}
 
@@ -138,6 +143,8 @@ def build(kernel, modules=GUEST_MODULES, extra=GUEST_EXTRA, shell="sh",
             add(library[1:], Path(library).read_bytes(), 0o755)
     for source in sources:
         add_program(source.stem, compiled(source))
+    for name, path in (others or {}).items():
+        add(name, Path(path).read_bytes(), 0o755)
     names = []
     for path in kernel.modules(modules):
         names.append("modules.d/" + path.name.split(".")[0] + ".ko")

@@ -106,6 +106,7 @@ class RssGuest(Guest):
         accel = (os.environ.get("FUNCTIONAL_ACCEL")
                  or best_accel(qemu, kernel))
         how.setdefault("boot_timeout", BOOT_TIMEOUT)
+        how.setdefault("memory", MEMORY)
         self.closing = contextlib.ExitStack()
         net = self.closing.enter_context(TapNet(QUEUES))
         self.sender = self.closing.enter_context(net.packet_socket())
@@ -114,7 +115,7 @@ class RssGuest(Guest):
         super().__init__(
             qemu, kernel, ["-netdev", net.netdev(vhost=VHOST), "-device",
                            device + (options and "," + options), *arguments],
-            net, accel, memory=MEMORY, **how)
+            net, accel, **how)
 
     def stop(self):
         super().stop()
