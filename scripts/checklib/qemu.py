@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tiers "qtest" and "base": tests of the QEMU that was built."""
+"""Tiers "qtest", "base" and "base-long": tests of the QEMU that was built."""
 
 import json
 import os
@@ -33,6 +33,18 @@ BASE_TESTS = {
     # What our migration state and our properties are built on.
     "test-vmstate": [],
     "test-qdev-global-props": [],
+}
+
+# Of the tests in BASE_TESTS, those that tier "base-long" runs whole: the
+# PCI bus, virtio and vhost under all devices, beside the network card.
+WHOLE_TESTS = ["qos-test"]
+
+SUITE = "qemu:qtest-x86_64"
+
+# Tests that fail with Debian's QEMU, too.
+BROKEN_TESTS = {
+    "bios-tables-test": "Debian's patch v7.2.16.diff changes ACPI tables, but"
+                        " cannot change the binary files of those expected",
 }
 
 
@@ -85,11 +97,10 @@ def _without_kvm(command):
             'mount --bind /dev/null /dev/kvm && exec "$@"', "sh"] + command
 
 
-def _run_base_test(tier, name, test, log):
+def _run_base_test(tier, name, test, words, log):
     how = {"cwd": tier.qemu_build, "timeout": TIMEOUT,
            "env": {**test["env"], "QTEST_QEMU_BINARY": str(tier.qemu)}}
     command = list(test["cmd"])
-    words = BASE_TESTS[name]
     if words:
         options = _chosen_paths(test, words, how, log)
         if not options:
@@ -98,7 +109,17 @@ def _run_base_test(tier, name, test, log):
         command += options
     tier.say(name)
     done = run(_without_kvm(command), log, **how)
-    return read_tap(name, done.output, done.status, done.errors)
+    return (read_tap(name, done.output, done.status, done.errors) or
+            [skipped(name, "it has no test for this build of QEMU")])
+
+
+def _run_base_tests(tier, chosen, known, log):
+    """Builds and runs tests: name -> words, as in BASE_TESTS."""
+    trouble = _build_tests(tier, [known[name] for name in chosen], log)
+    if trouble:
+        return trouble
+    return [case for name, words in chosen.items()
+            for case in _run_base_test(tier, name, known[name], words, log)]
 
 
 def base(tier, log):
@@ -109,10 +130,19 @@ def base(tier, log):
     cases = [skipped(name, "this build of QEMU does not have it: it takes an"
                      " option of configure that is off (slirp)")
              for name in BASE_TESTS if name not in known]
-    present = [name for name in BASE_TESTS if name in known]
-    trouble = _build_tests(tier, [known[name] for name in present], log)
-    if trouble:
-        return cases + trouble
-    for name in present:
-        cases += _run_base_test(tier, name, known[name], log)
-    return cases
+    present = {name: words for name, words in BASE_TESTS.items()
+               if name in known}
+    return cases + _run_base_tests(tier, present, known, log)
+
+
+def base_long(tier, log):
+    """All other tests of a machine that QEMU brings, such as migration."""
+    if not tier.qemu.exists():
+        return [skipped("QEMU's own tests", tier.NOT_BUILT)]
+    known = _known_tests(tier.qemu_build)
+    names = [name for name, test in known.items() if SUITE in test["suite"]
+             and (name not in BASE_TESTS or name in WHOLE_TESTS)]
+    cases = [skipped(name, BROKEN_TESTS[name]) for name in names
+             if name in BROKEN_TESTS]
+    chosen = {name: [] for name in names if name not in BROKEN_TESTS}
+    return cases + _run_base_tests(tier, chosen, known, log)
