@@ -46,6 +46,7 @@ TYPE_NAMES = ("ipv4", "tcpv4", "udpv4", "ipv6", "tcpv6", "udpv6", "ip-ex",
               "tcp-ex", "udp-ex")
 PORT_TYPES = {"tcp4": rss_reference.TCPV4, "udp4": rss_reference.UDPV4,
               "tcp6": rss_reference.TCPV6, "udp6": rss_reference.UDPV6}
+ADDRESS_TYPES = {"4": rss_reference.IPV4, "6": rss_reference.IPV6}
 
 
 # Whoever ends a test ends it as Ctrl-C does, so that it tidies up.
@@ -140,8 +141,11 @@ class RssGuest(Guest):
                           "@$flow; ethtool -n eth0 rx-flow-hash $flow; done")
         types = rss_reference.IPV4 | rss_reference.IPV6
         for part in text.split("@")[1:]:
+            flow = part.split()[0]
             if "src port" in part:
-                types |= PORT_TYPES[part.split()[0]]
+                types |= PORT_TYPES[flow]
+            elif "IP SA" not in part:
+                types &= ~ADDRESS_TYPES[flow[-1]]
         return types
 
     def set_key(self, seed):

@@ -54,6 +54,18 @@ class HashReport(Case):
         self.guest.shell("ethtool -N eth0 rx-flow-hash udp6 sdfn")
         self.assert_software(self.guest.config())
 
+    def test_rxhash_off_and_on(self):
+        """Off: no hashes, and no steering by them."""
+        self.guest.shell("ethtool -K eth0 rxhash on")
+        self.guest.shell("ethtool -X eth0 weight 0 1 2 1")
+        for _ in range(2):
+            self.guest.shell("ethtool -K eth0 rxhash off")
+            config = self.guest.config()
+            config.types = 0
+            self.assert_software(config)
+            self.guest.shell("ethtool -K eth0 rxhash on")
+            self.assert_software(self.guest.config())
+
     def test_L_turns_steering_off(self):
         self.guest.shell("ethtool -X eth0 equal 1")
         self.guest.shell("ethtool -L eth0 combined 3")

@@ -43,6 +43,12 @@ class GuestVhost(test_guest.GuestSteps, test_guest_migration.Migrating, Case):
     test_L_with_too_few_queues_is_refused = None
     test_X_default = None
     test_interface_down_and_up = None
+    test_X_hfunc_and_contexts = None
+    test_X_equal_of_the_upper_queues = None
+    test_N_each_set_of_fields = None
+    test_N_while_rxhash_is_off = None
+    test_changes_while_the_interface_is_down = None
+    test_what_has_nothing_to_do_with_RSS = None
 
     def saved(self):
         """Save the guest; return the path, what it has set and received."""
