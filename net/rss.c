@@ -60,6 +60,20 @@ bool rss_config_check(const RssConfig *config, uint16_t queue_pairs,
     return true;
 }
 
+bool rss_config_restore(RssConfig *config, const uint16_t *table,
+                        uint16_t queue_pairs, GError **error)
+{
+    memset(config->table, 0, sizeof(config->table));
+    if (table && config->table_len <= RSS_TABLE_MAX) {
+        memcpy(config->table, table, config->table_len * sizeof(*table));
+    }
+    if (!rss_config_check(config, queue_pairs, error)) {
+        *config = (RssConfig) { .table_len = 1 };
+        return false;
+    }
+    return true;
+}
+
 /* The word of RssMasks that has the mask for a bit, and in which half. */
 static const uint8_t word_of_bit[8] = { 0, 2, 1, 3, 0, 2, 1, 3 };
 

@@ -48,18 +48,13 @@ static int virtio_net_rss_cannot_serve(VirtIONet *n)
 static int virtio_net_rss_check_stream(void *opaque, int version_id)
 {
     VirtIONet *n = opaque;
-    RssConfig *config = &n->rss.config;
     g_autofree uint16_t *table = g_steal_pointer(&n->rss.migrated_table);
     g_autoptr(GError) err = NULL;
 
-    memset(config->table, 0, sizeof(config->table));
-    if (table && config->table_len <= RSS_TABLE_MAX) {
-        memcpy(config->table, table, config->table_len * sizeof(*table));
-    }
-    if (!rss_config_check(config, n->max_queue_pairs, &err)) {
+    if (!rss_config_restore(&n->rss.config, table, n->max_queue_pairs,
+                            &err)) {
         error_report("virtio-net: incoming RSS state: %s", err->message);
         n->rss.steering = n->rss.hashing = false;
-        config->table_len = 1;
         return -EINVAL;
     }
     n->rss.steering = n->rss.steering && n->rss.migrated_enabled;

@@ -51,6 +51,20 @@ bool rss_config_check(const RssConfig *config, uint16_t queue_pairs,
                       GError **error);
 
 /**
+ * rss_config_restore:
+ * @config: what a migration stream says, but for the table
+ * @table: @config->table_len entries from the stream; NULL if that is 0
+ * @queue_pairs: queue pairs that the device has, 1 or more
+ *
+ * Puts @table into @config. A stream may say anything.
+ *
+ * Returns: false, with @error set, if no guest may set that; then @config puts
+ * all packets on queue 0
+ */
+bool rss_config_restore(RssConfig *config, const uint16_t *table,
+                        uint16_t queue_pairs, GError **error);
+
+/**
  * RssCommand: a control command of class MQ, checked
  * @off: RSS_CONFIG with no hash types and no key: no RSS, @queue_pairs only.
  *       Sent by Windows. @config is all zeros then.

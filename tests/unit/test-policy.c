@@ -205,17 +205,24 @@ static const struct {
     { "one-entry-beyond", 0x1ff, 1, 0, 1, 1, 1, false },
 };
 
-static void test_check(gconstpointer data)
+static RssConfig config_of_check(size_t row)
 {
-    size_t row = GPOINTER_TO_SIZE(data);
     RssConfig config = config_plain(checks[row].hash_types, 0);
     unsigned last = MIN(MAX(checks[row].table_len, 1), RSS_TABLE_MAX) - 1;
-    g_autoptr(GError) error = NULL;
 
     config.table_len = checks[row].table_len;
     config.unclassified_queue = checks[row].unclassified;
     config.table[last] = checks[row].last_entry;
     config.table[0] = checks[row].first_entry;
+    return config;
+}
+
+static void test_check(gconstpointer data)
+{
+    size_t row = GPOINTER_TO_SIZE(data);
+    RssConfig config = config_of_check(row);
+    g_autoptr(GError) error = NULL;
+
     g_assert_cmpint(rss_config_check(&config, checks[row].queue_pairs,
                                      &error), ==, checks[row].good);
     if (checks[row].good) {
@@ -236,6 +243,30 @@ static void test_check_behind_table(void)
     config.unclassified_queue = 0;
     config.table[4] = 9;
     g_assert_true(rss_config_check(&config, 1, NULL));
+}
+
+/* The same rows, from a migration stream. */
+static void test_restore(gconstpointer data)
+{
+    size_t row = GPOINTER_TO_SIZE(data);
+    RssConfig nothing = { .table_len = 1 };
+    RssConfig config = config_of_check(row), restored = config;
+    g_autofree uint16_t *table = g_new0(uint16_t, config.table_len);
+
+    if (table) {
+        memcpy(table, config.table, sizeof(*table) *
+               MIN(config.table_len, RSS_TABLE_MAX));
+    }
+    memset(restored.table, 0xff, sizeof(restored.table));
+    g_assert_cmpint(rss_config_restore(&restored, table,
+                                       checks[row].queue_pairs, NULL),
+                    ==, checks[row].good);
+    if (checks[row].good) {
+        g_assert_cmpmem(&restored, sizeof(restored), &config, sizeof(config));
+    } else {
+        g_assert_cmpmem(&restored, sizeof(restored), &nothing,
+                        sizeof(nothing));
+    }
 }
 
 static void test_report(void)
@@ -273,6 +304,7 @@ int main(int argc, char **argv)
     }
     for (i = 0; i < G_N_ELEMENTS(checks); i++) {
         add("check", checks[i].name, i, test_check);
+        add("restore", checks[i].name, i, test_restore);
     }
     g_test_add_func("/policy/check/behind-table", test_check_behind_table);
     g_test_add_func("/policy/engine-copies", test_engine_copies);
