@@ -42,11 +42,18 @@ def _read_test(test):
     return [failed(name, output + errors)]
 
 
-def _read_test_log(build):
-    """The cases in the log that "meson test" leaves."""
+def _read_test_log(tier, build):
+    """The cases in the log that "meson test" leaves.
+
+    Lines "# | ..." are for people: tables of what was measured.
+    """
     cases = []
     for line in (build / "meson-logs" / "testlog.json").open():
-        cases += _read_test(json.loads(line))
+        test = json.loads(line)
+        cases += _read_test(test)
+        for output in (test.get("stdout") or "").splitlines():
+            if output.startswith("# | "):
+                tier.say(output[4:])
     return cases
 
 
@@ -63,11 +70,11 @@ def _meson_test(tier, build, options, log):
             return [skipped("the library", "it has no tests yet")]
         return [failed("meson test", done.output + done.errors)]
     log.write((build / "meson-logs" / "testlog.txt").read_text())
-    return _read_test_log(build)
+    return _read_test_log(tier, build)
 
 
 def build_lib(tier, log):
-    """Builds build/lib for any tier; a failed or a skipped case where that is not whole."""
+    """Builds build/lib; returns failed or skipped cases if it is not whole."""
     cases = []
     fuzz = run(_TRY_FUZZER, log).errors.find("undefined reference to `LLVM") > 0
     if not fuzz:
@@ -97,6 +104,15 @@ def long(tier, log):
         cases += _meson_test(tier, tier.top / "build/lib", ["--suite", "long"],
                              log)
     return cases
+
+
+def sanitized(tier, log):
+    """The library's tests where sanitizers watch, which end what they spot."""
+    build = tier.top / "build/lib-sanitize"
+    options = ["--werror", "-Db_sanitize=address,undefined",
+               "-Dc_args=-fno-sanitize-recover=all"]
+    return (_build(tier, build, options, log) or
+            _meson_test(tier, build, [], log))
 
 
 def nobpf(tier, log):
