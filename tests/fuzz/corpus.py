@@ -10,9 +10,9 @@ To take in what a long run has found, have libFuzzer leave out what covers
 nothing new, and pack the rest:
 
     tests/fuzz/run.py build/lib/tests/fuzz/fuzz-flow --seconds 600
-    mkdir /tmp/few && build/lib/tests/fuzz/fuzz-flow -merge=1 /tmp/few \\
-        build/lib/tests/fuzz/seeds/flow build/lib/tests/fuzz/found/flow
-    tests/fuzz/corpus.py pack /tmp/few tests/fuzz/corpus/flow.txt
+    cd build/lib/tests/fuzz && mkdir few
+    ./fuzz-flow -merge=1 -max_len=600 few seeds/flow found/flow
+    $OLDPWD/tests/fuzz/corpus.py pack few $OLDPWD/tests/fuzz/corpus/flow.txt
 """
 
 import shutil

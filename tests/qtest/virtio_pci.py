@@ -20,7 +20,7 @@ BAR_BASE = 0xe0000000           # free between memory and the chipset
 MEMORY_BASE = 1 << 20           # where rings and buffers are put
 
 ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, NEEDS_RESET = 1, 2, 4, 8, 64
-F_INDIRECT, F_VERSION_1 = 28, 32
+F_INDIRECT, F_VERSION_1, F_RING_RESET = 28, 32, 40
 DESC_NEXT, DESC_WRITE, DESC_INDIRECT = 1, 2, 4
 NO_INTERRUPT = 1
 
@@ -30,6 +30,7 @@ FEATURE_SELECT, FEATURE, GUEST_SELECT, GUEST = 0, 4, 8, 12
 STATUS = 20
 QUEUE_SELECT, QUEUE_SIZE, QUEUE_ENABLE, QUEUE_NOTIFY_OFF = 22, 24, 28, 30
 QUEUE_DESC, QUEUE_AVAIL, QUEUE_USED = 32, 40, 48
+QUEUE_RESET = 58
 
 
 class VirtioPci:
@@ -161,6 +162,14 @@ class VirtioPci:
         self.common("w", QUEUE_ENABLE, 1)
         self.queues[index] = queue
         return queue
+
+    def reset_queue(self, index):
+        """Take one queue back; add_queue() sets it up anew."""
+        self.common("w", QUEUE_SELECT, index)
+        self.common("w", QUEUE_RESET, 1)
+        if self.read(COMMON, "w", QUEUE_RESET):
+            raise ValueError(f"queue {index} does not come out of its reset")
+        del self.queues[index]
 
     def ready(self):
         """All queues are set up: the device may begin."""
