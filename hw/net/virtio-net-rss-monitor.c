@@ -102,7 +102,8 @@ static RssInfo *virtio_net_rss_info(VirtIONet *n)
     info->engine = virtio_net_rss_engine(n);
     info->reason = g_strdup(virtio_net_rss_reason(n));
     info->queue_pairs = n->curr_queue_pairs;
-    info->hash_report = n->rss.populate_hash;
+    info->hash_report = virtio_vdev_has_feature(vdev,
+                                                VIRTIO_NET_F_HASH_REPORT);
     for (i = 0; i < RSS_HASH_TYPE__MAX; i++) {
         if (n->rss.config.hash_types & 1 << i) {
             QAPI_LIST_APPEND(types, i);
