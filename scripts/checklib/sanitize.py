@@ -4,11 +4,14 @@
 The library's tests run in a build with GCC's, QEMU with clang's under all of
 tests/qtest.  In the library a report ends the test.  QEMU goes on, so that
 one complaint does not hide the rest; its reports go to files, each of which
-is a failed case, whatever the test thought of it.  Memory that QEMU has lost
-at its end is reported, too.
+is a failed case, whatever the test thought of it.
+
+So is memory that was lost when QEMU ends, if a function of ours has it on the
+stack.  QEMU itself loses some where it leaves a coroutine by exit(), as it
+does when a migration stream is no good.
 """
 
-import shutil
+import re
 import tempfile
 from pathlib import Path
 
@@ -19,10 +22,10 @@ from checklib.run import run
 
 BUILD_TIMEOUT = 1500    # seconds; with two processors it takes five minutes
 TEST_TIMEOUT = 600      # for one test program
+RANDOM_SECONDS = "20"   # for each random test with each of three engines
 
-# What a sanitizer prints at the start of QEMU, about coroutines; QEMU tells
-# it each time that it changes the stack.
-_HARMLESS = "ASan doesn't fully support makecontext/swapcontext"
+# The files whose leaks count.
+_OURS = re.compile(r"virtio-net-(rss|ctrl)|/net/(rss|tap_steering)|/ebpf/")
 
 
 def _build_qemu(tier, log):
@@ -42,15 +45,23 @@ def _environment(folder):
             "UBSAN_OPTIONS": common}
 
 
-def _reports(folder):
+def _matters(paragraph):
+    """Whether a paragraph of a report is a complaint about what counts."""
+    if " leak of " in paragraph:
+        return bool(_OURS.search(paragraph))
+    return ("runtime error:" in paragraph or
+            "ERROR: AddressSanitizer" in paragraph)
+
+
+def read_reports(folder):
     """The cases of what the sanitizers have reported."""
     cases = []
     for path in sorted(Path(folder).glob("report*")):
-        lines = [line for line in
-                 path.read_text(errors="replace").splitlines()
-                 if _HARMLESS not in line]
-        if lines:
-            cases.append(failed(f"sanitizers: {lines[0]}", "\n".join(lines)))
+        text = path.read_text(errors="replace")
+        bad = [each for each in text.split("\n\n") if _matters(each)]
+        if bad:
+            title = bad[0].strip().splitlines()[0]
+            cases.append(failed(f"sanitizers: {title}", "\n\n".join(bad)))
     return cases or [passed("sanitizers report nothing")]
 
 
@@ -58,14 +69,11 @@ def _qtest(tier, log):
     """tests/qtest with that QEMU."""
     qemu = (tier.top / "build" / tier.qemu_build.parent.name /
             "build-sanitize/qemu-system-x86_64")
-    folder = tempfile.mkdtemp(prefix="sanitize-")
-    try:
-        return run_folder(
-            tier, tier.top / "tests/qtest", log, timeout=TEST_TIMEOUT,
-            env={"QTEST_QEMU_BINARY": str(qemu), **_environment(folder)}
-        ) + _reports(folder)
-    finally:
-        shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="sanitize-") as folder:
+        env = {"QTEST_QEMU_BINARY": str(qemu),
+               "RSS_TEST_SECONDS": RANDOM_SECONDS, **_environment(folder)}
+        return run_folder(tier, tier.top / "tests/qtest", log,
+                          timeout=TEST_TIMEOUT, env=env) + read_reports(folder)
 
 
 def sanitize(tier, log):

@@ -88,9 +88,9 @@ def show_coverage(name, covered):
     """A table. scripts/check shows lines that begin like these."""
     for file in FLOORS[name]:
         summary = covered[file]
-        parts = [f"{kind} {summary[kind]['covered']:3}/"
-                 f"{summary[kind]['count']:3} {summary[kind]['percent']:3.0f} %"
-                 for kind in ("lines", "branches")]
+        parts = [f"{kind} {part['covered']:3}/{part['count']:3} "
+                 f"{part['percent']:3.0f} %"
+                 for kind in ("lines", "branches") for part in [summary[kind]]]
         print(f"# | {file:18} " + "   ".join(parts))
 
 

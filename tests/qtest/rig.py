@@ -25,6 +25,7 @@ from vmlib.process import wait_until                    # noqa: E402
 from vmlib.tapnet import TapNet                         # noqa: E402
 
 AUTO, EBPF, SOFTWARE = "auto", "ebpf", "software"
+AUTOMATIC = "automatic"     # x-query-rss: the backend chooses by itself
 QUEUES = 4
 SLOT = 4
 IN_FORCE_TIMEOUT = 2

@@ -14,7 +14,7 @@ import struct
 import hostile_chains
 from control_model import Model
 from randomly import Steps
-from rig import (EBPF, QUEUES, SOFTWARE, Config, TapCase, flows,
+from rig import (AUTOMATIC, EBPF, QUEUES, SOFTWARE, Config, TapCase, flows,
                  run_tests, spread, wait_until)
 from virtio_net import (CLASS_MQ, F_HASH_REPORT, F_MQ, F_MRG_RXBUF, F_RSS,
                         FEATURES, HASH_CONFIG, RSS_CONFIG, VQ_PAIRS_SET,
@@ -55,7 +55,7 @@ class RandomControl:
         told, = self.card.machine.qmp("x-query-rss")
         expected = self.model.expected()
         self.assertEqual({name: told[name] for name in expected}, expected)
-        engine = self.engine if self.model.table else "automatic"
+        engine = self.engine if self.model.table else AUTOMATIC
         if told["engine"] != engine:
             self.assertIn("waits for its configuration", told["reason"])
 

@@ -17,6 +17,7 @@ sys.path.insert(0, str(SCRIPTS))
 from checklib import results            # noqa: E402
 from checklib.programs import run_folder, run_program   # noqa: E402
 from checklib.run import run            # noqa: E402
+from checklib.sanitize import read_reports      # noqa: E402
 
 
 class ReadTap(unittest.TestCase):
@@ -158,6 +159,39 @@ def is_running(pid):
     except OSError:
         return False
     return state != "Z"
+
+
+class Sanitizers(unittest.TestCase):
+    """Which of their reports count."""
+
+    def outcomes(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "report.1").write_text(text)
+            return [(case.outcome, case.name) for case in
+                    read_reports(folder)]
+
+    def test_nothing_but_a_warning(self):
+        self.assertEqual(self.outcomes("==1==WARNING: coroutines\n"),
+                         [("pass", "sanitizers report nothing")])
+
+    def test_undefined_behaviour(self):
+        self.assertEqual(self.outcomes("a.c:3:4: runtime error: shift\n #0"),
+                         [("fail", "sanitizers: a.c:3:4: runtime error: "
+                           "shift")])
+
+    def test_address(self):
+        self.assertEqual(self.outcomes("==1==ERROR: AddressSanitizer: x\n"),
+                         [("fail", "sanitizers: ==1==ERROR: "
+                           "AddressSanitizer: x")])
+
+    def test_leaks_count_if_they_are_ours(self):
+        leaks = ("==1==ERROR: LeakSanitizer: detected memory leaks\n\n"
+                 "Direct leak of 8 byte(s)\n #1 in f tree/migration/file.c:1"
+                 "\n\nSUMMARY: 8 bytes\n")
+        self.assertEqual(self.outcomes(leaks)[0][0], "pass")
+        ours = leaks.replace("migration/file.c", "hw/net/virtio-net-rss.c")
+        self.assertEqual(self.outcomes(ours),
+                         [("fail", "sanitizers: Direct leak of 8 byte(s)")])
 
 
 class NothingLeft(unittest.TestCase):

@@ -7,41 +7,10 @@ the result.  It may end with status 1 or go on without the guest; it must not
 crash, and it must say what it does not like.
 """
 
-import contextlib
-import struct
-import sys
-import tempfile
-from pathlib import Path
+from rig import AUTOMATIC, EBPF, KEY, QUEUES, add_rows, run_tests
+from stream import HEAD, StreamCase, replaced, state
 
-from guests import (AUTOMATIC, TOP, Case, VmError, run_tests, wait_until,
-                    why_not)
-
-sys.path.insert(0, str(TOP / "tests/qtest"))
-from rig import EBPF, KEY, QUEUES, Card, spread             # noqa: E402
-from rss_reference import NON_EX_TYPES                      # noqa: E402
-
-# A subsection: a byte that says so, the length of its name, name, version.
-NAME = b"virtio-net-device/rss"
-HEAD = b"\x05" + bytes([len(NAME)]) + NAME
 HASHES = 1 << 9                         # no hash type has this bit
-
-
-def state(enabled=1, redirect=1, populate=0, types=NON_EX_TYPES, length=None,
-          unclassified=0, key=KEY, table=(0, 1, 2, 3), version=1):
-    """Return the part about RSS.  length: what it says of the table."""
-    length = len(table) if length is None else length
-    return (HEAD + struct.pack(">I3BIHH", version, enabled, redirect,
-                               populate, types, length, unclassified)
-            + key + struct.pack(f">{len(table)}H", *table))
-
-
-def replaced(stream, new):
-    """Return a stream with another part about RSS."""
-    start = stream.index(HEAD)
-    length = struct.unpack_from(">H", stream, start + len(HEAD) + 11)[0]
-    end = start + len(state(table=[0] * length))
-    return stream[:start] + new + stream[end:]
-
 
 # What is wrong, and a word that the message must have ("" where the stream
 # is out of step afterwards, so that anything else is complained of).
@@ -77,45 +46,10 @@ ODD = {
 }
 
 
-class Stream(Case):
-    """Without a guest: tests/qtest has a driver that is as good."""
+class Stream(StreamCase):
+    """Each stream is for a QEMU of its own."""
 
     engine = EBPF
-
-    @classmethod
-    def setUpClass(cls):
-        if why_not():
-            return
-        folder = tempfile.TemporaryDirectory(prefix="qemu-ebpf-stream-")
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = Path(folder.name)
-        card = Card(cls.engine)
-        try:
-            card.start().set_rss(spread(length=8), QUEUES)
-            machine = card.machine
-            machine.qmp("migrate", {"uri": f"exec:cat > {cls.folder}/good"})
-            if not wait_until(lambda: machine.qmp("query-migrate")["status"]
-                              == "completed", 10, 0.01):
-                raise VmError("the migration does not end")
-        finally:
-            card.close()
-        cls.good = (cls.folder / "good").read_bytes()
-
-    def incoming(self, stream):
-        """Give a stream to a QEMU; return its Card when it is done."""
-        (self.folder / "stream").write_bytes(stream)
-        card = Card(self.engine, "", ["-incoming", "defer", "-S"])
-        self.addCleanup(card.close)
-        uri = {"uri": f"exec:cat {self.folder}/stream"}
-
-        def done():
-            return (card.machine.process.poll() is not None or card.machine
-                    .qmp("query-status")["status"] != "inmigrate")
-
-        with contextlib.suppress(VmError):      # it may end while it is asked
-            card.machine.qmp("migrate-incoming", uri)
-            self.assertTrue(wait_until(done, 10, 0.01), "it does not end")
-        return card
 
     def check_nonsense(self, row):
         part, word = row
@@ -145,10 +79,8 @@ class Stream(Case):
             machine.stop()
 
 
-for each, done in ((NONSENSE, Stream.check_nonsense), (ODD, Stream.check_odd)):
-    for name, row in each.items():
-        setattr(Stream, "test " + name,
-                lambda self, row=row, check=done: check(self, row))
+add_rows(Stream, NONSENSE, Stream.check_nonsense)
+add_rows(Stream, ODD, Stream.check_odd)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Migration streams whose part about RSS is random, each for a new QEMU.
+
+It refuses the stream with a message and status 1, or loads it, and then
+x-query-rss tells what is in it.  That makes a few each second; what the fields
+may be is tried much faster by tests/fuzz/fuzz-migration.c.  See randomly.py
+for how long, and how to repeat a run.
+"""
+
+import struct
+
+from control_model import TABLE_MAX, TYPES, Model, Refused, need
+from randomly import Steps
+from rig import AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, run_tests
+from stream import HEAD, StreamCase, replaced, state
+from virtio_net import F_RSS
+
+FIELDS = ">I3BIHH"
+
+
+def read_part(part):
+    """Return (what it says, the rest); Refused if it must be.
+
+    Anything may happen to one that is out of step: None.
+    """
+    fixed = len(HEAD) + struct.calcsize(FIELDS)
+    if not part.startswith(HEAD) or len(part) < fixed + len(KEY):
+        return None
+    version, enabled, redirect, _, types, length, unclassified = \
+        struct.unpack_from(FIELDS, part, len(HEAD))
+    need(version == 1)
+    end = fixed + len(KEY) + 2 * length
+    if end > len(part):
+        return None
+    table = struct.unpack_from(f">{length}H", part, fixed + len(KEY))
+    need(length and not length & (length - 1) and length <= TABLE_MAX)
+    need(not types & ~TYPES)
+    need(max(table + (unclassified,)) < QUEUES)
+    model = Model(QUEUES)
+    model.reset(1 << F_RSS)
+    model.pairs = QUEUES
+    model.types, model.unclassified = types, unclassified
+    model.key = part[fixed:fixed + len(KEY)]
+    model.table = list(table) if enabled and redirect else []
+    return model, part[end:]
+
+
+def read_parts(part):
+    """The same for several; the last counts.  Returns a Model, or None."""
+    model = Model(QUEUES)
+    model.reset(1 << F_RSS)
+    model.pairs = QUEUES
+    while part:
+        found = read_part(part)
+        if not found:
+            return None
+        model, part = found
+    return model
+
+
+class RandomStream:
+    """The test; engines follow."""
+
+    def test_steps(self):
+        self.steps = Steps(self)
+        self.rng = self.steps.random
+        loaded = 0
+        for _ in self.steps:
+            try:
+                loaded += self.step()
+            except Exception as error:
+                raise AssertionError(f"{error}\n{self.steps}") from error
+        print(f"# {self}: {self.steps.count} streams, {loaded} of them good",
+              flush=True)
+
+    def random_part(self):
+        """Return a part about RSS, often right but for little."""
+        rng, chance = self.rng, self.steps.chance
+        length = rng.choice((1, 2, 4, 8, 64, 128, 128, rng.randrange(300)))
+        table = [rng.randrange(QUEUES) for _ in range(length)]
+        if table and chance(0.1):
+            table[rng.randrange(length)] = rng.choice((QUEUES, 0xffff))
+        part = state(
+            enabled=rng.choice((0, 1, 1, 1, 255)),
+            redirect=rng.choice((0, 1, 1, 1, 255)),
+            populate=rng.randrange(2), table=table, key=rng.randbytes(40),
+            types=rng.choice((0x3f, 0x1ff, 0, rng.randrange(512),
+                              rng.randrange(512), rng.getrandbits(32))),
+            unclassified=rng.choice((0, 1, QUEUES - 1, 0, QUEUES, 0xffff)),
+            length=rng.randrange(1 << 16) if chance(0.05) else None,
+            version=rng.choice((0, 2)) if chance(0.03) else 1)
+        return self.steps.damaged(part) if chance(0.3) else part
+
+    def step(self):
+        """Give a stream to a QEMU; return whether it was loaded."""
+        part = b"".join(self.random_part() for _ in
+                        range(self.rng.choice((0, 1, 1, 1, 1, 1, 1, 2, 3))))
+        stream = replaced(self.good, part)
+        cut = self.steps.chance(0.05)
+        if cut:
+            end = self.good.index(HEAD) + len(part)
+            stream = stream[:self.rng.randrange(end + 1)]
+        self.steps.note(f"{part.hex()}{', cut' if cut else ''}")
+        try:
+            model, refused = read_parts(part), cut
+        except Refused:
+            model, refused = None, True
+        card = self.incoming(stream)
+        try:
+            return self.judge(card.machine, model, refused)
+        finally:
+            card.close()
+
+    def judge(self, machine, model, refused):
+        """Compare what QEMU did with what it must do."""
+        if machine.process.poll() is None:
+            self.assertFalse(refused, "it must be refused")
+            self.compare(machine, model)
+            return True
+        self.assertEqual(machine.process.returncode, 1, machine.messages())
+        self.assertTrue(refused or not model,
+                        f"it must be loaded: {machine.messages()}")
+        self.assertRegex(machine.messages(), r"(?m)^(?!virtio_net_rss_).",
+                         "no message")
+        return False
+
+    def compare(self, machine, model):
+        """What QEMU tells must be what was in the stream."""
+        told, = machine.qmp("x-query-rss")
+        self.assertLess(max(told["table"] + [told["unclassified-queue"]]),
+                        QUEUES)
+        if not model:
+            return
+        expected = model.expected()
+        self.assertEqual({name: told[name] for name in expected}, expected)
+        if told["engine"] != (self.engine if model.table else AUTOMATIC):
+            self.assertIn("waits for its configuration", told["reason"])
+
+
+class RandomStreamEbpf(RandomStream, StreamCase):
+    engine = EBPF
+
+
+class RandomStreamSoftware(RandomStream, StreamCase):
+    engine = SOFTWARE
+
+
+if __name__ == "__main__":
+    run_tests(__file__)
