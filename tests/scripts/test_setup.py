@@ -71,6 +71,15 @@ class Configure(unittest.TestCase):
         self.assertNotIn("--without-default-features", command)
         self.assertEqual(command[-2:], ["--libdir=/x='y'", "--enable-gtk"])
 
+    def test_sanitizers_come_last(self):
+        """Whatever compiler was chosen, they take theirs."""
+        build = load("build")
+        command = build.qemu_command({**build.DEFAULTS, "cc": "gcc"}, [],
+                                     sanitize=True)
+        chosen = [word for word in command if word.startswith("--cc=")]
+        self.assertEqual(chosen[-1], "--cc=clang")
+        self.assertIn("--enable-sanitizers", command)
+
     def test_qemu_source_tells_the_base(self):
         (self.top / "q").mkdir()
         (self.top / "q/VERSION").write_text("10.0.2\n")
