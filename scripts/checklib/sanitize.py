@@ -28,6 +28,9 @@ RANDOM_SECONDS = "20"   # for each random test with each of three engines
 _TRY_CLANG = ["clang", "-fsanitize=address,undefined", "-o", "/dev/null",
               "-x", "c", "/dev/null"]
 
+_COMPLAINT = re.compile(r".*(runtime error:|ERROR: AddressSanitizer| leak of )"
+                        r".*")
+
 # The files whose leaks count.
 _OURS = re.compile(r"virtio-net-(rss|ctrl)|/net/(rss|tap_steering)|/ebpf/")
 
@@ -54,10 +57,10 @@ def _environment(folder):
 
 def _matters(paragraph):
     """Whether a paragraph of a report is a complaint about what counts."""
-    if " leak of " in paragraph:
+    complaint = _COMPLAINT.search(paragraph)
+    if complaint and " leak of " in complaint[0]:
         return bool(_OURS.search(paragraph))
-    return ("runtime error:" in paragraph or
-            "ERROR: AddressSanitizer" in paragraph)
+    return bool(complaint)
 
 
 def read_reports(folder):
@@ -67,7 +70,7 @@ def read_reports(folder):
         text = path.read_text(errors="replace")
         bad = [each for each in text.split("\n\n") if _matters(each)]
         if bad:
-            title = bad[0].strip().splitlines()[0]
+            title = _COMPLAINT.search(bad[0])[0]
             cases.append(failed(f"sanitizers: {title}", "\n\n".join(bad)))
     return cases or [passed("sanitizers report nothing")]
 
