@@ -92,7 +92,7 @@ class Qmp(Channel):
         if not self.ready:
             self.read_line(deadline)            # the greeting
             self.ready = True
-            self.command("qmp_capabilities")
+            self.command("qmp_capabilities", timeout=timeout)
         request = {"execute": name}
         if arguments:
             request["arguments"] = arguments

@@ -31,6 +31,7 @@ QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or
 MEMORY = 16 << 20
 BIOS_SIZE = 64 << 10
 ANSWER_TIMEOUT = 10
+START_TIMEOUT = 40          # it may wait 10 s for a helper
 
 
 def unnamed_file(name, size):
@@ -47,17 +48,23 @@ class Machine:
     netns        TapNet in whose namespace it runs
     pass_fds     descriptors that the arguments speak of
     without_bpf  take the right to load BPF programs away from it
+    prefix       words before its command
     """
 
-    def __init__(self, arguments, netns=None, pass_fds=(), without_bpf=False):
+    def __init__(self, arguments, netns=None, pass_fds=(), without_bpf=False,
+                 prefix=()):
+        prefix = list(prefix)
+        if without_bpf:
+            prefix += ["setpriv", "--bounding-set", "-bpf,-sys_admin",
+                       "--inh-caps", "-bpf,-sys_admin"]
         self.closing = contextlib.ExitStack()
         try:
-            self._start(list(arguments), netns, tuple(pass_fds), without_bpf)
+            self._start(list(arguments), netns, tuple(pass_fds), prefix)
         except BaseException:
             self.stop()
             raise
 
-    def _start(self, arguments, netns, pass_fds, without_bpf):
+    def _start(self, arguments, netns, pass_fds, prefix):
         if not os.access(QEMU, os.X_OK):
             raise unittest.SkipTest(f"QEMU is not built: no {QEMU.name} in "
                                     f"{QEMU.parent}")
@@ -71,10 +78,7 @@ class Machine:
         sockets = [socket.socketpair() for _ in range(2)]
         (qtest, qtest_qemu), (qmp, qmp_qemu) = sockets
         fds = (memory_fd, bios_fd, qtest_qemu.fileno(), qmp_qemu.fileno())
-        command = self._command(*fds) + arguments
-        if without_bpf:
-            command = ["setpriv", "--bounding-set", "-bpf,-sys_admin",
-                       "--inh-caps", "-bpf,-sys_admin"] + command
+        command = prefix + self._command(*fds) + arguments
         inside = netns.entered() if netns else contextlib.nullcontext()
         with inside, qtest_qemu, qmp_qemu:
             self.process = spawn(command, stdout=self.log, stderr=self.log,
@@ -84,7 +88,7 @@ class Machine:
         self._qmp = Qmp(qmp, self.check_alive)
         self.closing.callback(self._qtest.close)
         self.closing.callback(self._qmp.close)
-        self.qmp("query-status")
+        self.qmp("query-status", timeout=START_TIMEOUT)
 
     @staticmethod
     def _command(memory_fd, bios_fd, qtest_fd, qmp_fd):
@@ -123,6 +127,11 @@ class Machine:
         size = os.fstat(self.log.fileno()).st_size
         return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
 
+    def warnings(self):
+        """Return the warnings that QEMU has printed."""
+        return [line for line in self.messages().splitlines()
+                if "warning: " in line]
+
     def traces(self, event):
         """Return the arguments of each time that a trace event happened."""
         return re.findall(rf"\b{event} n \w+ ?(.*)", self.messages())
@@ -144,10 +153,10 @@ class Machine:
         """Write by "outl", "writeb", "writew", "writel" or "writeq"."""
         self.ask(f"{name} {address:#x} {value:#x}")
 
-    def qmp(self, command, arguments=None):
+    def qmp(self, command, arguments=None, timeout=ANSWER_TIMEOUT):
         """Run a QMP command and return its answer."""
         with self._explained():
-            return self._qmp.command(command, arguments)
+            return self._qmp.command(command, arguments, timeout)
 
     def wait_event(self, name, timeout=ANSWER_TIMEOUT):
         """Wait until QMP has told of an event since the last call."""

@@ -77,22 +77,29 @@ class Card:
     engine      the engine that QEMU must take; "auto" lets it choose
     options     more of the device, such as "hash=on"
     arguments   more of QEMU's
+    net         TapNet to use, which stays open
+    netdev      the backend's id
     how         see Machine
     """
 
-    def __init__(self, engine, options="", arguments=(), **how):
-        self.net = TapNet(QUEUES)
+    def __init__(self, engine, options="", arguments=(), net=None,
+                 netdev="net0", vhost=False, **how):
+        self.net = net or TapNet(QUEUES)
+        self.close_net = (lambda: None) if net else self.net.close
+        self.machine = None
         try:
             self.machine = Machine(
-                ["-netdev", self.net.netdev(),
-                 "-device", f"virtio-net-pci,id=card,netdev=net0,addr={SLOT},"
-                 "mq=on,rss=on,romfile=,disable-legacy=on,"
+                ["-netdev", self.net.netdev(netdev, vhost), "-device",
+                 f"virtio-net-pci,id=card,netdev={netdev},addr={SLOT},mq=on,"
+                 "rss=on,romfile=,disable-legacy=on,"
                  f"rss-engine={engine}" + (options and "," + options),
                  *arguments], netns=self.net, **how)
+            self.sender = self.net.packet_socket()
         except BaseException:
-            self.net.close()
+            if self.machine:
+                self.machine.stop()
+            self.close_net()
             raise
-        self.sender = self.net.packet_socket()
         self.nic = None
 
     def start(self, **how):
@@ -127,7 +134,7 @@ class Card:
         """Leave nothing behind."""
         self.machine.stop()
         self.sender.close()
-        self.net.close()
+        self.close_net()
 
 
 class Case(unittest.TestCase):
