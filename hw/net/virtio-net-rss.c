@@ -228,16 +228,18 @@ static bool virtio_net_rss_apply_next(VirtIONet *n)
 
 bool virtio_net_rss_begin(VirtIONet *n, uint8_t cmd, uint16_t queue_pairs)
 {
+    n->rss.old_queue_pairs = n->curr_queue_pairs;
+    n->rss.queue_failed = false;
+    n->rss.next_waits = false;
     if (cmd == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET) {
-        /* What HASH_CONFIG has set stays; it says nothing of queues. */
-        if (virtio_vdev_has_feature(VIRTIO_DEVICE(n), VIRTIO_NET_F_RSS)) {
-            virtio_net_rss_off(n);
+        if (!virtio_vdev_has_feature(VIRTIO_DEVICE(n), VIRTIO_NET_F_RSS)) {
+            /* What HASH_CONFIG has set stays; it says nothing of queues. */
+            return true;
         }
-        return true;
+        n->rss.next.off = true;
     }
     /* A table must not name queues that are not there yet, or no more. */
     n->rss.next_waits = queue_pairs > n->curr_queue_pairs;
-    n->rss.old_queue_pairs = n->curr_queue_pairs;
     return n->rss.next_waits || virtio_net_rss_apply_next(n);
 }
 
@@ -253,17 +255,20 @@ static void virtio_net_rss_flush_all(VirtIONet *n)
 
 bool virtio_net_rss_end(VirtIONet *n)
 {
-    if (!n->rss.next_waits) {
-        return true;
-    }
+    bool waited = n->rss.next_waits;
+
     n->rss.next_waits = false;
-    if (!virtio_net_rss_apply_next(n)) {
-        trace_virtio_net_rss_refuse(n, "the tap does not take the program");
+    if (n->rss.queue_failed || (waited && !virtio_net_rss_apply_next(n))) {
+        trace_virtio_net_rss_refuse(n, n->rss.queue_failed
+                                    ? "the backend does not enable a queue"
+                                    : "the tap does not take the program");
         n->curr_queue_pairs = n->rss.old_queue_pairs;
         return false;
     }
-    /* They may go to other queues now, whose buffers no one announces. */
-    virtio_net_rss_flush_all(n);
+    if (waited) {
+        /* They may go to other queues now, whose buffers no one announces. */
+        virtio_net_rss_flush_all(n);
+    }
     return true;
 }
 

@@ -24,6 +24,7 @@ struct VirtIONet;
  * @next: command that was checked and not yet applied
  * @next_waits: it is applied once there are as many queues as it asks for
  * @old_queue_pairs: how many were active before
+ * @queue_failed: the backend has not enabled all that were to be active
  * @software: the software engine, if it works now
  * @result: what it said of the packet that is being received
  * @ebpf: the loaded program, or NULL
@@ -47,6 +48,7 @@ typedef struct VirtIONetRss {
     RssCommand next;
     bool next_waits;
     uint16_t old_queue_pairs;
+    bool queue_failed;
 
     RssEngine *software;
     RssResult result;
@@ -128,7 +130,8 @@ bool virtio_net_rss_begin(struct VirtIONet *n, uint8_t cmd,
 /**
  * virtio_net_rss_end:
  *
- * The device has the queue pairs that virtio_net_rss_begin() spoke of.
+ * The device has the queue pairs that virtio_net_rss_begin() spoke of, unless
+ * queue_failed has been set since.
  *
  * Returns: false if the command must be refused after all; then the number of
  * active queue pairs is the old one again, and the caller must see to that
