@@ -36,7 +36,7 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
     if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
         return "rss=off";
     }
-    if (virtio_net_rss_has_vhost(n) && !n->rss.ebpf) {
+    if (virtio_net_rss_has_vhost(n) && n->rss.no_ebpf) {
         return n->rss.no_ebpf;
     }
     if (!virtio_vdev_has_feature(vdev, VIRTIO_NET_F_RSS)) {

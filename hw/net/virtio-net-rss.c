@@ -55,6 +55,9 @@ bool virtio_net_rss_attach(VirtIONet *n)
 {
     n->rss.attached =
         virtio_net_rss_set_program(n, ebpf_rss_program_fd(n->rss.ebpf));
+    if (n->rss.attached) {
+        g_clear_pointer(&n->rss.no_ebpf, g_free);
+    }
     trace_virtio_net_rss_attach(n, n->rss.attached);
     return n->rss.attached;
 }
@@ -122,14 +125,23 @@ bool virtio_net_rss_apply(VirtIONet *n)
     return true;
 }
 
-/* A fallback that could not be foreseen when the device was realized. */
-static void virtio_net_rss_attach_failed(VirtIONet *n)
+/* What could not be foreseen when the device was realized; said once. */
+static void virtio_net_rss_say_refused(VirtIONet *n, const char *outcome)
 {
+    if (n->rss.no_ebpf) {
+        return;
+    }
     n->rss.no_ebpf = g_strdup("the tap has refused the steering program");
     trace_virtio_net_rss_fallback(n, n->rss.no_ebpf);
     warn_report("%s: %s; %s", virtio_net_rss_peer(n)->name, n->rss.no_ebpf,
-                virtio_net_rss_has_vhost(n) ? "RSS is off"
-                                            : "RSS in QEMU instead");
+                outcome);
+}
+
+/* Does without the program from now on. */
+static void virtio_net_rss_attach_failed(VirtIONet *n)
+{
+    virtio_net_rss_say_refused(n, virtio_net_rss_has_vhost(n)
+                               ? "RSS is off" : "RSS in QEMU instead");
     ebpf_rss_unload(n->rss.ebpf);
     n->rss.ebpf = NULL;
 }
@@ -152,6 +164,7 @@ static bool virtio_net_rss_set(VirtIONet *n, bool steering, bool hashing,
         n->rss.steering = old_steering;
         n->rss.hashing = old_hashing;
         n->rss.config = old_config;
+        virtio_net_rss_say_refused(n, "RSS stays as it was");
         return false;
     }
     if (steering && n->rss.ebpf && n->rss.software && !n->rss.populate_hash) {

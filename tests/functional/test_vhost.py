@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""vhost=on: the tests of a guest, of fallbacks, and of migration.
+"""vhost=on: the tests of a guest, of fallbacks, of faults, of migration.
 
 They run on this machine if it has vhost-net; else in a virtual host
 (docs/devel/testbed.rst), all of them in one.  In both cases by this same
@@ -22,6 +22,7 @@ import test_guest_migration
 from guests import (EBPF, NO_HELPER, TOP, VHOST, Case, Unprivileged, VmError,
                     find_qemu, flows, get_kernel, run_tests)
 from test_fallback import NOT_PERMITTED, started
+from vhost_faults import BpfRefusedVhost, TakenAwayVhost    # noqa: F401
 
 import privateapt
 from vmlib import virthost

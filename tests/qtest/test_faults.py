@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kernel_objects import objects_of
 from machine import Machine, VmError
+from refusal import Refusal
 from rig import (AUTO, EBPF, QUEUES, SLOT, SOFTWARE, Card, Case, TapCase,
                  add_rows, all_to, run_tests, spread, why_not)
 from virtio_net import OK, VirtioNet
@@ -74,6 +75,127 @@ class OwnCard(TapCase):
         for config in (spread(seed=7), all_to(3)):
             self.set_rss(config)
             self.assert_steers(config)
+
+
+class BpfRefused(OwnCard):
+    """bpf() is refused, as in a container."""
+
+    def check_refused(self, row):
+        """QEMU steers, and says why; who insists on eBPF gets the reason."""
+        error, words = row
+        prefix = [DENY, error]
+        self.begin(AUTO, NO_HELPER, prefix=prefix)
+        self.assert_works()
+        self.assert_one_warning("RSS in QEMU instead", *words)
+        with self.assertRaises(VmError) as caught:
+            Card(EBPF, NO_HELPER, prefix=prefix).close()
+        self.assertIn("status 1", str(caught.exception))
+        for word in ["RSS by eBPF cannot be had", *words]:
+            self.assertIn(word, str(caught.exception))
+
+
+add_rows(BpfRefused, {
+    "bpf() answers EPERM": (
+        "EPERM", ["Operation not permitted", "CAP_BPF", "RLIMIT_MEMLOCK"]),
+    "bpf() answers ENOSYS": ("ENOSYS", ["Function not implemented"]),
+}, BpfRefused.check_refused)
+
+
+class NoBpffs(OwnCard):
+    """QEMU pins nothing: it does not care for /sys/fs/bpf."""
+
+    def check_folder(self, mount):
+        """In a mount namespace of its own."""
+        self.begin(EBPF, prefix=["unshare", "--mount", "sh", "-ec",
+                                 mount + '\nexec "$@"', "sh"])
+        self.assert_works()
+        self.assertEqual(self.card.machine.warnings(), [])
+
+
+FOLDER = "/sys/fs/bpf"
+UNMOUNT = f"while mountpoint -q {FOLDER}; do umount {FOLDER}; done; "
+add_rows(NoBpffs, {
+    "no bpffs": UNMOUNT,
+    "a bpffs that cannot be written": f"mount -t bpf -o ro bpf {FOLDER}",
+    "a full file system": f"mount -t tmpfs -o nr_inodes=1 full {FOLDER}",
+}, NoBpffs.check_folder)
+
+
+class NoDescriptors(OwnCard):
+    """RLIMIT_NOFILE is reached."""
+
+    def machine(self, net):
+        """Start a QEMU without a card, so that it can be plugged in."""
+        machine = Machine(["-netdev", net.netdev("nofile")], netns=net)
+        self.addCleanup(machine.stop)
+        return machine
+
+    def plug(self, machine, engine):
+        machine.qmp("device_add", {
+            "driver": "virtio-net-pci", "id": "card", "netdev": "nofile",
+            "addr": f"{SLOT:#x}", "mq": True, "rss": True, "romfile": "",
+            "rss-engine": engine, "disable-legacy": "on",
+            "ebpf-rss-helper": "/nonexistent"})
+
+    def test_loading(self):
+        """With each number of free descriptors: an error, nothing leaks."""
+        net = TapNet(QUEUES)
+        self.addCleanup(net.close)
+        machine = self.machine(net)
+        before = open_numbers(machine)
+        for free in range(MANY):
+            leave_free(machine, free)
+            try:
+                self.plug(machine, EBPF)
+                break
+            except VmError as error:
+                self.assertIn("Too many open files", str(error))
+                self.assertEqual(open_numbers(machine), before, free)
+        self.assertIn(free, range(3, MANY - 1))
+        self.assertEqual(len(open_numbers(machine)), len(before) + 3)
+        self.assertEqual(len(objects_of("nofile")), 3)
+        nic = VirtioNet(machine, SLOT).start()
+        self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
+
+    def test_loading_with_a_fallback(self):
+        """With each number that does not suffice: the software engine."""
+        for free in (0, 1, 3, 5):
+            net = TapNet(QUEUES)
+            self.addCleanup(net.close)
+            machine = self.machine(net)
+            before = open_numbers(machine)
+            leave_free(machine, free)
+            self.plug(machine, AUTO)
+            self.assertEqual(len(machine.warnings()), 1)
+            self.assertIn("Too many open files", machine.warnings()[0])
+            self.assertEqual(open_numbers(machine), before)
+            nic = VirtioNet(machine, SLOT).start()
+            self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
+            self.assertEqual(machine.qmp("x-query-rss")[0]["engine"],
+                             SOFTWARE)
+            machine.stop()
+        self.assertEqual(objects_of("nofile"), [])
+
+    def test_configuring(self):
+        """None is left: the guest does not notice."""
+        self.begin(EBPF)
+        leave_free(self.card.machine, 0)
+        before = open_numbers(self.card.machine)
+        for step in range(MANY):
+            self.assertEqual(self.nic.set_rss(spread(seed=step), QUEUES), OK)
+        self.assert_steers_soon(spread(seed=MANY - 1))
+        for pairs in (2, QUEUES):
+            self.set_rss(all_to(1), pairs)
+            self.assert_steers(all_to(1), queues=pairs)
+            self.assertEqual(self.nic.set_pairs(pairs), OK)
+        self.set_rss(spread())
+        self.card.machine.qmp("system_reset")
+        self.nic = self.card.start()
+        self.assert_works()
+        self.assertEqual(self.card.machine.qmp("x-query-rss")[0]["engine"],
+                         EBPF)
+        self.assertEqual(self.card.machine.warnings(), [])
+        self.assertEqual(open_numbers(self.card.machine), before)
 
 
 # Commands to a card whose tap is gone: (method, argument, what must follow).
@@ -150,6 +272,35 @@ add_rows(TapGone, {
                            ("netdev_del", delete_netdev))
     for engine in (EBPF, SOFTWARE) for name, steps in GONE.items()},
     TapGone.check_gone)
+
+
+class ProgramRefused(OwnCard):
+    """The tap takes the program no more, though it did at the start."""
+
+    def setUp(self):
+        super().setUp()
+        self.refusal = Refusal()
+        self.addCleanup(self.refusal.close)
+
+    def check_refused(self, row):
+        """QEMU steers instead, and says so once."""
+        pairs, = row
+        self.begin(AUTO, prefix=self.refusal.prefix)
+        self.assertEqual(self.nic.set_pairs(pairs), OK)
+        self.refusal.begin()
+        for _ in range(3):
+            self.assert_works()
+            rss = self.card.machine.qmp("x-query-rss")[0]
+            self.assertEqual((rss["engine"], rss["reason"]), (
+                SOFTWARE, "the tap has refused the steering program"))
+            self.assertEqual(self.nic.set_pairs(pairs), OK)
+        self.assert_one_warning("net0: the tap has refused the steering "
+                                "program; RSS in QEMU instead")
+
+
+add_rows(ProgramRefused, {
+    "with all queues": (QUEUES,), "with more queues": (2,)},
+    ProgramRefused.check_refused)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ struct VirtIONet;
  * @software: the software engine, if it works now
  * @result: what it said of the packet that is being received
  * @ebpf: the loaded program, or NULL
- * @no_ebpf: why there is none
+ * @no_ebpf: why there is none, or why the tap does not take it any more
  * @attached: it is in the tap
  * @attach_waits: it goes there once its configuration is in force
  * @attach_bh: the bottom half that does so

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What QEMU cannot have, and what is taken away from it, with vhost=on.
+
+test_vhost.py runs these.  No guest runs: the test is the card's driver.
+"""
+
+from test_fallback import FallbackCase, started
+
+import rig
+from guests import EBPF, NO_HELPER
+from refusal import Refusal
+from rig import QUEUES, Card, TapCase, add_rows, all_to, spread
+from test_faults import DENY, delete_tap, leave_free, open_numbers
+from virtio_net import ERR, OK
+
+REFUSED = "the tap has refused the steering program"
+STAYS = f"net0: {REFUSED}; RSS stays as it was"
+
+
+class BpfRefusedVhost(FallbackCase):
+    """bpf() is refused, as in a container: RSS is not offered."""
+
+    def check_refused(self, row):
+        error, words = row
+        with started(NO_HELPER, prefix=[DENY, error]) as machine:
+            self.assert_one_warning(machine, "rss=on is not offered", words)
+            rss = machine.qmp("x-query-rss")[0]
+            self.assertFalse(rss["offered"])
+            self.assertIn(words, rss["reason"])
+        self.assert_refused(f"rss-engine={EBPF}," + NO_HELPER, words,
+                            prefix=[DENY, error])
+
+
+add_rows(BpfRefusedVhost, {
+    "bpf() answers EPERM": ("EPERM", "Operation not permitted"),
+    "bpf() answers ENOSYS": ("ENOSYS", "Function not implemented"),
+}, BpfRefusedVhost.check_refused)
+
+
+class TakenAwayVhost(TapCase):
+    """The tap, or that it takes the program, or all descriptors."""
+
+    engine = EBPF
+
+    @classmethod
+    def setUpClass(cls):
+        """Every test has its own card."""
+
+    def setUp(self):
+        self.refusal = Refusal()
+        self.addCleanup(self.refusal.close)
+        self.card = Card(EBPF, vhost=True, prefix=self.refusal.prefix)
+        self.addCleanup(self.card.close)
+        self.nic = self.card.start()
+
+    def rss(self):
+        return self.card.machine.qmp("x-query-rss")[0]
+
+    def assert_stays(self, pairs, warnings):
+        """RSS is off as it was, with so many queues; why is told."""
+        rss = self.rss()
+        self.assertEqual((rss["engine"], rss["table"], rss["queue-pairs"]),
+                         ("automatic", [], pairs))
+        found = self.card.machine.warnings()
+        self.assertEqual(len(found), warnings, found)
+        if warnings:
+            self.assertEqual(rss["reason"], REFUSED)
+            self.assertIn(STAYS, found[-1])
+
+    def check_refused(self, row):
+        """RSS_CONFIG is refused as long as the tap refuses the program."""
+        before, after = row
+        for round_number in (1, 2):
+            self.assertEqual(self.nic.set_pairs(before), OK)
+            self.refusal.begin()
+            for _ in range(3):
+                self.assertEqual(self.nic.set_rss(spread(), after), ERR)
+                self.assert_stays(before, round_number)
+            places = self.pass_frames(rig.flows(64, seed=1))
+            self.assertEqual(set(places.values()), set(range(before)))
+            self.refusal.end()
+            self.set_rss(spread(), after)
+            self.assert_steers(spread(), queues=after)
+
+    def test_tap_deleted(self):
+        """What steers goes on; what is new is refused."""
+        self.set_rss(spread())
+        delete_tap(self.card)
+        self.assertEqual(self.nic.set_rss(all_to(1), QUEUES), OK)
+        self.assertEqual(self.rss()["table"], [1])
+        self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+        for _ in range(2):
+            self.assertEqual(self.nic.set_rss(spread(), QUEUES), ERR)
+            self.assert_stays(QUEUES, 1)
+
+    def test_tap_deleted_then_more_queues(self):
+        self.assertEqual(self.nic.set_pairs(2), OK)
+        delete_tap(self.card)
+        self.assertEqual(self.nic.set_rss(spread(), QUEUES), ERR)
+        self.assert_stays(2, 0)
+        self.assertEqual(self.nic.set_pairs(QUEUES), ERR)
+        self.assert_stays(2, 0)
+        self.assertIn("could not enable queue", self.card.machine.messages())
+
+    def test_tap_deleted_then_a_reset(self):
+        self.set_rss(spread())
+        delete_tap(self.card)
+        for _ in range(2):
+            self.card.machine.qmp("system_reset")
+            self.nic = self.card.start()
+            self.assertEqual(self.nic.set_rss(spread(), QUEUES), ERR)
+
+    def test_no_descriptors(self):
+        """The guest does not notice."""
+        self.set_rss(spread())
+        leave_free(self.card.machine, 0)
+        before = open_numbers(self.card.machine)
+        for seed in range(20):
+            self.assertEqual(self.nic.set_rss(spread(seed=seed), QUEUES), OK)
+        self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+        self.set_rss(spread(seed=3))
+        self.assert_steers(spread(seed=3))
+        self.assertEqual(open_numbers(self.card.machine), before)
+        self.assertEqual(self.card.machine.warnings(), [])
+
+
+add_rows(TakenAwayVhost, {
+    "program refused, the same queues": (QUEUES, QUEUES),
+    "program refused, more queues": (2, QUEUES),
+    "program refused, fewer queues": (QUEUES, 2),
+}, TakenAwayVhost.check_refused)
