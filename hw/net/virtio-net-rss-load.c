@@ -11,6 +11,8 @@
  */
 #include "qemu/osdep.h"
 #include "monitor/monitor.h"
+#include "net/tap.h"
+#include "net/tap_steering.h"
 #include "net/vhost_net.h"
 #include "qapi/error.h"
 #include "qapi/qmp/qlist.h"
@@ -196,6 +198,16 @@ static void warn_fallback(VirtIONet *n)
     }
 }
 
+/* A QEMU that was killed has left its program in a tap that outlives it. */
+static void clear_tap(VirtIONet *n)
+{
+    NetClientState *peer = virtio_net_rss_peer(n);
+
+    if (peer && peer->info->type == NET_CLIENT_DRIVER_TAP) {
+        tap_steering_detach(tap_get_fd(peer), NULL);
+    }
+}
+
 bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
 {
     g_autoptr(GError) err = NULL;
@@ -216,6 +228,7 @@ bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
     if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
         return true;
     }
+    clear_tap(n);
     if (wants(n, "software")) {
         n->rss.no_ebpf = g_strdup("rss-engine=software");
         return true;

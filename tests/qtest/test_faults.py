@@ -303,5 +303,48 @@ add_rows(ProgramRefused, {
     ProgramRefused.check_refused)
 
 
+class TapStays(OwnCard):
+    """The tap outlives QEMU: the next one finds it as if it were new."""
+
+    def setUp(self):
+        super().setUp()
+        self.net = TapNet(QUEUES)
+        self.addCleanup(self.net.close)
+
+    def leave(self, end):
+        """A QEMU steers all to one queue, and ends."""
+        card = Card(EBPF, net=self.net)
+        self.addCleanup(card.close)
+        self.assertEqual(card.start().set_rss(all_to(2), QUEUES), OK)
+        end(card.machine)
+        card.close()
+
+    def test_a_QEMU_that_ends_takes_its_program_along(self):
+        for end in (lambda machine: machine.stop(),
+                    lambda machine: machine.qmp("netdev_del",
+                                                {"id": "net0"})):
+            self.leave(end)
+            # Only someone who does not know of RSS sees what is left.
+            self.begin(SOFTWARE, "rss=off", net=self.net)
+            self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+            self.assert_automatic()
+            self.card.machine.stop()
+
+    def check_next(self, engine):
+        """After a QEMU that was killed."""
+        self.leave(lambda machine: (machine.process.kill(),
+                                    machine.process.wait()))
+        self.begin(engine, net=self.net)
+        self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+        self.assert_automatic()
+        self.set_rss(all_to(1))
+        self.assert_steers(all_to(1))
+
+
+add_rows(TapStays, {"a killed one's program is taken out by a QEMU with "
+                    + engine: engine for engine in (EBPF, SOFTWARE)},
+         TapStays.check_next)
+
+
 if __name__ == "__main__":
     run_tests(__file__)
