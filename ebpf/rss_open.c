@@ -9,11 +9,16 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "ebpf/ebpf_rss.h"
 #include "rss_abi.h"
 #include "rss.skel.h"
+
+enum {
+    LOAD_FDS = 8,               /* that are open at a time while it loads */
+};
 
 /* As it is in the object, with the end of the string. */
 static const char program_name[BPF_OBJ_NAME_LEN + 1] = "tun_rss_steering";
@@ -140,6 +145,29 @@ static bool load(struct bpf_object *object, const char *name,
     return true;
 }
 
+/*
+ * libbpf finds out once in the life of a process what the kernel can do, and
+ * takes a descriptor that it does not get for something that the kernel
+ * cannot do, such as names. So it is not to find that out when there are none.
+ */
+static bool have_descriptors(void)
+{
+    int fds[LOAD_FDS], got, i, saved;
+
+    for (got = 0; got < LOAD_FDS; got++) {
+        fds[got] = eventfd(0, EFD_CLOEXEC);
+        if (fds[got] < 0) {
+            break;
+        }
+    }
+    saved = errno;
+    for (i = 0; i < got; i++) {
+        close(fds[i]);
+    }
+    errno = saved;
+    return got == LOAD_FDS;
+}
+
 /* The reason is in the GError; libbpf need not print it as well. */
 static int no_print(enum libbpf_print_level level, const char *format,
                     va_list args)
@@ -149,7 +177,7 @@ static int no_print(enum libbpf_print_level level, const char *format,
 
 bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error)
 {
-    libbpf_print_fn_t print = libbpf_set_print(no_print);
+    libbpf_print_fn_t print;
     char kname[BPF_OBJ_NAME_LEN];
     g_autofree void *elf = NULL;
     struct bpf_object *object;
@@ -157,8 +185,13 @@ bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error)
     bool done = false;
     size_t size;
 
+    if (!have_descriptors()) {
+        set_load_error(error, errno, "begin to load the steering program");
+        return false;
+    }
     kernel_name(kname, "rss", name);
     elf = object_with_name(kname, &size);
+    print = libbpf_set_print(no_print);
     object = bpf_object__open_mem(elf, size, NULL);
     if (object) {
         done = load(object, name, opened, error);
