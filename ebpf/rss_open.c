@@ -35,7 +35,8 @@ static void set_load_error(GError **error, int err, const char *what)
                 denied ? RSS_ERROR_PRIVILEGE : RSS_ERROR_KERNEL,
                 "cannot %s: %s%s", what, g_strerror(err),
                 denied ? " (it takes CAP_BPF and CAP_PERFMON, or root; before"
-                         " Linux 5.11 also 32 KiB of locked memory)" : "");
+                         " Linux 5.11 also 64 KiB of locked memory for each"
+                         " device: see RLIMIT_MEMLOCK, ulimit -l)" : "");
 }
 
 /* A name that the kernel takes for what belongs to the device @name. */

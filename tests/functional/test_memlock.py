@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Locked memory (RLIMIT_MEMLOCK), which Linux before 5.11 charges for BPF.
+
+The tests run in a virtual host with Linux 5.10, by this same file, started
+there with MEMLOCK=on.
+"""
+
+import os
+import platform
+import shlex
+import sys
+import unittest
+from pathlib import Path
+
+import test_vhost
+from guests import TOP, get_kernel, run_tests
+from rig import (AUTO, EBPF, SOFTWARE, Card, TapCase, add_rows, all_to,
+                 spread)
+from vmlib import VmError, virthost
+
+THERE = "MEMLOCK" in os.environ
+SUITE = "bullseye"
+TIMEOUT = 300
+NO_HELPER = "ebpf-rss-helper=/nonexistent"
+ENOUGH = 64 << 10           # what the message speaks of
+MAY_NOT_RAISE = ["setpriv", "--bounding-set", "-sys_resource", "--inh-caps",
+                 "-sys_resource"]
+
+
+def limited(size):
+    """Return the words that start a command with so much locked memory."""
+    return ["prlimit", f"--memlock={size}:{size}"]
+
+
+class Memlock(TapCase):
+    """QEMU raises the limit, or says what to do."""
+
+    @classmethod
+    def setUpClass(cls):
+        """Every test has its own card."""
+
+    def setUp(self):
+        self.assertLess([int(number) for number in
+                         platform.release().split(".")[:2]], [5, 11])
+
+    def assert_works(self, engine, prefix):
+        """A QEMU must start, with this engine."""
+        self.card = Card(engine, NO_HELPER, prefix=prefix)
+        self.addCleanup(self.card.close)
+        self.engine = SOFTWARE if engine == AUTO else engine
+        self.nic = self.card.start()
+        for config in (spread(), all_to(2)):
+            self.set_rss(config)
+            self.assert_steers(config)
+
+    def test_it_is_raised(self):
+        self.assert_works(EBPF, limited(0))
+        self.assertEqual(self.card.machine.warnings(), [])
+
+    def test_what_the_message_says_is_enough(self):
+        self.assert_works(EBPF, limited(ENOUGH) + MAY_NOT_RAISE)
+
+    def check_too_little(self, size):
+        """It must not be raised: a warning, or an error for who insists."""
+        prefix = limited(size) + MAY_NOT_RAISE
+        self.assert_works(AUTO, prefix)
+        warnings = self.card.machine.warnings()
+        self.assertEqual(len(warnings), 1, warnings)
+        with self.assertRaises(VmError) as caught:
+            Card(EBPF, NO_HELPER, prefix=prefix).close()
+        for text in warnings[0], str(caught.exception):
+            for words in ("Operation not permitted", "RLIMIT_MEMLOCK",
+                          f"{ENOUGH >> 10} KiB", "ulimit -l"):
+                self.assertIn(words, text)
+
+
+add_rows(Memlock, {"none": 0, "too little for the maps": 4 << 10,
+                   "too little for the program": 16 << 10},
+         Memlock.check_too_little)
+
+
+class There(test_vhost.There):
+    """One of the tests above, which ran in the virtual host."""
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() == 0:
+            cls.results = test_vhost.read_results(output())
+
+
+def output():
+    """Run the tests in a virtual host; return the TAP that they print."""
+    command = ["env", "MEMLOCK=on", "PYTHONUNBUFFERED=1",
+               *(f"{name}={value}" for name, value in os.environ.items()
+                 if name == "QTEST_QEMU_BINARY"), sys.executable,
+               str(TOP / "scripts/checklib/unittest_tap.py"),
+               str(Path(__file__).resolve())]
+    with virthost.VirtualHost(kernel=get_kernel(SUITE)) as host:
+        return host.try_shell(
+            "ln -sfn /proc/self/fd /dev/fd; " + shlex.join(command), TIMEOUT,
+            line=lambda text: print("# there: " + text, flush=True))[1]
+
+
+def load_tests(_loader, tests, _pattern):
+    """Called by unittest: what to run."""
+    if THERE:
+        return tests
+    return unittest.TestSuite(There(test) for suite in tests
+                              for test in suite)
+
+
+if __name__ == "__main__":
+    run_tests(__file__)
