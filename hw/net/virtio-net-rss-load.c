@@ -83,10 +83,15 @@ static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
     return ebpf;
 }
 
+static const char *helper_path(VirtIONet *n)
+{
+    return n->rss.ebpf_helper ?: CONFIG_QEMU_RSS_HELPER;
+}
+
 static bool open_by_helper(VirtIONet *n, const char *name,
                            int fds[EBPF_RSS_FDS], GError **error)
 {
-    const char *helper = n->rss.ebpf_helper ?: CONFIG_QEMU_RSS_HELPER;
+    const char *helper = helper_path(n);
     g_autoptr(GError) own = *error;
     g_autoptr(GError) err = NULL;
 
@@ -107,20 +112,27 @@ static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
 {
     GError *err = NULL;
     int fds[EBPF_RSS_FDS], i;
+    bool by_helper = false;
     EBPFRSS *ebpf;
 
     if (n->rss.ebpf_fds) {
         return adopt_fds(n, error);
     }
-    if (!ebpf_rss_open(name, fds, &err) &&
-        !(g_error_matches(err, RSS_ERROR, RSS_ERROR_PRIVILEGE) &&
-          open_by_helper(n, name, fds, &err))) {
-        g_propagate_error(error, err);
-        return NULL;
+    if (!ebpf_rss_open(name, fds, &err)) {
+        by_helper = g_error_matches(err, RSS_ERROR, RSS_ERROR_PRIVILEGE) &&
+                    open_by_helper(n, name, fds, &err);
+        if (!by_helper) {
+            g_propagate_error(error, err);
+            return NULL;
+        }
     }
     ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n, error);
     for (i = 0; !ebpf && i < EBPF_RSS_FDS; i++) {
         close(fds[i]);
+    }
+    if (!ebpf && by_helper) {
+        g_prefix_error(error, "what %s has sent is of no use: ",
+                       helper_path(n));
     }
     return ebpf;
 }

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A helper that does not do what it should, below a QEMU without privileges.
+
+Whatever it does, QEMU starts, says what was wrong with it, keeps none of its
+descriptors and no process of it, and steers by itself.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+import libbpf
+from nobody import NobodyCard, Place, load_by_helper, why_not
+from rig import QUEUES, Case, add_rows, run_tests, spread
+from vmlib import VmError
+from virtio_net import OK
+
+TIMEOUT = 10                # s that QEMU gives a helper
+
+SCRIPT = """#!/usr/bin/python3 -I
+import os, signal, socket, time
+
+sock = socket.socket(fileno=3)
+
+
+def fetch():
+    test = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    test.connect({path!r})
+    return socket.recv_fds(test, 16, 16)[1]
+
+
+def send(fds, text=b"rss 1"):
+    socket.send_fds(sock, [text], fds)
+
+
+def files(count):
+    return [os.open("/dev/null", os.O_RDWR) for _ in range(count)]
+
+
+{action}
+"""
+
+place = None
+
+
+def setUpModule():
+    global place
+    if not why_not():
+        place = Place()
+
+
+def tearDownModule():
+    if place:
+        place.remove()
+
+
+@contextlib.contextmanager
+def offered(fds):
+    """Give descriptors to whoever connects; yield the path of the socket."""
+    path = place.path / "wrong-descriptors"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        listening.bind(str(path))
+        os.chmod(path, 0o777)
+        listening.listen()
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    with listening.accept()[0] as client:
+                        socket.send_fds(client, [b"fds"], fds)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield path
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            path.unlink()
+
+
+def descriptors(card):
+    """Return how many descriptors QEMU has of what is not its own."""
+    folder = Path(f"/proc/{card.machine.process.pid}/fd")
+    return sorted(os.readlink(path) for path in folder.iterdir()
+                  if os.readlink(path) == "/dev/null"
+                  or "bpf" in os.readlink(path))
+
+
+def children(card):
+    """Return the processes that QEMU has started."""
+    pid = card.machine.process.pid
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def wrong_fds(position, make):
+    """Return descriptors of which one is not what it should be."""
+    fds = load_by_helper(place.helper("root-runs-it"))
+    new = make()
+    os.dup2(new, fds[position])
+    os.close(new)
+    return fds
+
+
+class BadHelper(Case):
+    """Each row is a helper."""
+
+    def setUp(self):
+        if why_not():
+            self.skipTest(why_not())
+
+    def helper(self, action, path=""):
+        """Return the path of a helper that does this."""
+        helper = place.path / "bad-helper"
+        helper.write_text(SCRIPT.format(action=action, path=str(path)))
+        helper.chmod(0o755)
+        return helper
+
+    def check_helper(self, row, path=""):
+        """QEMU does without it, and says why."""
+        action, words = row
+        helper = self.helper(action, path)
+        expected = self.without_any()
+        start = time.monotonic()
+        card = NobodyCard(place.qemu, f"ebpf-rss-helper={helper}")
+        self.addCleanup(card.close)
+        self.assertLess(time.monotonic() - start, 3 * TIMEOUT)
+        self.assertEqual(len(card.warnings()), 1, card.warnings())
+        for word in ["RSS in QEMU instead", str(helper), *words]:
+            self.assertIn(word, card.warnings()[0])
+        self.assertEqual(descriptors(card), expected)
+        self.assertEqual(children(card), [])
+        self.assertEqual(card.start().set_rss(spread(), QUEUES), OK)
+        self.assertEqual(card.engine(), "software")
+
+    def without_any(self):
+        """Return the descriptors of a QEMU whose helper is not there."""
+        card = NobodyCard(place.qemu, "ebpf-rss-helper=/nonexistent")
+        try:
+            return descriptors(card)
+        finally:
+            card.close()
+
+    def check_wrong(self, row):
+        """The same with descriptors that only root can make."""
+        position, make, words = row
+        fds = wrong_fds(position, make)
+        try:
+            with offered(fds) as path:
+                self.check_helper(("send(fetch())", words), path)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def test_who_insists_on_eBPF_gets_the_reason(self):
+        helper = self.helper("send(files(3))")
+        with self.assertRaises(VmError) as caught:
+            NobodyCard(place.qemu, f"ebpf-rss-helper={helper},rss-engine=ebpf")
+        for words in ("ended with status 1", "RSS by eBPF cannot be had",
+                      f"what {helper} has sent is of no use"):
+            self.assertIn(words, str(caught.exception))
+
+    def test_the_right_descriptors(self):
+        """The others are refused for what is wrong with them alone."""
+        fds = load_by_helper(place.helper("root-runs-it"))
+        try:
+            with offered(fds) as path:
+                helper = self.helper("send(fetch())", path)
+                card = NobodyCard(place.qemu, f"ebpf-rss-helper={helper}")
+        finally:
+            for fd in fds:
+                os.close(fd)
+        self.addCleanup(card.close)
+        self.assertEqual(card.warnings(), [])
+        self.assertEqual(card.start().set_rss(spread(), QUEUES), OK)
+        self.assertEqual(card.engine(), "ebpf")
+
+
+add_rows(BadHelper, {
+    "hangs": ("time.sleep(600)", [f"did not answer within {TIMEOUT} s"]),
+    "closes its socket and hangs": (
+        "sock.close(); time.sleep(600)", ["ended without an answer"]),
+    "answers wrong and hangs": (
+        "send(files(3)); time.sleep(600)", ["is of no use"]),
+    "is killed": (
+        "os.kill(os.getpid(), signal.SIGKILL)", ["ended without an answer"]),
+    "dies halfway": (
+        "send(files(2)); os._exit(1)", ["'rss 1' with 2 descriptors"]),
+    "sends files": (
+        "send(files(3))", ["is of no use", "the steering program's program",
+                           "no prog_type"]),
+    "sends one too many": ("send(files(4))", ["'rss 1' with 4"]),
+    "sends very many": ("send(files(200))", ["'rss 1' with 4 or more"]),
+    "sends nonsense": (
+        r'send([], b"\x1b[31m\0\xff")', [": ?[31m??"]),
+    "sends nonsense with descriptors": (
+        r'send(files(3), b"\xff" * 4000)', ["with 3 or more descriptors"]),
+}, BadHelper.check_helper)
+
+PROGRAM, CONFIG, COUNTERS = range(3)
+add_rows(BadHelper, {
+    "sends a program of another type": (
+        PROGRAM, lambda: libbpf.make_program(libbpf.SCHED_CLS),
+        ["is of no use", "prog_type is 3, not 1"]),
+    "sends a map of another type": (
+        CONFIG, lambda: libbpf.make_map(libbpf.HASH, flags=0),
+        ["is of no use", "map_type is 1, not 2"]),
+    "sends a map with other values": (
+        CONFIG, lambda: libbpf.make_map(value_size=8),
+        ["is of no use", "value_size is 8"]),
+    "sends a map with fewer counters": (
+        COUNTERS, lambda: libbpf.make_map(value_size=8),
+        ["is of no use", "counters", "value_size is 8"]),
+}, BadHelper.check_wrong)
+
+
+if __name__ == "__main__":
+    run_tests(__file__)
