@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""QEMU is killed (SIGKILL) at any moment: nothing of it stays in the kernel.
+
+    with a tap of its own      no program, no map
+    with a tap that outlives   the tap may keep one program with its maps,
+                               until the next QEMU opens the tap
+
+The moments come from a seed, which is printed as RSS_TEST_SEED; with this
+variable in the environment the same run happens again, as far as two runs can
+be the same.
+"""
+
+import os
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from kernel_objects import objects_of
+from machine import VmError
+from rig import (EBPF, QUEUES, Card, TapCase, all_to, run_tests, spread,
+                 why_not)
+from virtio_net import OK
+from vmlib.process import run, wait_until
+from vmlib.tapnet import TapNet
+
+ROUNDS = 16                 # of each test
+CONFIGURED = 4              # of them, at least, have a guest with RSS on
+NETDEV = f"k{os.getpid() % 1000000}"            # ours alone in the kernel
+LEFT = sorted(f"{prefix}_{NETDEV}" for prefix in ("rss", "rsscfg", "rsscnt"))
+GONE_TIMEOUT = 10           # s; the kernel frees later
+
+
+def storm(card, rng):
+    """A guest that changes its mind without a pause, until QEMU is dead."""
+    nic = card.start()
+    while True:
+        choice = rng.random()
+        if choice < 0.7:
+            nic.set_rss(spread(seed=rng.random()), rng.randint(1, QUEUES))
+        elif choice < 0.95:
+            nic.set_pairs(rng.randint(1, QUEUES))
+        else:
+            nic.start()
+
+
+def storm_and_migrate(card, rng):
+    """The same, and the guest is on its way to another host."""
+    card.machine.qmp("migrate-set-parameters", {"max-bandwidth": 1 << 20})
+    card.machine.qmp("migrate", {"uri": "exec:cat >/dev/null"})
+    storm(card, rng)
+
+
+def arrive(card, _rng):
+    """A guest that comes in."""
+    while True:
+        card.machine.qmp("x-query-rss")
+
+
+class Killed(TapCase):
+    """Each round: start, do something, be killed, look what is left."""
+
+    @classmethod
+    def setUpClass(cls):
+        """How long it takes until a guest has turned RSS on."""
+        cls.reason = why_not()
+        if not cls.reason:
+            start = time.monotonic()
+            card = Card(EBPF)
+            cls.addClassCleanup(card.close)
+            card.start().set_rss(spread(), QUEUES)
+            cls.latest = 2 * (time.monotonic() - start)
+
+    def setUp(self):
+        if self.reason:
+            self.skipTest(self.reason)
+        seed = int(os.environ.get("RSS_TEST_SEED", time.time_ns() % 10**9))
+        print(f"# RSS_TEST_SEED={seed}", flush=True)
+        self.rng = random.Random(f"{seed} {self}")
+        self.net = TapNet(QUEUES)
+        self.addCleanup(self.net.close)
+
+    def die(self, act, arguments):
+        """Run a QEMU until it is killed; return whether it got to act()."""
+        self.life = self.rng.uniform(0, self.latest)
+        start = time.monotonic()
+        card = None
+        try:
+            card = Card(EBPF, "", arguments, net=self.net, netdev=NETDEV,
+                        prefix=["timeout", "--foreground", "--signal=KILL",
+                                f"{self.life:.3f}", "setpriv", "--pdeathsig",
+                                "KILL"])
+            act(card, self.rng)
+        except (VmError, OSError) as error:
+            # Not before its time, and by nothing else.
+            self.assertGreaterEqual(time.monotonic() - start, self.life,
+                                    error)
+        finally:
+            if card:
+                self.assertEqual(card.machine.process.wait(10), 137)
+                card.close()
+        return bool(card)
+
+    def rounds(self, most, act=storm, arguments=()):
+        """Have QEMUs die until there were enough."""
+        done = acted = 0
+        while done < ROUNDS or acted < CONFIGURED and done < 5 * ROUNDS:
+            acted += self.die(act, arguments)
+            done += 1
+            self.assert_left(most)
+        print(f"# {acted} of {done} came to the guest")
+        self.assertGreaterEqual(acted, CONFIGURED)
+
+    def assert_left(self, most):
+        """So much may be in the kernel, or nothing."""
+        allowed = [[], most]
+        left = wait_until(lambda: objects_of(NETDEV) in allowed, GONE_TIMEOUT)
+        self.assertTrue(left, f"killed after {self.life:.3f} s: "
+                        f"{objects_of(NETDEV)}")
+
+    def own_tap(self):
+        """From now on the tap is QEMU's, and gone with it."""
+        with self.net.entered():
+            run("ip", "link", "del", self.net.name)
+
+    def test_own_tap(self):
+        self.own_tap()
+        self.rounds([])
+
+    def test_own_tap_while_it_migrates(self):
+        self.own_tap()
+        self.rounds([], storm_and_migrate)
+
+    def test_own_tap_while_a_guest_comes_in(self):
+        """Another QEMU's guest with RSS on."""
+        folder = tempfile.TemporaryDirectory(prefix="qtest-killed-")
+        self.addCleanup(folder.cleanup)
+        stream = Path(folder.name) / "stream"
+        card = Card(EBPF)
+        self.addCleanup(card.close)
+        self.assertEqual(card.start().set_rss(spread(), QUEUES), OK)
+        card.machine.qmp("migrate", {"uri": f"exec:cat >{stream}"})
+        self.assertTrue(wait_until(
+            lambda: card.machine.qmp("query-migrate").get("status")
+            == "completed", 10))
+        self.own_tap()
+        self.rounds([], arrive, ["-incoming", f"exec:cat {stream}"])
+
+    def test_tap_that_stays(self):
+        """Each round takes the tap that the one before it has left."""
+        self.rounds(LEFT)
+        self.card = Card(EBPF, net=self.net, netdev=NETDEV)
+        self.addCleanup(self.card.close)
+        self.engine = EBPF
+        self.nic = self.card.start()
+        for config in (spread(), all_to(1)):
+            self.set_rss(config)
+            self.assert_steers(config)
+        self.assertEqual(objects_of(NETDEV), LEFT)
+        self.card.close()
+        self.assert_left([])
+
+
+if __name__ == "__main__":
+    run_tests(__file__)
