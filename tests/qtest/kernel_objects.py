@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The BPF programs and maps that the kernel has, by their names."""
+"""The BPF programs and maps that the kernel has, by their names.
+
+OWN is a netdev's id that no other process uses at the same time.
+"""
 
 import ctypes
 import os
 import struct
 
+from machine import wait_until
+
 SYS_BPF = 321                                   # x86_64
 PROG_NEXT, MAP_NEXT, PROG_FD, MAP_FD, INFO = 11, 12, 13, 14, 15
 ATTRIBUTES = 64
 PROG_NAME_AT, MAP_NAME_AT, NAME_LEN = 64, 24, 16
+
+OWN = f"k{os.getpid() % 1000000}"
+GONE_TIMEOUT = 10           # s; the kernel frees later
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -43,9 +51,20 @@ def _names(following, open_it, name_at):
             os.close(fd)
 
 
+def names_of(netdev):
+    """Return the names of what a netdev has."""
+    return sorted(f"{prefix}_{netdev}" for prefix in
+                  ("rss", "rsscfg", "rsscnt"))
+
+
 def objects_of(netdev):
     """Return the sorted names of all programs and maps for a netdev."""
-    wanted = {f"{prefix}_{netdev}"[:NAME_LEN - 1]
-              for prefix in ("rss", "rsscfg", "rsscnt")}
     return sorted(name for name in _names(PROG_NEXT, PROG_FD, PROG_NAME_AT)
-                  + _names(MAP_NEXT, MAP_FD, MAP_NAME_AT) if name in wanted)
+                  + _names(MAP_NEXT, MAP_FD, MAP_NAME_AT)
+                  if name in names_of(netdev))
+
+
+def wait_gone(netdev, but=()):
+    """Wait until these are gone, or `but` is left; return what is there."""
+    wait_until(lambda: objects_of(netdev) in ([], list(but)), GONE_TIMEOUT)
+    return objects_of(netdev)

@@ -11,13 +11,13 @@ import os
 import resource
 from pathlib import Path
 
-from kernel_objects import objects_of
+from kernel_objects import OWN, names_of, objects_of, wait_gone
 from machine import Machine, VmError
 from refusal import Refusal
-from rig import (AUTO, EBPF, QUEUES, SLOT, SOFTWARE, Card, Case, TapCase,
+from rig import (AUTO, EBPF, QUEUES, SLOT, SOFTWARE, Card, TapCase,
                  add_rows, all_to, run_tests, spread, why_not)
 from virtio_net import OK, VirtioNet
-from vmlib.process import run, wait_until
+from vmlib.process import run
 from vmlib.tapnet import TapNet
 
 NO_HELPER = "ebpf-rss-helper=/nonexistent"
@@ -126,13 +126,13 @@ class NoDescriptors(OwnCard):
 
     def machine(self, net):
         """Start a QEMU without a card, so that it can be plugged in."""
-        machine = Machine(["-netdev", net.netdev("nofile")], netns=net)
+        machine = Machine(["-netdev", net.netdev(OWN)], netns=net)
         self.addCleanup(machine.stop)
         return machine
 
     def plug(self, machine, engine):
         machine.qmp("device_add", {
-            "driver": "virtio-net-pci", "id": "card", "netdev": "nofile",
+            "driver": "virtio-net-pci", "id": "card", "netdev": OWN,
             "addr": f"{SLOT:#x}", "mq": True, "rss": True, "romfile": "",
             "rss-engine": engine, "disable-legacy": "on",
             "ebpf-rss-helper": "/nonexistent"})
@@ -153,7 +153,7 @@ class NoDescriptors(OwnCard):
                 self.assertEqual(open_numbers(machine), before, free)
         self.assertIn(free, range(3, MANY - 1))
         self.assertEqual(len(open_numbers(machine)), len(before) + 3)
-        self.assertEqual(len(objects_of("nofile")), 3)
+        self.assertEqual(objects_of(OWN), names_of(OWN))
         nic = VirtioNet(machine, SLOT).start()
         self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
 
@@ -174,7 +174,7 @@ class NoDescriptors(OwnCard):
             self.assertEqual(machine.qmp("x-query-rss")[0]["engine"],
                              SOFTWARE)
             machine.stop()
-        self.assertEqual(objects_of("nofile"), [])
+        self.assertEqual(wait_gone(OWN), [])
 
     def test_configuring(self):
         """None is left: the guest does not notice."""

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from kernel_objects import objects_of
+from kernel_objects import OWN, names_of, objects_of, wait_gone
 from machine import VmError
 from rig import (EBPF, QUEUES, Card, TapCase, all_to, run_tests, spread,
                  why_not)
@@ -27,9 +27,7 @@ from vmlib.tapnet import TapNet
 
 ROUNDS = 16                 # of each test
 CONFIGURED = 4              # of them, at least, have a guest with RSS on
-NETDEV = f"k{os.getpid() % 1000000}"            # ours alone in the kernel
-LEFT = sorted(f"{prefix}_{NETDEV}" for prefix in ("rss", "rsscfg", "rsscnt"))
-GONE_TIMEOUT = 10           # s; the kernel frees later
+ALL = names_of(OWN)
 
 
 def storm(card, rng):
@@ -87,7 +85,7 @@ class Killed(TapCase):
         start = time.monotonic()
         card = None
         try:
-            card = Card(EBPF, "", arguments, net=self.net, netdev=NETDEV,
+            card = Card(EBPF, "", arguments, net=self.net, netdev=OWN,
                         prefix=["timeout", "--foreground", "--signal=KILL",
                                 f"{self.life:.3f}", "setpriv", "--pdeathsig",
                                 "KILL"])
@@ -114,10 +112,8 @@ class Killed(TapCase):
 
     def assert_left(self, most):
         """So much may be in the kernel, or nothing."""
-        allowed = [[], most]
-        left = wait_until(lambda: objects_of(NETDEV) in allowed, GONE_TIMEOUT)
-        self.assertTrue(left, f"killed after {self.life:.3f} s: "
-                        f"{objects_of(NETDEV)}")
+        self.assertIn(wait_gone(OWN, most), ([], most),
+                      f"killed after {self.life:.3f} s")
 
     def own_tap(self):
         """From now on the tap is QEMU's, and gone with it."""
@@ -149,15 +145,15 @@ class Killed(TapCase):
 
     def test_tap_that_stays(self):
         """Each round takes the tap that the one before it has left."""
-        self.rounds(LEFT)
-        self.card = Card(EBPF, net=self.net, netdev=NETDEV)
+        self.rounds(ALL)
+        self.card = Card(EBPF, net=self.net, netdev=OWN)
         self.addCleanup(self.card.close)
         self.engine = EBPF
         self.nic = self.card.start()
         for config in (spread(), all_to(1)):
             self.set_rss(config)
             self.assert_steers(config)
-        self.assertEqual(objects_of(NETDEV), LEFT)
+        self.assertEqual(objects_of(OWN), ALL)
         self.card.close()
         self.assert_left([])
 
