@@ -18,10 +18,13 @@
  * Invariants
  *  - 1 + free + retiring + retired == RSS_SLOTS;
  *  - a pending configuration implies that the worker runs;
- *  - only the worker runs while @retiring is not 0, and it is one at a time.
+ *  - only the worker runs while @retiring is not 0, and it is one at a time;
+ *    the caller stands in for it only if the pool has no thread.
  *
  * The worker is a job in a pool of threads that all publishers share, and
- * holds a reference, so closing does not wait for it.
+ * holds a reference, so closing does not wait for it. Where there can be no
+ * thread (RLIMIT_NPROC, a cgroup's pids.max), the job stays in the pool's queue,
+ * and the caller waits for the grace period itself when there is no free slot.
  */
 #include "net/rss_compile.h"
 #include "rss_grace.h"
@@ -84,11 +87,9 @@ static void finish_grace_period(RssPublisher *p)
     }
 }
 
-static void rss_publisher_work(void *data, void *unused)
+/* Waits until no slot is retired. Called and returns with the lock held. */
+static void drain(RssPublisher *p)
 {
-    RssPublisher *p = data;
-
-    g_mutex_lock(&p->lock);
     while (p->retired && !p->closed) {
         p->retiring = p->retired;
         p->retired = 0;
@@ -97,6 +98,14 @@ static void rss_publisher_work(void *data, void *unused)
         g_mutex_lock(&p->lock);
         finish_grace_period(p);
     }
+}
+
+static void rss_publisher_work(void *data, void *unused)
+{
+    RssPublisher *p = data;
+
+    g_mutex_lock(&p->lock);
+    drain(p);
     p->working = false;
     g_mutex_unlock(&p->lock);
     rss_publisher_unref(p);
@@ -157,6 +166,10 @@ bool rss_publisher_publish(RssPublisher *p, const RssConfig *config)
         p->has_pending = true;
     }
     start_worker(p);
+    if (!now && !g_thread_pool_get_num_threads(workers())) {
+        drain(p);
+        now = true;
+    }
     g_mutex_unlock(&p->lock);
     return now;
 }

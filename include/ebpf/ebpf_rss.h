@@ -106,7 +106,8 @@ int ebpf_rss_program_fd(const EBPFRSS *rss);
  * After several calls in one RCU grace period (some milliseconds) there is
  * no slot left that no program may be reading. Then @config waits for the end
  * of that period, in place of any that is waiting already, and the
- * configuration in force stays so until then. It must not be called from two
+ * configuration in force stays so until then. Where this process can have no
+ * thread more, the call itself waits for it. It must not be called from two
  * threads at once.
  *
  * Returns: true if @config is in force now; false if it will be later, when

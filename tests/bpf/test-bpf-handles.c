@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -177,6 +178,42 @@ static void test_adopt_as_nobody(void)
     g_assert_cmpuint(ebpf_rss_get_counters(rss).queue[7], ==, 1);
     ebpf_rss_unload(rss);
     g_assert_cmpint(fcntl(fds[0], F_GETFD), ==, -1);
+}
+
+/* Without a worker, which would have to be a thread. */
+static int set_without_threads(const int *fds)
+{
+    const struct rlimit none = { 0, 0 };
+    EBPFRSS *rss = ebpf_rss_adopt(fds, NULL, NULL, NULL);
+    uint16_t queue;
+
+    if (!rss || setrlimit(RLIMIT_NPROC, &none) != 0) {
+        return 1;
+    }
+    for (queue = 0; queue < 20; queue++) {
+        RssConfig config = one_queue(queue);
+
+        ebpf_rss_set_all(rss, &config);
+    }
+    return 0;
+}
+
+/* The user may have no more processes: the last configuration counts. */
+static void test_no_threads(void)
+{
+    int fds[EBPF_RSS_FDS];
+
+    if (!bpf_run_allowed()) {
+        return;
+    }
+    if (geteuid() != 0) {
+        g_test_skip("becoming another user needs root");
+        return;
+    }
+    open_program("test", fds);
+    as_nobody(set_without_threads, fds);
+    g_assert_cmpint(steer(fds[EBPF_RSS_FD_PROGRAM]), ==, 19);
+    close_all(fds);
 }
 
 static int open_is_refused(const int *fds)
@@ -352,6 +389,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     /* Those that fork come first, before there are threads. */
     g_test_add_func("/bpf/handles/adopt-as-nobody", test_adopt_as_nobody);
+    g_test_add_func("/bpf/handles/no-threads", test_no_threads);
     g_test_add_func("/bpf/handles/open-as-nobody", test_open_as_nobody);
     g_test_add_func("/bpf/handles/names", test_names);
     g_test_add_func("/bpf/handles/descriptors", test_descriptors);
