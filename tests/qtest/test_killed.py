@@ -26,6 +26,7 @@ from vmlib.process import run, wait_until
 from vmlib.tapnet import TapNet
 
 ROUNDS = 16                 # of each test
+EARLIEST = 0.001            # s after the start; for timeout 0 is never
 CONFIGURED = 4              # of them, at least, have a guest with RSS on
 ALL = names_of(OWN)
 
@@ -66,9 +67,11 @@ class Killed(TapCase):
         if not cls.reason:
             start = time.monotonic()
             card = Card(EBPF)
-            cls.addClassCleanup(card.close)
-            card.start().set_rss(spread(), QUEUES)
-            cls.latest = 2 * (time.monotonic() - start)
+            try:
+                card.start().set_rss(spread(), QUEUES)
+                cls.latest = 2 * (time.monotonic() - start)
+            finally:
+                card.close()
 
     def setUp(self):
         if self.reason:
@@ -81,7 +84,7 @@ class Killed(TapCase):
 
     def die(self, act, arguments):
         """Run a QEMU until it is killed; return whether it got to act()."""
-        self.life = self.rng.uniform(0, self.latest)
+        self.life = self.rng.uniform(EARLIEST, self.latest)
         start = time.monotonic()
         card = None
         try:
@@ -94,9 +97,10 @@ class Killed(TapCase):
             # Not before its time, and by nothing else.
             self.assertGreaterEqual(time.monotonic() - start, self.life,
                                     error)
-        finally:
             if card:
                 self.assertEqual(card.machine.process.wait(10), 137)
+        finally:
+            if card:
                 card.close()
         return bool(card)
 
