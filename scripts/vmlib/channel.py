@@ -12,6 +12,10 @@ import time
 from . import VmError
 
 
+class Closed(VmError):
+    """QEMU has closed its end; most likely it is about to be gone."""
+
+
 class Channel:
     """A socket to QEMU, read line by line with a deadline."""
 
@@ -33,7 +37,7 @@ class Channel:
                 data = self.sock.recv(65536)
                 if not data:
                     self.alive()
-                    raise VmError(f"{self.what} was closed")
+                    raise Closed(f"{self.what} was closed")
                 self.rest += data
         line, self.rest = self.rest.split(b"\n", 1)
         return line.decode(errors="replace").rstrip("\r")

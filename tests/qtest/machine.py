@@ -23,7 +23,7 @@ sys.dont_write_bytecode = True          # no __pycache__ among the sources
 sys.path.insert(0, str(TOP / "scripts"))
 
 from vmlib import VmError                               # noqa: E402
-from vmlib.channel import Channel, Qmp                  # noqa: E402
+from vmlib.channel import Channel, Closed, Qmp                # noqa: E402
 from vmlib.process import spawn, stop, wait_until       # noqa: E402
 
 QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or
@@ -31,6 +31,7 @@ QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or
 MEMORY = 16 << 20
 BIOS_SIZE = 64 << 10
 ANSWER_TIMEOUT = 10
+EXIT_TIMEOUT = 10           # from the end of its sockets to its own
 START_TIMEOUT = 40          # it may wait 10 s for a helper
 
 
@@ -115,9 +116,10 @@ class Machine:
         try:
             yield
         except (VmError, OSError) as error:
-            # Its sockets are closed a moment before it is gone.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.5)
+            if isinstance(error, (Closed, OSError)):
+                # Its sockets are closed a moment before it is gone.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(EXIT_TIMEOUT)
             self.check_alive()
             raise VmError(str(error)) from None
 
