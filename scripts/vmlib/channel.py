@@ -34,13 +34,25 @@ class Channel:
             if left <= 0:
                 raise VmError(f"no answer in time from {self.what}")
             if select.select([self.sock], [], [], min(left, 0.5))[0]:
-                data = self.sock.recv(65536)
+                try:
+                    data = self.sock.recv(65536)
+                except ConnectionError:
+                    data = b""
                 if not data:
-                    self.alive()
-                    raise Closed(f"{self.what} was closed")
+                    self._closed()
                 self.rest += data
         line, self.rest = self.rest.split(b"\n", 1)
         return line.decode(errors="replace").rstrip("\r")
+
+    def write(self, data):
+        try:
+            self.sock.sendall(data)
+        except ConnectionError:
+            self._closed()
+
+    def _closed(self):
+        self.alive()
+        raise Closed(f"{self.what} was closed")
 
     def close(self):
         self.sock.close()
@@ -66,7 +78,7 @@ class Shell(Channel):
         mark = f"@@{self.count}:"
         text = (f"(\n{command}\n) </dev/null 2>&1; "
                 f"printf '\\n{mark}%d\\n' $?\n")
-        self.sock.sendall(text.encode())
+        self.write(text.encode())
         deadline = time.monotonic() + timeout
         lines = []
         while True:
@@ -100,7 +112,7 @@ class Qmp(Channel):
         request = {"execute": name}
         if arguments:
             request["arguments"] = arguments
-        self.sock.sendall(json.dumps(request).encode() + b"\n")
+        self.write(json.dumps(request).encode() + b"\n")
         while True:
             answer = json.loads(self.read_line(deadline))
             if "event" in answer:

@@ -155,7 +155,12 @@ class Guest:
 
     def qmp(self, command, arguments=None, timeout=10):
         """Run a QMP command and return its answer."""
-        return self._qmp.command(command, arguments, timeout)
+        try:
+            return self._qmp.command(command, arguments, timeout)
+        except VmError as error:
+            if self.process.poll() is None:
+                raise
+            raise self.failure(f"QMP {command}: {error}")
 
     def stop(self):
         """End QEMU; may be called at any time, also twice."""

@@ -33,7 +33,7 @@ def fetch():
     return socket.recv_fds(test, 16, 16)[1]
 
 
-def send(fds, text=b"rss 1"):
+def send(fds, text=b"rss 2"):
     socket.send_fds(sock, [text], fds)
 
 
@@ -189,12 +189,12 @@ add_rows(BadHelper, {
     "is killed": (
         "os.kill(os.getpid(), signal.SIGKILL)", ["ended without an answer"]),
     "dies halfway": (
-        "send(files(2)); os._exit(1)", ["'rss 1' with 2 descriptors"]),
+        "send(files(2)); os._exit(1)", ["'rss 2' with 2 descriptors"]),
     "sends files": (
         "send(files(3))", ["is of no use", "the steering program's program",
                            "no prog_type"]),
-    "sends one too many": ("send(files(4))", ["'rss 1' with 4"]),
-    "sends very many": ("send(files(200))", ["'rss 1' with 4 or more"]),
+    "sends one too many": ("send(files(4))", ["'rss 2' with 4"]),
+    "sends very many": ("send(files(200))", ["'rss 2' with 4 or more"]),
     "sends nonsense": (
         r'send([], b"\x1b[31m\0\xff")', [": ?[31m??"]),
     "sends nonsense with descriptors": (

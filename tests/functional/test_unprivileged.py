@@ -309,11 +309,15 @@ add_rows(StartUp, {
         CONFIG, lambda fds: libbpf.make_map(value_size=8),
         ["configurations", "value_size is 8"]),
     "descriptors: few counters": (
-        COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds)),
-        ["counters", "max_entries is 1"]),
+        COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds) // 4),
+        ["counters", "value_size"]),
+    "descriptors: many counters": (
+        COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds),
+                                              entries=4),
+        ["counters", "max_entries is 4"]),
     "descriptors: counters that cannot be mapped": (
         COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds),
-                                              entries=4, flags=0),
+                                              flags=0),
         ["counters"]),
 }, StartUp.check_descriptors)
 
