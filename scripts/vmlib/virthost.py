@@ -11,7 +11,8 @@ when it ends.
         host.run("uname -r")
 
 About one time in ten a guest in it crashes its kernel in a thread of KVM, or
-ends with an internal error of KVM: faults of the emulation of SVM.  Both are
+ends with an internal error of KVM: faults of the emulation of SVM.  Such a
+crash ends the machine (oops=panic), or only QEMU in it would be gone.  Both are
 an EmulationFault; whoever needs the result does the work again with
 try_again().
 """
@@ -75,7 +76,8 @@ class VirtualHost(Guest):
         super().__init__(
             qemu or outer_qemu(), kernel, accel="tcg,thread=multi,"
             "tb-size=1024", cpus=cpus, memory=memory, initrd=initrd,
-            append="mitigations=off " + append, name="virtual host",
+            append=f"mitigations=off oops=panic {append}",
+            name="virtual host",
             boot_timeout=boot_timeout, arguments=[
                 "-fsdev", "local,id=rootfs,path=/,security_model=none,"
                 "readonly=on,multidevs=remap",
