@@ -256,6 +256,22 @@ class Crashes(unittest.TestCase):
             self.assertNotIsInstance(self.failure(console),
                                      virthost.EmulationFault)
 
+    def test_a_silent_processor_is_the_emulation(self):
+        """QEMU is stopped, so that nothing comes any more."""
+        host = self.host()
+        with tempfile.TemporaryFile() as log:
+            host._log = log
+            host.process = process.spawn(["sleep", "60"], stdout=log)
+            self.addCleanup(process.stop, host.process)
+            ours, theirs = socket.socketpair()
+            self.addCleanup(theirs.close)
+            self.addCleanup(ours.close)
+            host._shell = Shell(ours, host.check_alive, "the shell")
+            with mock.patch.object(virthost, "SILENCE", 0.2), \
+                    self.assertRaises(virthost.EmulationFault) as caught:
+                host.run("true", timeout=30)
+        self.assertIn("silent", str(caught.exception))
+
     def test_internal_error_of_kvm_in_the_host(self):
         host = self.host()
         for output, kind in ((f"# {virthost.KVM_ERROR}. Suberror: 1\nnot ok 1",

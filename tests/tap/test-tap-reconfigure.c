@@ -24,7 +24,9 @@
  * of that (history.h), in which each change has a moment of its own, when both
  * is permitted. Between two changes there is only one queue where a packet may
  * go; a burst of configurations makes it several, detaching the program adds
- * 12, and replacing it by another adds only the other's.
+ * 12, and replacing it by another adds only the other's. At the moment when the
+ * program is detached the kernel may ask for it twice, finds it only the first
+ * time, and takes queue 0 (tun_ebpf_select_queue()).
  *
  * Turning off queues 15 and 14 leaves 15 and 14 queues, and the device takes
  * the program's answer modulo that. Answers 1 to 9 and 13 do not care; the
@@ -69,6 +71,7 @@ static const uint16_t queue_of[BOOK_CONFIGS] = {
 /* What may be in force: 1 << the number of queues that are on, or this. */
 enum {
     DETACHED = 1,
+    DETACHING = 2,
 };
 
 /* For each of the four; PACKETS and SECONDS take its place. */
@@ -139,7 +142,7 @@ static void permit(Storm *s, unsigned configs, unsigned modes)
         }
     }
     if (modes & DETACHED) {
-        moment.queues |= 1 << AUTOMATIC;
+        moment.queues |= 1 << AUTOMATIC | (modes & DETACHING ? 1 << 0 : 0);
     } else if (changing) {
         moment.queues |= 1 << 0;
         moment.may_lose = true;
@@ -217,7 +220,7 @@ static void attach(Storm *s)
 
 static void detach(Storm *s)
 {
-    permit(s, s->configs, s->modes | DETACHED);
+    permit(s, s->configs, s->modes | DETACHED | DETACHING);
     g_assert_true(tap_steering_detach(s->net->queue[0], NULL));
     permit(s, s->configs, DETACHED);
 }
