@@ -15,10 +15,11 @@ with an internal error of KVM, or leaves a processor at one place for ever:
 faults of the emulation of SVM.  A crash ends the machine (oops=panic), or only
 QEMU in it would be gone; and each processor writes to the console now and then,
 so that it is noticed when one does not.  All this is an EmulationFault; whoever
-needs the result does the work again with try_again().
+needs the result does the work again with try_again(), which tells of it.
 """
 
 import os
+import re
 import time
 
 import privateapt
@@ -70,6 +71,11 @@ OUTER_QEMU = {"bookworm": "bookworm-backports"}
 
 
 ATTEMPTS = 4
+
+# What a command in the virtual host says of a guest that KVM did not run on:
+# stopped, silent, or gone with its QEMU.  What a guest received is not in here.
+GUEST_FAULT = (KVM_ERROR + r"|no answer in time from|did not start"
+               r"|QEMU has ended with status -")
 
 
 class EmulationFault(VmError):
@@ -130,8 +136,10 @@ class VirtualHost(Guest):
 
     def try_shell(self, command, timeout=20, line=None):
         status, output = super().try_shell(command, timeout, line)
-        if status != 0 and KVM_ERROR in output:
-            raise EmulationFault(output[output.index(KVM_ERROR):][:1000])
+        fault = re.search(GUEST_FAULT, output) if status != 0 else None
+        if fault:
+            raise EmulationFault(output[max(0, fault.start() - 1000):
+                                        fault.start() + 1000])
         return status, output
 
     def run(self, command, timeout=60, line=None):

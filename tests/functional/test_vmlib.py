@@ -272,11 +272,15 @@ class Crashes(unittest.TestCase):
                 host.run("true", timeout=30)
         self.assertIn("silent", str(caught.exception))
 
-    def test_internal_error_of_kvm_in_the_host(self):
+    def test_guest_that_stops_in_the_host_is_the_emulation(self):
+        fault = virthost.EmulationFault
         host = self.host()
-        for output, kind in ((f"# {virthost.KVM_ERROR}. Suberror: 1\nnot ok 1",
-                              virthost.EmulationFault),
-                             ("not ok 1", None)):
+        for output, kind in (
+                (f"# {virthost.KVM_ERROR}. Suberror: 1\nnot ok 1", fault),
+                ("# no answer in time from the guest's shell", fault),
+                ("# QEMU has ended with status -11", fault),
+                ("# QEMU has ended with status 1", None),
+                ("# Lists differ: [8, 8] != [9, 7]\nnot ok 1", None)):
             with mock.patch.object(Guest, "try_shell",
                                    return_value=(1, output)):
                 if kind:
