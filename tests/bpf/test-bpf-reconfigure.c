@@ -221,7 +221,7 @@ static unsigned step(Storm *s, EBPFRSS *rss)
     while (!publish(s, rss, n)) {
         g_thread_yield();
     }
-    permitted = 1 << queue_of[n];
+    permitted = 1u << queue_of[n];
     before = ebpf_rss_get_counters(rss);
     before = wait_for_run(rss, &before, n);
     now = before;
@@ -229,14 +229,14 @@ static unsigned step(Storm *s, EBPFRSS *rss)
         RssCounters last = now;
 
         n = any(s);
-        permitted |= 1 << queue_of[n];
+        permitted |= 1u << queue_of[n];
         if (!publish(s, rss, n)) {
             break;      /* it has to wait; the next visit is after that */
         }
         now = wait_for_run(rss, &last, n);
     }
     for (i = 0; i < RSS_COUNTED_QUEUES; i++) {
-        if (i >= 32 || !(permitted & 1 << i)) {
+        if (i >= 32 || !(permitted & 1u << i)) {
             wrong += now.queue[i] - before.queue[i];
         }
     }
