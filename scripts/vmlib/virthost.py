@@ -73,9 +73,9 @@ OUTER_QEMU = {"bookworm": "bookworm-backports"}
 ATTEMPTS = 4
 
 # What a command in the virtual host says of a guest that KVM did not run on:
-# stopped, silent, or gone with its QEMU.  What a guest received is not in here.
-GUEST_FAULT = (KVM_ERROR + r"|no answer in time from|did not start"
-               r"|QEMU has ended with status -")
+# stopped, or silent.  A QEMU that crashed or does not answer is not in here.
+GUEST_FAULT = (KVM_ERROR + r"|no answer in time from the guest's shell"
+               r"|the guest did not start")
 
 
 class EmulationFault(VmError):
