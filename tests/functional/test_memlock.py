@@ -8,16 +8,12 @@ there with MEMLOCK=on.
 
 import os
 import platform
-import shlex
-import sys
-import unittest
-from pathlib import Path
 
-import test_vhost
-from guests import TOP, get_kernel, run_tests
+from elsewhere import in_virtual_host, tell
+from guests import run_tests
 from rig import (AUTO, EBPF, SOFTWARE, Card, TapCase, add_rows, all_to,
                  spread)
-from vmlib import VmError, virthost
+from vmlib import VmError
 
 THERE = "MEMLOCK" in os.environ
 SUITE = "bullseye"
@@ -80,34 +76,14 @@ add_rows(Memlock, {"none": 0, "too little for the maps": 4 << 10,
          Memlock.check_too_little)
 
 
-class There(test_vhost.There):
-    """One of the tests above, which ran in the virtual host."""
-
-    @classmethod
-    def setUpClass(cls):
-        if os.geteuid() == 0:
-            cls.results = test_vhost.read_results(output())
-
-
 def output():
     """Run the tests in a virtual host; return the TAP that they print."""
-    command = ["env", "MEMLOCK=on", "PYTHONUNBUFFERED=1",
-               *(f"{name}={value}" for name, value in os.environ.items()
-                 if name == "QTEST_QEMU_BINARY"), sys.executable,
-               str(TOP / "scripts/checklib/unittest_tap.py"),
-               str(Path(__file__).resolve())]
-    with virthost.VirtualHost(kernel=get_kernel(SUITE)) as host:
-        return host.try_shell(
-            "ln -sfn /proc/self/fd /dev/fd; " + shlex.join(command), TIMEOUT,
-            line=lambda text: print("# there: " + text, flush=True))[1]
+    return in_virtual_host(__file__, {"MEMLOCK": "on"}, TIMEOUT, SUITE)
 
 
 def load_tests(_loader, tests, _pattern):
     """Called by unittest: what to run."""
-    if THERE:
-        return tests
-    return unittest.TestSuite(There(test) for suite in tests
-                              for test in suite)
+    return tests if THERE else tell(tests, output)
 
 
 if __name__ == "__main__":

@@ -9,27 +9,20 @@ file, started with FUNCTIONAL_VHOST=on, whose results are told here.
 
 import contextlib
 import os
-import re
-import shlex
 import subprocess
-import sys
-import unittest
-from pathlib import Path
 
 import test_fallback
 import test_guest
 import test_guest_migration
-from guests import (EBPF, NO_HELPER, TOP, VHOST, Case, Unprivileged, VmError,
-                    find_qemu, flows, get_kernel, run_tests)
+from elsewhere import command, in_virtual_host, tell
+from guests import (EBPF, NO_HELPER, VHOST, Case, Unprivileged, VmError,
+                    find_qemu, flows, run_tests)
 from test_fallback import NOT_PERMITTED, started
 from vhost_faults import BpfRefusedVhost, TakenAwayVhost    # noqa: F401
 
-import privateapt
-from vmlib import virthost
 from vmlib.steering import rx_packets
 
 TIMEOUT = 900
-HERE = Path(__file__).resolve()
 
 
 class GuestVhost(test_guest.GuestSteps, test_guest_migration.Migrating, Case):
@@ -124,85 +117,20 @@ class FallbackVhost(test_fallback.FallbackCase):
 
 # --- where the tests above run ---
 
-def command(accel):
-    """Return the command that runs the tests above where it is started."""
-    cache = privateapt.cache_dir().parent
-    environment = [f"XDG_CACHE_HOME={cache}", "FUNCTIONAL_VHOST=on",
-                   "PYTHONUNBUFFERED=1"]
-    if accel:
-        environment.append(f"FUNCTIONAL_ACCEL={accel}")
-    runner = TOP / "scripts/checklib/unittest_tap.py"
-    return ["env", *environment, sys.executable, str(runner), str(HERE)]
-
-
 def output():
     """Run the tests with vhost=on; return the TAP that they print."""
+    environment = {"FUNCTIONAL_VHOST": "on"}
     if os.access("/dev/vhost-net", os.R_OK | os.W_OK):
-        return subprocess.run(command(None), stdout=subprocess.PIPE, text=True,
+        return subprocess.run(command(__file__, environment),
+                              stdout=subprocess.PIPE, text=True,
                               timeout=TIMEOUT, check=False).stdout
-    get_kernel()
-    print("# in a virtual host", flush=True)
-    return virthost.try_again(output_of_virtual_host)
-
-
-def output_of_virtual_host():
-    """Return the TAP that the tests print in a virtual host."""
-    with virthost.VirtualHost() as host:
-        return host.try_shell(
-            "ln -sfn /proc/self/fd /dev/fd; " + shlex.join(command("kvm")),
-            TIMEOUT,
-            line=lambda text: print("# there: " + text, flush=True))[1]
-
-
-def read_results(text):
-    """Return {test: (passed, reason to skip, what it printed)}."""
-    results, lines = {}, []
-    for line in text.splitlines():
-        match = re.match(r"(not )?ok \d+ (.*?)(?: # SKIP (.*))?$", line)
-        if match:
-            results[match[2]] = not match[1], match[3], "\n".join(lines)
-            lines = []
-        else:
-            lines.append(line)
-    results[""] = False, None, "\n".join(lines)
-    return results
-
-
-class There(unittest.TestCase):
-    """One of the tests above, which ran elsewhere."""
-
-    results = None
-
-    def __init__(self, test):
-        super().__init__("told")
-        self.name = str(test)
-
-    def __str__(self):
-        return self.name
-
-    @classmethod
-    def setUpClass(cls):
-        if os.geteuid() == 0:
-            cls.results = read_results(output())
-
-    def told(self):
-        """Tell what became of the test."""
-        if self.results is None:
-            self.skipTest("a tap in a network namespace needs root")
-        passed, skipped, text = self.results.get(self.name,
-                                                 self.results[""])
-        if skipped:
-            self.skipTest(skipped)
-        if not passed:
-            self.fail(text or "it was not run")
+    return in_virtual_host(
+        __file__, {**environment, "FUNCTIONAL_ACCEL": "kvm"}, TIMEOUT)
 
 
 def load_tests(_loader, tests, _pattern):
     """Called by unittest: what to run."""
-    if VHOST:
-        return tests
-    return unittest.TestSuite(There(test) for suite in tests
-                              for test in suite)
+    return tests if VHOST else tell(tests, output)
 
 
 if __name__ == "__main__":
