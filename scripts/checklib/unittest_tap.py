@@ -3,9 +3,12 @@
 """Runs one file of Python unittest tests and prints TAP.
 
     unittest_tap.py tests/scripts/test_something.py
+
+or, in a file that is to be a program, run_tests(__file__).
 """
 
 import importlib.util
+import os
 import sys
 import unittest
 from pathlib import Path
@@ -57,6 +60,11 @@ def load(path):
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return unittest.defaultTestLoader.loadTestsFromModule(module)
+
+
+def run_tests(path):
+    """Become the program that runs this file of tests."""
+    os.execv(sys.executable, [sys.executable, __file__, path])
 
 
 def main():

@@ -13,7 +13,7 @@
     histogram.py  which queue received what
     steering.py   what steers: eBPF program, QEMU or nothing
     virthost.py   VirtualHost: a host of our own, with vhost-net
-    process.py    child processes that never outlive us
+    process.py    child processes and descriptors that never outlive us
 
 Put scripts/ on sys.path to use it.  Whatever goes wrong is a VmError (or
 privateapt's AptError), with a sentence for the user.

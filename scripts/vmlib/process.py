@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Child processes that never outlive us.
+"""Child processes and descriptors that never outlive us.
 
-Each has its own process group, by which it is killed, and is killed by the
+Each process has its own process group, by which it is killed, and is killed by the
 kernel if we die without a word.
 """
 
@@ -12,6 +12,26 @@ import subprocess
 import time
 
 from . import VmError
+
+
+class Descriptor:
+    """What lives as long as a descriptor `fd` of ours is open.
+
+    -1: there is none.
+    """
+
+    fd = -1
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
 
 
 def say(tag, text):

@@ -3,14 +3,13 @@
 
 import ctypes
 import json
-import os
 import re
 import shutil
 import struct
 from pathlib import Path
 
 from . import VmError
-from .process import run
+from .process import Descriptor, run
 
 FEATURE_RSS = 60
 SOCKET_FILTER = 1           # the program type of tun's steering programs
@@ -20,7 +19,7 @@ BPF_ENABLE_STATS = 32
 BPF_STATS_RUN_TIME = 0
 
 
-class RunCounting:
+class RunCounting(Descriptor):
     """While open, the kernel counts how often each BPF program runs."""
 
     def __init__(self):
@@ -32,17 +31,6 @@ class RunCounting:
     def works(self):
         """Kernels before 5.8 cannot count."""
         return self.fd >= 0
-
-    def close(self):
-        if self.fd >= 0:
-            os.close(self.fd)
-        self.fd = -1
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.close()
 
 
 def steering_programs(pid):

@@ -12,7 +12,7 @@ import os
 import socket
 
 from . import VmError
-from .process import run
+from .process import Descriptor, run
 
 CLONE_NEWNET = 0x40000000
 
@@ -25,7 +25,16 @@ def _check(result, what):
         raise VmError(f"{what}: {os.strerror(number)} (are you root?)")
 
 
-class TapNet:
+def why_not():
+    """Return why there can be no TapNet here, or an empty string."""
+    if os.geteuid() != 0:
+        return "a tap in a network namespace needs root"
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "there is no /dev/net/tun"
+    return ""
+
+
+class TapNet(Descriptor):
     """A namespace, and in it the tap `name` with `queues` queues.
 
     The namespace is quiet: nothing in it sends a packet by itself, so that
@@ -97,14 +106,3 @@ class TapNet:
         return (f"tap,id={identifier},ifname={self.name},script=no,"
                 f"downscript=no,queues={self.queues},"
                 f"vhost={'on' if vhost else 'off'}")
-
-    def close(self):
-        if self.fd >= 0:
-            os.close(self.fd)
-        self.fd = -1
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.close()

@@ -94,6 +94,12 @@ def flows(seed, count):
     return answer
 
 
+def mixed(count=32, seed=0):
+    """Return frames of different flows: TCP and UDP, IPv4 and IPv6."""
+    return [frame for frames in flows(seed, count // 4).values()
+            for frame in frames]
+
+
 def send(sock, frames):
     """Send frames, each as one packet; wait where the socket is full."""
     for data in frames:

@@ -15,17 +15,19 @@ import os
 import random
 import signal
 import sys
-
 import unittest
 from pathlib import Path
 from unittest import mock
 
 TOP = Path(__file__).resolve().parent.parent.parent
 sys.dont_write_bytecode = True          # no __pycache__ among the sources
-sys.path[:0] = [str(TOP / "scripts"), str(TOP / "tests/reference")]
+sys.path[:0] = [str(TOP / folder) for folder in
+                ("scripts", "tests/reference", "tests/qtest")]
 
 import rss_reference                                        # noqa: E402
-from vmlib import VmError, histogram, steering, traffic     # noqa: E402
+from checklib.unittest_tap import run_tests                 # noqa: E402,F401
+from vmlib import VmError, histogram, steering, tapnet      # noqa: E402
+from vmlib import traffic                                   # noqa: E402
 from vmlib.accel import best_accel                          # noqa: E402
 from vmlib.channel import Shell                             # noqa: E402
 from vmlib.guest import Guest                               # noqa: E402
@@ -33,6 +35,7 @@ from vmlib.kernel import get_kernel                         # noqa: E402
 from vmlib.process import wait_until                        # noqa: E402
 from vmlib.qemu import Qemu, find_qemu                      # noqa: E402
 from vmlib.tapnet import TapNet                             # noqa: E402
+from vmlib.traffic import mixed as flows                    # noqa: E402,F401
 
 VHOST = os.environ.get("FUNCTIONAL_VHOST") == "on"
 AUTOMATIC, EBPF, SOFTWARE = "automatic", "ebpf", "software"
@@ -53,27 +56,13 @@ ADDRESS_TYPES = {"4": rss_reference.IPV4, "6": rss_reference.IPV6}
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def run_tests(path):
-    """Run a file of tests; print TAP."""
-    runner = TOP / "scripts/checklib/unittest_tap.py"
-    os.execv(sys.executable, [sys.executable, str(runner), path])
-
-
 def why_not():
     """Return why these tests cannot run here, or an empty string."""
-    if os.geteuid() != 0:
-        return "a tap in a network namespace needs root"
-    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        return "there is no /dev/net/tun"
+    if tapnet.why_not():
+        return tapnet.why_not()
     if VHOST and not os.access("/dev/vhost-net", os.R_OK | os.W_OK):
         return "there is no /dev/vhost-net"
     return ""
-
-
-def flows(count=32, seed=0):
-    """Return frames of different flows: TCP and UDP, IPv4 and IPv6."""
-    return [frame for frames in traffic.flows(seed, count // 4).values()
-            for frame in frames]
 
 
 def type_names(types):

@@ -11,17 +11,14 @@ import contextlib
 import fcntl
 import os
 import struct
-import sys
 import tempfile
 from pathlib import Path
 
-from guests import (EBPF, NO_HELPER, QUEUES, SOFTWARE, TOP, VHOST, Case,
+from guests import (EBPF, NO_HELPER, QUEUES, SOFTWARE, VHOST, Case,
                     RssGuest, TapNet, Unprivileged, VmError, find_qemu, flows,
                     run_tests)
+from machine import Machine
 from vmlib.process import run
-
-sys.path.insert(0, str(TOP / "tests/qtest"))
-from machine import Machine                                 # noqa: E402
 
 NOT_PERMITTED = "not permitted"
 

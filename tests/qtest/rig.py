@@ -8,7 +8,6 @@ Each file here is a program that prints TAP; scripts/check runs them all.
 QTEST_QEMU_BINARY names another QEMU than the one in build/.
 """
 
-import os
 import random
 import signal
 import sys
@@ -19,10 +18,12 @@ from virtio_net import OK, VirtioNet
 
 sys.path.insert(0, str(TOP / "tests/reference"))
 
+from checklib.unittest_tap import run_tests             # noqa: E402,F401
 from rss_reference import NON_EX_TYPES, Config          # noqa: E402
 from vmlib import traffic                               # noqa: E402
 from vmlib.process import wait_until                    # noqa: E402
-from vmlib.tapnet import TapNet                         # noqa: E402
+from vmlib.tapnet import TapNet, why_not                # noqa: E402
+from vmlib.traffic import mixed as flows                # noqa: E402
 
 AUTO, EBPF, SOFTWARE = "auto", "ebpf", "software"
 AUTOMATIC = "automatic"     # x-query-rss: the backend chooses by itself
@@ -35,27 +36,6 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b4"
                     "77cb2da38030f20c6a42b73bbeac01fa")
-
-
-def run_tests(path):
-    """Run a file of tests; print TAP."""
-    runner = TOP / "scripts/checklib/unittest_tap.py"
-    os.execv(sys.executable, [sys.executable, str(runner), path])
-
-
-def why_not():
-    """Return why tests with a tap cannot run here, or an empty string."""
-    if os.geteuid() != 0:
-        return "a tap in a network namespace needs root"
-    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        return "there is no /dev/net/tun"
-    return ""
-
-
-def flows(count=32, seed=0):
-    """Return frames of different flows: TCP and UDP, IPv4 and IPv6."""
-    return [frame for frames in traffic.flows(seed, count // 4).values()
-            for frame in frames]
 
 
 def spread(queues=range(QUEUES), length=128, types=NON_EX_TYPES, key=KEY,
