@@ -17,7 +17,9 @@ from pathlib import Path
 
 from . import VmError, initramfs
 from .channel import Qmp, Shell
+from .kernel import get_kernel
 from .process import spawn, stop
+from .qemu import get_firmware
 
 KVM_ERROR = "KVM internal error"    # in QEMU's own words
 KERNEL_CRASH = (r"\] (BUG: |Oops|Kernel panic|general protection|invalid opcode"
@@ -175,6 +177,14 @@ class Guest:
 
     def __exit__(self, *unused):
         self.stop()
+
+
+def fetch_guest(suite=None):
+    """Have in the cache what a guest takes; return the Kernel of `suite`."""
+    kernel = get_kernel(suite)
+    guest_initramfs(kernel)
+    get_firmware()
+    return kernel
 
 
 def guest_initramfs(kernel, modules=()):

@@ -23,6 +23,7 @@ sys.path.insert(0, str(TOP / "scripts"))
 import privateapt                                           # noqa: E402
 from checklib.results import FAIL, SKIP, read_tap           # noqa: E402
 from vmlib import virthost                                  # noqa: E402
+from vmlib.guest import fetch_guest                         # noqa: E402
 from vmlib.kernel import get_kernel                         # noqa: E402
 from vmlib.process import stop_on_signals                   # noqa: E402
 
@@ -76,7 +77,7 @@ def main():
     stop_on_signals()
     suite, guest, build, qemu = sys.argv[1:]
     kernel = get_kernel(suite)
-    get_kernel(guest)           # while this machine's file system is writable
+    fetch_guest(guest)          # while this machine's file system is writable
     cases = []
     for programs in library_programs(build), vhost_program(guest, qemu):
         cases += virthost.try_again(functools.partial(cases_in_kernel, kernel,
