@@ -87,12 +87,19 @@ def original_digest(fork, touched):
 
 
 def read_stamp(fork):
-    """Return the tree's stamp, or None if there is no usable tree."""
+    """Return the tree's stamp, or None if there is no usable tree.
+
+    A tree of another base is not usable, nor one whose base has changed:
+    nobody knows which of the other files did.
+    """
     try:
         stamp = json.loads((fork.tree / STAMP).read_text())
-        return stamp if stamp["source"] == fork.source else None
+        if (stamp["source"] == fork.source and
+                stamp["original"] == original_digest(fork, stamp["touched"])):
+            return stamp
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        pass
+    return None
 
 
 def write_stamp(folder, stamp):
@@ -102,15 +109,14 @@ def write_stamp(folder, stamp):
     temporary.replace(folder / STAMP)
 
 
-def is_current(fork, stamp):
-    """Tell whether nothing changed since the stamp was written."""
+def is_current(checkout, stamp):
+    """Tell whether nothing of ours changed since the stamp was written."""
     if stamp is None or not stamp.get("complete"):
         return False
-    links = {place: str(ours.relative_to(fork.checkout))
-             for place, ours in read_links(fork.checkout).items()}
-    return (stamp["series"] == digest(fork.checkout / "series")
-            and stamp["links"] == links
-            and stamp["original"] == original_digest(fork, stamp["touched"]))
+    links = {place: str(ours.relative_to(checkout))
+             for place, ours in read_links(checkout).items()}
+    return (stamp["series"] == digest(checkout / "series")
+            and stamp["links"] == links)
 
 
 # --- single files -------------------------------------------------------
@@ -188,21 +194,25 @@ def bring_up_to_date(fork, folder, sources, links, touched_before):
 # --- the whole tree -----------------------------------------------------
 
 def copy_base(fork, target):
-    """Copy the unpacked base, without what only packaging needs."""
+    """Copy the unpacked base, without what only packaging needs.
+
+    The copies have a new time: what ninja built from another base is old.
+    """
     shutil.rmtree(target, ignore_errors=True)
     skip = set(NOT_COPIED)
 
     def ignore(folder, names):
         return skip & set(names) if Path(folder) == fork.base_dir else ()
 
-    shutil.copytree(fork.base_dir, target, symlinks=True, ignore=ignore)
+    shutil.copytree(fork.base_dir, target, symlinks=True, ignore=ignore,
+                    copy_function=shutil.copy)
 
 
 def assemble(fork, again=False):
     """Make the tree, or bring it up to date; return its folder."""
     with locked(fork.home / "lock", "putting the tree together"):
         stamp = None if again else read_stamp(fork)
-        if is_current(fork, stamp):
+        if is_current(fork.checkout, stamp):
             return fork.tree
         say("fork", f"applying the series to QEMU {fork.base} …")
         sources = apply_series(fork)
@@ -222,8 +232,10 @@ def assemble(fork, again=False):
             make_new(fork, sources, links, final)
         else:
             before = set(stamp["touched"])
-            write_stamp(fork.tree, {**final, "complete": False,
-                                    "touched": sorted(before | touched)})
+            both = sorted(before | touched)
+            write_stamp(fork.tree, {
+                **final, "complete": False, "touched": both,
+                "original": original_digest(fork, both)})
             changed = bring_up_to_date(fork, fork.tree, sources, links, before)
             say("fork", f"{changed} files of the tree changed")
             write_stamp(fork.tree, final)

@@ -7,9 +7,11 @@ No network; nothing outside a temporary folder is written.
 
 import contextlib
 import io
+import os
 import shutil
 import subprocess
 import sys
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -105,12 +107,38 @@ class Trees(ForkTest):
         self.assemble()
         self.assertEqual(self.read("hw/net/other.c"), "int newer;\n")
 
+    def test_other_source_is_newer_for_ninja(self):
+        """Its files are older than what was built from the first one."""
+        self.assemble()
+        built = time.time() - 60
+        for path in BASE_FILES:
+            os.utime(self.base_dir / path, (built - 60, built - 60))
+        self.fork.source = "toy-2"
+        self.assemble()
+        for path in ("hw/net/other.c", "VERSION"):
+            self.assertGreater((self.fork.tree / path).stat().st_mtime, built)
+
     def test_edited_original_changes(self):
+        """As by "git pull": the files that no rule touches, too."""
         self.assemble()
         write_files(self.base_dir, {
-            "meson.build": "# new\n" + BASE_FILES["meson.build"]})
+            "meson.build": "# new\n" + BASE_FILES["meson.build"],
+            "hw/net/other.c": "int newer;\n"})
         self.assemble()
         self.assertIn("# new\n", self.read("meson.build"))
+        self.assertEqual(self.read("hw/net/other.c"), "int newer;\n")
+
+    def test_interrupted_update_needs_no_new_tree(self):
+        self.assemble()
+        before = (self.fork.tree / "hw/net/other.c").stat().st_ino
+        self.series("10-build.edit", EDIT.replace("remove-dir: old", ""))
+        with mock.patch.object(tree, "bring_up_to_date",
+                               side_effect=KeyboardInterrupt):
+            with self.assertRaises(KeyboardInterrupt):
+                self.assemble()
+        self.assemble()
+        after = (self.fork.tree / "hw/net/other.c").stat().st_ino
+        self.assertEqual(before, after)
 
     def test_again(self):
         self.assemble()
