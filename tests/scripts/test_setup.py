@@ -9,6 +9,8 @@ import contextlib
 import importlib.machinery
 import importlib.util
 import io
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,8 @@ from unittest import mock
 TOP = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TOP / "scripts"))
 sys.dont_write_bytecode = True
+
+from forklib import tree  # noqa: E402
 
 
 def load(name):
@@ -109,6 +113,109 @@ class Configure(unittest.TestCase):
         text = (TOP / "configure").read_text()
         for name in BASES:
             self.assertIn(f"--base={name}", text)
+
+
+class Build(unittest.TestCase):
+    """scripts/build, with a made-up build of QEMU in a temporary folder."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="test-setup-")
+        self.addCleanup(folder.cleanup)
+        self.build = load("build")
+        self.top = Path(folder.name)
+        self.home = self.top / "build/qemu-7.2"
+        for name in ("series", "build/qemu-7.2/tree", "build/qemu-7.2/build"):
+            (self.top / name).mkdir(parents=True)
+        (self.top / "series/links").write_text("")
+        (self.home / "tree/configure").write_text("")
+        self.command = self.build.qemu_command(self.build.DEFAULTS, [])
+        (self.home / "configured").write_text("\n".join(self.command))
+        (self.home / "build/meson-info").mkdir()
+        (self.home / "build/meson-info/intro-installed.json").write_text(
+            json.dumps({f"{self.home}/build/program": "/x/program"}))
+        (self.home / "build/program").write_text("")
+        self.write_stamp(tree.digest(self.top / "series"))
+
+    def write_stamp(self, series):
+        (self.home / "tree" / tree.STAMP).write_text(json.dumps({
+            "complete": True, "links": {}, "series": series}))
+
+    def run_build(self, *arguments, uid=None):
+        """Run it as the builder or another; return (status, output, steps)."""
+        steps = []
+
+        def step(name):
+            return lambda *unused, **unused_too: steps.append(name)
+
+        out = io.StringIO()
+        status = 0
+        patches = [mock.patch.object(sys, "argv", ["build", *arguments]),
+                   mock.patch.object(self.build, "CHECKOUT", self.top),
+                   mock.patch.object(self.build, "CONFIG", self.top / "none"),
+                   mock.patch.object(self.build, "LOGS", self.top / "log"),
+                   mock.patch.object(self.build, "link_firmware"),
+                   mock.patch.dict(os.environ), mock.patch("signal.signal")]
+        patches += [mock.patch.object(self.build, name, step(name))
+                    for name in ("assemble", "configure", "ninja", "run")]
+        if uid is not None:
+            patches.append(mock.patch.object(self.build.os, "geteuid",
+                                             lambda: uid))
+        with contextlib.ExitStack() as stack:
+            for patch in patches:
+                stack.enter_context(patch)
+            stack.enter_context(contextlib.redirect_stdout(out))
+            try:
+                self.build.main()
+            except SystemExit as end:
+                status = end.code
+        return status, out.getvalue(), steps
+
+    def test_install_builds_first(self):
+        self.assertEqual(self.run_build("--install")[2],
+                         ["assemble", "configure", "ninja", "run"])
+
+    def test_another_user_only_installs(self):
+        """As "sudo make install" does: the source is in another's cache."""
+        status, _, steps = self.run_build("--install", uid=os.getuid() + 1)
+        self.assertEqual((status, steps), (0, ["run"]))
+
+    def test_another_user_does_not_install_what_is_old(self):
+        def refused():
+            status, _, steps = self.run_build("--install",
+                                              uid=os.getuid() + 1)
+            self.assertEqual(steps, [])
+            self.assertIn("run \"make\" first", status)
+
+        (self.home / "build/program").unlink()
+        refused()
+        (self.home / "build/program").write_text("")
+        self.write_stamp("older")
+        refused()
+
+    def test_a_log_of_root_is_no_obstacle(self):
+        """It cannot be written, but replaced."""
+        (self.top / "log").mkdir()
+        log = self.top / "log/x.log"
+        log.write_text("")
+        before = log.stat().st_ino
+        other = log.open()          # keeps the number from being used again
+        self.addCleanup(other.close)
+        with mock.patch.object(self.build, "LOGS", self.top / "log"):
+            self.build.run("x", ["true"], self.top, "x.log")
+        self.assertNotEqual(log.stat().st_ino, before)
+
+    def test_what_cannot_be_written_is_said(self):
+        error = PermissionError(13, "Permission denied", "/a/file")
+        with mock.patch.object(self.build, "locked", side_effect=error):
+            status, _, _ = self.run_build()
+        self.assertEqual(status, "[build] /a/file: Permission denied")
+
+    def test_a_newer_tree_is_configured_again(self):
+        folder = self.home / "build"
+        self.assertTrue(self.build.is_configured(folder, self.command))
+        new = (self.home / "configured").stat().st_mtime + 1
+        os.utime(self.home / "tree/configure", (new, new))
+        self.assertFalse(self.build.is_configured(folder, self.command))
 
 
 class Deps(unittest.TestCase):
