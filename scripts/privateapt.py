@@ -17,6 +17,7 @@ All failures are AptError, with a sentence for the user.
 """
 
 import argparse
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -26,11 +27,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from aptsources import sources_text
 
-ATTEMPTS = 3        # indexes are at times newer than the files they name
+# Seconds before one more attempt: mirrors have bad moments, and their indexes
+# are at times newer than the files they name.
+PAUSES = (5, 30, 90)
+
+# What apt-get says of a package that the index does not name any more
+GONE = "E: Unable to locate package"
 
 
 class AptError(Exception):
@@ -120,7 +127,7 @@ class PrivateApt:
             "Acquire::GzipIndexes": "true",
             "APT::Sandbox::User": "root",
             "Acquire::PDiffs": "false",
-            "Acquire::Retries": 1,
+            "Acquire::Retries": 5,
             "quiet": 2,
         }
         hooks = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke",
@@ -163,7 +170,21 @@ class PrivateApt:
                            "apt and util-linux") from error
         return done.returncode, done.stdout
 
+    def wait(self, error, pause):
+        """Let a failed attempt be followed by another one."""
+        self.say(f"{error}\n        trying again in {pause} s …")
+        time.sleep(pause)
+
     def update(self):
+        """Fetch the index; try several times."""
+        for pause in PAUSES:
+            try:
+                return self.update_once()
+            except AptError as error:
+                self.wait(error, pause)
+        return self.update_once()
+
+    def update_once(self):
         """Fetch the index, and drop entries that are not Debian's own."""
         self.say(f"package index of {self.suite} ({self.kind}) …")
         _, output = self.run("apt-get", "update")
@@ -196,7 +217,7 @@ class PrivateApt:
         Files appear in self.files only when complete and verified by apt.
         `command` is called again with a fresh index if a file is gone.
         """
-        for attempt in range(ATTEMPTS):
+        for pause in (*PAUSES, None):
             for rest in self.home.glob("partial-*"):    # interrupted runs
                 shutil.rmtree(rest, ignore_errors=True)
             partial = tempfile.mkdtemp(prefix="partial-", dir=self.home)
@@ -204,10 +225,13 @@ class PrivateApt:
             if status == 0:
                 break
             shutil.rmtree(partial, ignore_errors=True)
-            if attempt + 1 == ATTEMPTS:
-                raise AptError(f"{names} could not be downloaded. "
-                               + last_errors(output))
-            self.update()
+            error = AptError(f"{names} could not be downloaded. "
+                             + last_errors(output))
+            if pause is None or GONE in output:
+                raise error
+            self.wait(error, pause)
+            with contextlib.suppress(AptError):     # the old index may do
+                self.update_once()
         paths = []
         for file in sorted(Path(partial).iterdir()):
             paths.append(self.files / file.name)

@@ -7,6 +7,7 @@ import lzma
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -60,6 +61,18 @@ def find_image(root):
     raise VmError(f"there is no kernel image in the packages of {root.name}")
 
 
+def unzstd(path):
+    """Return what zstd has compressed into a file."""
+    try:
+        done = subprocess.run(["zstd", "-dcq", path], capture_output=True,
+                              check=False)
+    except FileNotFoundError as error:
+        raise VmError(f"{path.name} needs the package zstd") from error
+    if done.returncode:
+        raise VmError(f"{path.name}: " + done.stderr.decode().strip())
+    return done.stdout
+
+
 class Kernel:
     """A kernel: its image, and its modules in the order of loading."""
 
@@ -92,8 +105,7 @@ class Kernel:
         if path.suffix == ".xz":
             return lzma.decompress(path.read_bytes())
         if path.suffix == ".zst":
-            raise VmError(f"{path.name} is compressed with zstd, which is "
-                          "not supported")
+            return unzstd(path)
         return path.read_bytes()
 
 
@@ -125,6 +137,22 @@ def unpack(debs, target):
         run("/sbin/depmod", "-b", new, find_image(new)[1], timeout=300)
 
 
+def download(meta, suite):
+    """Return the package files of the kernel which `meta` stands for."""
+    names = image_packages(meta, suite)
+    try:
+        return [deb for name in names
+                for deb in privateapt.download_binary(name, suite)]
+    except privateapt.AptError:
+        # A newer kernel may have replaced it since the index was fetched; the
+        # download that failed has fetched the index again.
+        newer = image_packages(meta, suite)
+        if newer == names:
+            raise
+    return [deb for name in newer
+            for deb in privateapt.download_binary(name, suite)]
+
+
 def get_kernel(suite=None, flavour="amd64", refresh=False):
     """Return the Kernel of a release: linux-image-<flavour> of `suite`.
 
@@ -134,9 +162,7 @@ def get_kernel(suite=None, flavour="amd64", refresh=False):
     folder = privateapt.cache_dir() / "kernels"
     link = folder / f"{suite}-{flavour}"
     if refresh or not link.exists():
-        names = image_packages(f"linux-image-{flavour}", suite)
-        debs = [deb for name in names
-                for deb in privateapt.download_binary(name, suite)]
+        debs = download(f"linux-image-{flavour}", suite)
         target = folder / debs[0].name.rsplit("_", 1)[0].replace("%3a", "-")
         unpack(debs, target)
         temporary = folder / f".{link.name}.{os.getpid()}"

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tests of privateapt.py and vmlib/kernel.py, on a made-up mirror.
+
+No network; nothing outside a temporary folder is written.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+TOP = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(TOP / "scripts"))
+sys.dont_write_bytecode = True
+
+import privateapt  # noqa: E402
+from privateapt import AptError, PrivateApt  # noqa: E402
+from vmlib import VmError, kernel  # noqa: E402
+
+BAD = 100, "Err:1 x\nE: Failed to fetch x  503  Service Unavailable"
+DEBIAN = "Debian|http://mirror.invalid/debian/|bookworm"
+
+
+class Attempts(unittest.TestCase):
+    """A mirror's bad moment is waited for."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="test-download-")
+        self.addCleanup(folder.cleanup)
+        with mock.patch.dict(os.environ, XDG_CACHE_HOME=folder.name):
+            self.apt = PrivateApt("bookworm", "deb", lambda text: None)
+        self.apt.home.mkdir(parents=True)
+        self.apt.files.mkdir(parents=True)
+        self.pauses = []
+        for patch in (mock.patch.object(privateapt.time, "sleep",
+                                        self.pauses.append),
+                      mock.patch.object(privateapt, "PAUSES", (1, 2))):
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def answers(self, answers):
+        """Let apt-get WHAT give answers; a list of some has them in turns."""
+        def run(_tool, *arguments, cwd=None):
+            answer = answers[arguments[0]]
+            if isinstance(answer, list):
+                answer = answer.pop(0)
+            if arguments[0] == "download" and answer[0] == 0:
+                (Path(cwd) / "a.deb").write_text("a")
+            return answer
+
+        self.apt.run = run
+
+    def test_index_comes_later(self):
+        self.answers({"update": BAD,
+                      "indextargets": [(0, ""), (0, ""), (0, DEBIAN)]})
+        self.apt.update()
+        self.assertEqual(self.pauses, [1, 2])
+        self.assertTrue(self.apt.updated.exists())
+
+    def test_index_never_comes(self):
+        self.answers({"update": BAD, "indextargets": (0, "")})
+        with self.assertRaisesRegex(AptError, "503"):
+            self.apt.update()
+        self.assertEqual(self.pauses, [1, 2])
+
+    def test_file_comes_later(self):
+        """Even where no new index can be had in the meantime."""
+        self.answers({"download": [BAD, BAD, (0, "")], "update": BAD,
+                      "indextargets": (0, "")})
+        paths = self.apt.fetch("a", "download", "a")
+        self.assertEqual([path.name for path in paths], ["a.deb"])
+        self.assertEqual(self.pauses, [1, 2])
+
+    def test_file_never_comes(self):
+        self.answers({"download": BAD, "update": (0, ""),
+                      "indextargets": (0, DEBIAN)})
+        with self.assertRaisesRegex(AptError, "503"):
+            self.apt.fetch("a", "download", "a")
+        self.assertEqual(self.pauses, [1, 2])
+
+    def test_package_is_gone(self):
+        """No pause brings it back."""
+        gone = 100, "E: Unable to locate package a"
+        self.answers({"download": [BAD, gone], "update": (0, ""),
+                      "indextargets": (0, DEBIAN)})
+        with self.assertRaisesRegex(AptError, "Unable to locate"):
+            self.apt.fetch("a", "download", "a")
+        self.assertEqual(self.pauses, [1])
+
+
+class Kernels(unittest.TestCase):
+    """A kernel is found, and its modules can be read."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="test-download-")
+        self.addCleanup(folder.cleanup)
+        self.top = Path(folder.name)
+
+    def download(self, names):
+        """Download a kernel whose meta package names these, one by one."""
+        def download_binary(name, _suite):
+            if name.endswith("-1-amd64"):
+                raise AptError("404")
+            return [Path(name + ".deb")]
+
+        def depends(package, _suite):
+            return [names.pop(0)] if package.startswith("meta") else []
+
+        with mock.patch.object(privateapt, "depends", depends), \
+                mock.patch.object(privateapt, "download_binary",
+                                  download_binary):
+            return kernel.download("meta", "sid")
+
+    def test_newer_kernel_than_in_the_index(self):
+        self.assertEqual(self.download(["linux-image-6-1-amd64",
+                                        "linux-image-6-2-amd64"]),
+                         [Path("linux-image-6-2-amd64.deb")])
+
+    def test_kernel_that_cannot_be_had(self):
+        with self.assertRaisesRegex(AptError, "404"):
+            self.download(["linux-image-6-1-amd64"] * 2)
+
+    def module(self, data):
+        """Read a module from a file that has this in it."""
+        path = self.top / "x.ko.zst"
+        path.write_bytes(data)
+        return kernel.Kernel.module_bytes(None, path)
+
+    def test_module_compressed_with_zstd(self):
+        try:
+            packed = subprocess.run(["zstd", "-q"], input=b"\x7fELF module",
+                                    stdout=subprocess.PIPE, check=True).stdout
+        except FileNotFoundError:
+            self.skipTest("zstd is not installed")
+        self.assertEqual(self.module(packed), b"\x7fELF module")
+        with self.assertRaisesRegex(VmError, "x.ko.zst"):
+            self.module(packed[:-3])
+
+    def test_module_without_zstd(self):
+        with mock.patch.dict(os.environ, PATH="/nonexistent"):
+            with self.assertRaisesRegex(VmError, "package zstd"):
+                self.module(b"")
+
+
+if __name__ == "__main__":
+    unittest.main()
