@@ -45,8 +45,8 @@ def kernels(tier, log):
 
         def show(line):
             lines.append(line)
-            if re.match("# [^ ]", line):
-                tier.say("  " + line[2:])
+            if re.match("# [^ ]|\\[host\\]", line):
+                tier.say("  " + line.removeprefix("# "))
 
         start = time.monotonic()
         these = run_program(

@@ -9,6 +9,7 @@ from checklib.run import run
 
 _SUDO = ["sh", "-c", "sudo -n true"]    # where there may be no sudo
 DEMO_TIMEOUT = 1200     # seconds; the first one downloads kernels
+FILE_TIMEOUT = 2400     # for each file; some start virtual hosts again
 
 
 def scripts(tier, log):
@@ -37,5 +38,12 @@ def functional(tier, log):
         return [skipped("functional tests", tier.NOT_BUILT)]
     folder = tier.top / "tests/functional"
     cases = _demo(tier, "off", log) + _demo(tier, "on", log)
-    return cases + run_folder(tier, folder, log, timeout=DEMO_TIMEOUT,
+
+    def show(line):
+        """A virtual host that is started again must not go unseen."""
+        if line.startswith("[host]"):
+            tier.say("  " + line)
+
+    return cases + run_folder(tier, folder, log, timeout=FILE_TIMEOUT,
+                              each_line=show,
                               env={"QTEST_QEMU_BINARY": str(tier.qemu)})

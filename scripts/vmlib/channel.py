@@ -10,10 +10,14 @@ import select
 import time
 
 from . import VmError
+from .process import wait_until
+
+
+END_TIMEOUT = 10        # seconds, from the end of QEMU's sockets to its own
 
 
 class Closed(VmError):
-    """QEMU has closed its end; most likely it is about to be gone."""
+    """QEMU has closed its end, and yet it is there."""
 
 
 class Channel:
@@ -51,7 +55,7 @@ class Channel:
             self._closed()
 
     def _closed(self):
-        self.alive()
+        wait_until(self.alive, END_TIMEOUT)     # its end says more
         raise Closed(f"{self.what} was closed")
 
     def close(self):

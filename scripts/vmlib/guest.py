@@ -10,6 +10,7 @@ something fails.  Nothing of a guest is left in the file system.
 """
 
 import contextlib
+import os
 import re
 import socket
 import tempfile
@@ -23,8 +24,8 @@ from .qemu import get_firmware
 
 KVM_ERROR = "KVM internal error"    # in QEMU's own words
 KERNEL_CRASH = (r"\] (BUG: |Oops|Kernel panic|general protection|invalid opcode"
-                r"|double fault|stack segment|watchdog: BUG|rcu: INFO)"
-                r"|" + KVM_ERROR)
+                r"|double fault|stack segment|divide error|int3: |invalid TSS"
+                r"|traps: PANIC|watchdog: BUG|rcu: INFO)|" + KVM_ERROR)
 CONSOLE = "console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on"
 
 
@@ -111,10 +112,14 @@ class Guest:
             raise VmError(f"QEMU has ended with status "
                           f"{self.process.returncode}")
 
+    def _written(self):
+        """Return what QEMU has written; the place where it writes stays."""
+        log = self._log.fileno()
+        return os.pread(log, os.fstat(log).st_size, 0)
+
     def console(self, lines=15):
         """Return the end of the console, and of QEMU's own messages."""
-        self._log.seek(0)
-        text = self._log.read().decode(errors="replace")
+        text = self._written().decode(errors="replace")
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|\r", "", text)
         return "\n".join(text.splitlines()[-lines:])
 
@@ -137,14 +142,14 @@ class Guest:
                 return "\n".join(text[number:number + lines])
         return ""
 
-    def try_shell(self, command, timeout=20, line=None):
+    def try_shell(self, command, timeout=60, line=None):
         """Run a command in the machine; return (status, output)."""
         try:
             return self._shell.run(command, timeout, line)
         except VmError as error:
             raise self.failure(f"'{command}' in the {self.name}: {error}")
 
-    def shell(self, command, timeout=20):
+    def shell(self, command, timeout=60):
         """Run a command in the machine; return its output.
 
         A command that fails is a VmError.
@@ -155,7 +160,7 @@ class Guest:
                           f"status {status}: {output}")
         return output
 
-    def qmp(self, command, arguments=None, timeout=10):
+    def qmp(self, command, arguments=None, timeout=30):
         """Run a QMP command and return its answer."""
         try:
             return self._qmp.command(command, arguments, timeout)
@@ -166,11 +171,13 @@ class Guest:
 
     def stop(self):
         """End QEMU; may be called at any time, also twice."""
-        if self.process:
-            stop(self.process)
-        for channel in (self._shell, self._qmp):
-            if channel:
-                channel.close()
+        try:
+            if self.process:
+                stop(self.process)
+        finally:
+            for channel in (self._shell, self._qmp):
+                if channel:
+                    channel.close()
 
     def __enter__(self):
         return self if self.process else self.start()

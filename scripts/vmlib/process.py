@@ -55,15 +55,21 @@ def spawn(argv, **options):
     return subprocess.Popen(command, start_new_session=True, **options)
 
 
-def stop(process, patience=2):
-    """End a process made by spawn, and all of its process group."""
+def stop(process, patience=20):
+    """End a process made by spawn, and all of its process group.
+
+    patience: seconds, twice, after which it is killed, and then given up
+    """
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
-            break
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
+    if process.poll() is None:
+        raise VmError(f"process {process.pid} cannot be killed: a thread of "
+                      "it hangs in the kernel")
 
 
 def run(*argv, timeout=60, **options):

@@ -13,12 +13,12 @@ when it ends.
 About one time in ten a guest in it crashes its kernel in a thread of KVM, ends
 with an internal error of KVM, or leaves a processor at one place for ever:
 faults of the emulation of SVM.  A crash ends the machine (oops=panic), or only
-QEMU in it would be gone; and each processor writes to the console now and then,
-so that it is noticed when one does not.  All this is an EmulationFault; whoever
-needs the result does the work again with try_again(), which tells of it.
+QEMU in it would be gone; so does a lockup that the other processor notices.
+Each processor writes a sign of life to the console now and then, so that it is
+noticed when none comes.  All this is an EmulationFault; whoever needs the
+result does the work again with try_again(), which tells of it.
 """
 
-import os
 import re
 import time
 
@@ -72,10 +72,20 @@ OUTER_QEMU = {"bookworm": "bookworm-backports"}
 
 ATTEMPTS = 4
 
+PANIC = "oops=panic softlockup_panic=1 sysctl.kernel.panic_on_rcu_stall=1"
+
 # What a command in the virtual host says of a guest that KVM did not run on:
-# stopped, or silent.  A QEMU that crashed or does not answer is not in here.
-GUEST_FAULT = (KVM_ERROR + r"|no answer in time from the guest's shell"
+# stopped, reset or silent.  A QEMU that crashed, or does not answer but can be
+# killed, is not in here.
+GUEST_FAULT = (KVM_ERROR + r"|KVM: entry failed|kvm run failed"
+               r"|QEMU has ended with status 0\b|cannot be killed"
+               r"|no answer in time from the guest's shell"
                r"|the guest did not start")
+# What it says of packets on a wrong queue: with this nothing is done again.
+WRONG = r"packets per queue|not on the queue|mixture"
+
+ALL_PROCESSORS = ("for cpu in $(seq 0 $(($(nproc) - 1))); do"
+                  " taskset -c $cpu true || exit; done")
 
 
 class EmulationFault(VmError):
@@ -93,7 +103,7 @@ class VirtualHost(Guest):
         super().__init__(
             qemu or outer_qemu(), kernel, accel="tcg,thread=multi,"
             "tb-size=1024", cpus=cpus, memory=memory, initrd=initrd,
-            append=f"mitigations=off oops=panic {append}",
+            append=f"mitigations=off {PANIC} {append}",
             name="virtual host",
             boot_timeout=boot_timeout, arguments=[
                 "-fsdev", "local,id=rootfs,path=/,security_model=none,"
@@ -101,21 +111,22 @@ class VirtualHost(Guest):
                 "-device", "virtio-9p-pci,fsdev=rootfs,mount_tag=rootfs",
                 "-device", "virtio-rng-pci"])
 
-        self._heard = 0, 0.0    # length of the console, and since when
-        self._silent = False
+        self._heard = 0, 0.0    # how many signs of life, and since when
+        self._up = self._silent = False
 
     def start(self):
         self._heard = 0, time.monotonic()
         super().start()
         self.run("test -e /dev/vhost-net && test -e /dev/net/tun")
+        self._up = True
         return self
 
     def check_alive(self):
         super().check_alive()
-        length, since = self._heard
+        signs, since = self._heard
         now = time.monotonic()
-        if os.fstat(self._log.fileno()).st_size != length:
-            self._heard = os.fstat(self._log.fileno()).st_size, now
+        if self._written().count(SIGN.encode()) != signs:
+            self._heard = self._written().count(SIGN.encode()), now
         elif now - since > SILENCE:
             self._silent = True
             raise VmError(f"a processor is silent for {SILENCE} s")
@@ -126,21 +137,46 @@ class VirtualHost(Guest):
                           if line][-lines:])
 
     def failure(self, text):
+        ended = self.process.poll() is not None
         error = super().failure(text)
-        crash = self.crash()
-        # What we are here to test must not hide behind this.
-        in_kvm = "Comm: qemu-system" in crash and "bpf" not in crash
-        if self._silent or in_kvm:
+        if self._is_emulation(ended, self.crash()):
             return EmulationFault(str(error))
         return error
 
-    def try_shell(self, command, timeout=20, line=None):
+    def _is_emulation(self, ended, crash):
+        """Tell whether what is tested has no part in a failure.
+
+        ended: of itself
+        crash: the kernel's own words
+        """
+        if not self._up or self._silent:
+            return True
+        if not crash:
+            return ended
+        trace = "\n".join(line for line in crash.splitlines() if not
+                          re.search(r"Modules linked in:| \? ", line))
+        if re.search(r"bpf|\b(tun|vhost)_\w+\+0x", trace):
+            return False
+        return bool(re.search(r"Comm: qemu-system|soft lockup|rcu: INFO",
+                              trace))
+
+    def try_shell(self, command, timeout=60, line=None):
         status, output = super().try_shell(command, timeout, line)
-        fault = re.search(GUEST_FAULT, output) if status != 0 else None
+        if status == 0 or re.search(WRONG, output):
+            return status, output
+        fault = re.search(GUEST_FAULT, output)
         if fault:
             raise EmulationFault(output[max(0, fault.start() - 1000):
                                         fault.start() + 1000])
+        self._check_processors()
         return status, output
+
+    def _check_processors(self):
+        """Raise an EmulationFault unless each processor runs a command."""
+        try:
+            super().try_shell(ALL_PROCESSORS)
+        except VmError as error:
+            raise EmulationFault(str(error)) from None
 
     def run(self, command, timeout=60, line=None):
         """Run a command as root of the host; return its output.

@@ -108,8 +108,8 @@ class RssGuest(Guest):
             net, accel, **how)
 
     def stop(self):
-        super().stop()
-        self.closing.close()
+        with self.closing:
+            super().stop()
 
     def rss(self):
         """Return what x-query-rss tells of the card."""

@@ -229,7 +229,17 @@ CRASH = """\
 [   56.290203] BUG: TASK stack guard page was hit at 00000000197427d2
 [   56.290203] CPU: 0 PID: 178 Comm: {} Not tainted 6.1.0-56-amd64
 [   56.290203] RIP: 0010:{}
+[   56.290203]  ? bpf_prog_run+0x10/0x20
+[   56.290203] Modules linked in: cls_bpf sch_ingress vhost_net
 [   56.837502] Kernel panic - not syncing: Fatal exception
+"""
+LOCKUP = """\
+[   90.100000] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [kworker/1:0]
+[   90.100000] Kernel panic - not syncing: softlockup: hung tasks
+"""
+STALL = """\
+[   90.100000] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+[   90.100000] Kernel panic - not syncing: RCU Stall
 """
 
 
@@ -240,9 +250,12 @@ class Crashes(unittest.TestCase):
         with mock.patch.object(initramfs, "build"):
             return virthost.VirtualHost(kernel=mock.Mock(), qemu=mock.Mock())
 
-    def failure(self, console):
+    def failure(self, console, ended=False):
         host = self.host()
-        with mock.patch.object(host, "console", return_value=console):
+        host._up = True
+        host.process = mock.Mock()
+        host.process.poll.return_value = 0 if ended else None
+        with mock.patch.object(virthost.Guest, "stop"), mock.patch.object(host, "console", return_value=console):
             return host.failure("it went away")
 
     def test_in_a_virtual_processor_is_the_emulation(self):
@@ -250,9 +263,20 @@ class Crashes(unittest.TestCase):
         self.assertIsInstance(error, virthost.EmulationFault)
         self.assertIn("guard page was hit", str(error))
 
+    def test_a_processor_that_hangs_is_the_emulation(self):
+        for console in LOCKUP, STALL:
+            self.assertIsInstance(self.failure(console),
+                                  virthost.EmulationFault)
+
+    def test_without_a_word_is_the_emulation(self):
+        self.assertIsInstance(self.failure("all is well", ended=True),
+                              virthost.EmulationFault)
+
     def test_elsewhere_is_not(self):
-        for console in ("all is well", CRASH.format("ksoftirqd/0", "tun_net"),
-                        CRASH.format("qemu-system-x86", "bpf_prog_load")):
+        for console in (
+                "all is well", CRASH.format("ksoftirqd/0", "tun_net"),
+                CRASH.format("qemu-system-x86", "bpf_prog_load"),
+                CRASH.format("qemu-system-x86", "tun_chr_ioctl+0x12/0x20")):
             self.assertNotIsInstance(self.failure(console),
                                      virthost.EmulationFault)
 
@@ -277,6 +301,9 @@ class Crashes(unittest.TestCase):
         host = self.host()
         for output, kind in (
                 (f"# {virthost.KVM_ERROR}. Suberror: 1\nnot ok 1", fault),
+                ("# QEMU has ended with status 0", fault),
+                ("# process 7 cannot be killed", fault),
+                (f"# {virthost.KVM_ERROR}.\n# packets per queue", None),
                 ("# no answer in time from the guest's shell", fault),
                 ("# QEMU has ended with status -11", None),
                 ("# no answer in time from QMP", None),
@@ -288,6 +315,12 @@ class Crashes(unittest.TestCase):
                     self.assertRaises(kind, host.try_shell, "a test")
                 else:
                     self.assertEqual(host.try_shell("a test"), (1, output))
+
+    def test_a_processor_that_runs_nothing_is_the_emulation(self):
+        host = self.host()
+        with mock.patch.object(Guest, "try_shell", side_effect=[
+                (1, "# lost"), VmError("no answer in time")]):
+            self.assertRaises(virthost.EmulationFault, host.try_shell, "test")
 
     def test_try_again(self):
         fault = virthost.EmulationFault("crashed")
