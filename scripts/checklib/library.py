@@ -6,6 +6,8 @@ import json
 from checklib.results import FAIL, failed, is_tap, passed, read_tap, skipped
 from checklib.run import run
 
+TESTS_TIMEOUT = 5400    # seconds, for all; meson.build has a limit for each
+
 # Whether clang has what -Dfuzz=true needs.
 _TRY_FUZZER = ["clang", "-fsanitize=fuzzer,address", "-o", "/dev/null", "-x",
                "c", "/dev/null"]
@@ -64,7 +66,9 @@ def _meson_test(tier, build, options, log):
 
     (build / "meson-logs" / "testlog.json").unlink(missing_ok=True)
     done = run(["meson", "test", "-C", build, "--no-rebuild"] + options, log,
-               each_line=show)
+               timeout=TESTS_TIMEOUT, each_line=show)
+    if done.timed_out:
+        return [failed("meson test", done.output + done.errors)]
     if not (build / "meson-logs" / "testlog.json").exists():
         if "No tests defined" in done.output:
             return [skipped("the library", "it has no tests yet")]

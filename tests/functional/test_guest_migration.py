@@ -236,11 +236,14 @@ class Migration(MigrationCase):
         guest.qmp("cont")
         self.assertTrue(wait_until(lambda: stream.sent > start + 100, 10))
         stream.stop()
+        least = stream.sent - start - 1
+        wait_until(lambda: steering.rx_packets(guest)[2] >=
+                   self.received[2] + least, 30)
         seen = histogram.wait_for_packets(
             guest, self.received, stream.sent * (2 if both else 1), 1)
         self.assertEqual([count for queue, count in enumerate(seen)
                           if queue != 2], [0, 0, 0], f"queue 2: {seen[2]}")
-        self.assertGreaterEqual(seen[2], stream.sent - start - 1)
+        self.assertGreaterEqual(seen[2], least)
         self.assert_received(flows(64), self.config.queue, guest)
 
     def test_socket_under_traffic(self):

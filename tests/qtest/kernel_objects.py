@@ -66,5 +66,11 @@ def objects_of(netdev):
 
 def wait_gone(netdev, but=()):
     """Wait until these are gone, or `but` is left; return what is there."""
-    wait_until(lambda: objects_of(netdev) in ([], list(but)), GONE_TIMEOUT)
-    return objects_of(netdev)
+    seen = []
+
+    def settled():
+        seen[:] = objects_of(netdev)
+        return seen in ([], list(but))
+
+    wait_until(settled, GONE_TIMEOUT)
+    return seen

@@ -29,7 +29,7 @@ AUTO, EBPF, SOFTWARE = "auto", "ebpf", "software"
 AUTOMATIC = "automatic"     # x-query-rss: the backend chooses by itself
 QUEUES = 4
 SLOT = 4
-IN_FORCE_TIMEOUT = 2
+IN_FORCE_TIMEOUT = 30
 
 # scripts/check ends us with it: clean up as after Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -5,8 +5,9 @@
 A refused command changes nothing: packets go on as by the command before it.
 """
 
-from rig import (EBPF, KEY, QUEUES, SOFTWARE, Config, TapCase, add_rows,
-                 all_to, flows, run_tests, spread)
+from rig import (EBPF, IN_FORCE_TIMEOUT, KEY, QUEUES, SOFTWARE, Config,
+                 TapCase, add_rows, all_to, flows, run_tests, spread,
+                 wait_until)
 from rss_reference import ALL_TYPES, NON_EX_TYPES, UDPV4
 from virtio_net import (ERR, F_MQ, F_RSS, FEATURES, OK, RSS_CONFIG,
                         VQ_PAIRS_SET, rss_config)
@@ -124,8 +125,10 @@ class Commands:
 
     def check_broken(self, pieces, **how):
         """Chains that are no command: the card asks for a reset."""
-        self.assertIsNone(self.nic.raw_command(pieces, timeout=0.1, **how))
-        self.assertTrue(self.nic.device.status & NEEDS_RESET)
+        self.assertIsNone(self.nic.raw_command(pieces, timeout=0, **how))
+        self.assertTrue(wait_until(
+            lambda: self.nic.device.status & NEEDS_RESET, IN_FORCE_TIMEOUT))
+        self.assertEqual(self.nic.control.used(), [], "it was answered")
         self.nic.start()
         self.set_rss(spread())
         self.assert_steers(spread())

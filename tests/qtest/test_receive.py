@@ -60,7 +60,7 @@ class FullRing(TapCase):
         self.nic.receive_queues[1].kick()
 
     def assert_arrive(self, frames, queue=None):
-        packets = self.nic.wait_packets(len(frames), timeout=2)
+        packets = self.nic.wait_packets(len(frames), timeout=20)
         missing = set(frames) - {packet.frame for packet in packets}
         self.assertEqual(len(missing), 0, f"{len(missing)} of {len(frames)} "
                          "packets still wait")
