@@ -137,12 +137,24 @@ position p;
 @@
 - virtio_clear_feature@p(&f, VIRTIO_NET_F_HASH_REPORT);
 
-@populate_hash@
+@drop_populate_hash@
 expression E;
 position p;
 @@
 - n->rss_data.populate_hash@p = E;
-+ n->rss.populate_hash = E;
+
+@populate_hash@
+identifier fn = virtio_net_set_mrg_rx_bufs;
+expression E;
+position p;
+@@
+fn(...) {
+... when any
+n->mergeable_rx_bufs@p = E;
++ /* Without VERSION_1 the header has no place for a hash. */
++ n->rss.populate_hash = version_1 && hash_report;
+... when any
+}
 
 @drop_redirect@
 expression E;

@@ -35,10 +35,16 @@ def replaced(stream, new):
 class StreamCase(Case):
     """A test with the stream of a card that steers; each is for a new QEMU.
 
-    engine  the one that steers
+    engine  the one that steers; options: more of the device
     """
 
     engine = None
+    options = ""
+
+    @classmethod
+    def begin(cls, card):
+        """Start the driver whose stream is saved."""
+        return card.start()
 
     @classmethod
     def setUpClass(cls):
@@ -48,9 +54,9 @@ class StreamCase(Case):
         folder = tempfile.TemporaryDirectory(prefix="qemu-ebpf-stream-")
         cls.addClassCleanup(folder.cleanup)
         cls.folder = Path(folder.name)
-        card = Card(cls.engine)
+        card = Card(cls.engine, cls.options)
         try:
-            card.start().set_rss(spread(length=8), QUEUES)
+            cls.begin(card).set_rss(spread(length=8), QUEUES)
             machine = card.machine
             machine.qmp("migrate", {"uri": f"exec:cat > {cls.folder}/good"})
             if not wait_until(lambda: machine.qmp("query-migrate")["status"]
@@ -67,7 +73,7 @@ class StreamCase(Case):
     def incoming(self, stream):
         """Give a stream to a QEMU; return its Card when it is done."""
         (self.folder / "stream").write_bytes(stream)
-        card = Card(self.engine, "", ["-incoming", "defer", "-S"])
+        card = Card(self.engine, self.options, ["-incoming", "defer", "-S"])
         self.addCleanup(card.close)
         uri = {"uri": f"exec:cat {self.folder}/stream"}
 

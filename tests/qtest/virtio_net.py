@@ -10,7 +10,8 @@ import struct
 import time
 from collections import namedtuple
 
-from virtio_pci import (DESC_WRITE, DEVICE, F_INDIRECT, VirtioPci)
+from virtio_pci import (DESC_WRITE, DEVICE, F_INDIRECT, F_VERSION_1,
+                        VirtioPci)
 
 F_MAC, F_MRG_RXBUF, F_CTRL_VQ, F_MQ = 5, 15, 17, 22
 F_HASH_REPORT, F_RSS = 57, 60
@@ -93,6 +94,8 @@ class VirtioNet:
     @property
     def header_len(self):
         """The length of the header before each frame."""
+        if not self.device.has(F_VERSION_1):
+            return 12 if self.device.has(F_MRG_RXBUF) else 10
         return 20 if self.device.has(F_HASH_REPORT) else 12
 
     def add_buffers(self, queue, count=None, size=BUFFER_SIZE):

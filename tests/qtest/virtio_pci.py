@@ -34,7 +34,12 @@ QUEUE_RESET = 58
 
 
 class VirtioPci:
-    """A virtio device and its queues."""
+    """A virtio device and its queues.
+
+    always  features that a driver of today takes, whatever else it wants
+    """
+
+    always = 1 << F_VERSION_1
 
     def __init__(self, machine, slot, scan=True):
         self.machine = machine
@@ -126,7 +131,7 @@ class VirtioPci:
         """Reset, and settle on those wanted features that are offered."""
         self.reset()
         self.common("b", STATUS, ACKNOWLEDGE | DRIVER)
-        self.features = self.offered() & (wanted | 1 << F_VERSION_1)
+        self.features = self.offered() & (wanted | self.always)
         for word in range(2):
             self.common("l", GUEST_SELECT, word)
             self.common("l", GUEST, self.features >> 32 * word & 0xffffffff)
