@@ -24,6 +24,7 @@ sys.path.insert(0, str(TOP / "scripts"))
 sys.dont_write_bytecode = True
 
 from forklib import tree  # noqa: E402
+from vmlib import VmError, root  # noqa: E402
 
 
 def load(name):
@@ -216,6 +217,51 @@ class Build(unittest.TestCase):
         new = (self.home / "configured").stat().st_mtime + 1
         os.utime(self.home / "tree/configure", (new, new))
         self.assertFalse(self.build.is_configured(folder, self.command))
+
+
+class Root(unittest.TestCase):
+    """What needs root asks for it first, and becomes it last."""
+
+    def test_no_sudo(self):
+        with mock.patch.object(root.os, "geteuid", lambda: 1000), \
+                mock.patch.dict(os.environ, PATH="/nonexistent"):
+            with self.assertRaisesRegex(VmError, "run this as root"):
+                root.check_privilege("taps")
+
+    def test_sudo_keeps_the_cache(self):
+        with mock.patch.object(root.os, "geteuid", lambda: 1000), \
+                mock.patch.object(root.os, "execvp") as execvp, \
+                mock.patch.object(sys, "argv", ["/x/demo", "--vhost=on"]), \
+                mock.patch.dict(os.environ, XDG_CACHE_HOME="/a/cache"), \
+                contextlib.redirect_stdout(io.StringIO()):
+            root.become_root("demo", "taps", "--more")
+        self.assertEqual(execvp.call_args[0][1], [
+            "sudo", "-n", "env", "XDG_CACHE_HOME=/a/cache", sys.executable,
+            "/x/demo", "--more", "--vhost=on"])
+
+    def test_bench_builds_as_the_user(self):
+        bench = load("bench")
+        for argument, wanted in ((), ["check", "build", "fetch", "root"]), \
+                (("--prepared",), ["check", "root"]):
+            steps = []
+
+            def step(name, result=None):
+                return lambda *unused: steps.append(name) or result
+
+            with tempfile.TemporaryDirectory() as folder, \
+                    mock.patch.object(sys, "argv", [
+                        "bench", f"--output={folder}", *argument]), \
+                    mock.patch.object(bench, "check_privilege",
+                                      step("check")), \
+                    mock.patch.object(bench.programs, "build",
+                                      step("build")), \
+                    mock.patch.object(bench.peers, "fetch_for",
+                                      step("fetch")), \
+                    mock.patch.object(bench, "become_root", step("root")), \
+                    mock.patch.object(bench, "run_all", lambda options: 0), \
+                    mock.patch("signal.signal"):
+                self.assertEqual(bench.main(), 0)
+            self.assertEqual(steps, wanted)
 
 
 class Deps(unittest.TestCase):

@@ -5,16 +5,21 @@ Nothing of it is in this repository.
 """
 
 import base64
+import contextlib
 import json
 import re
 import subprocess
 from pathlib import Path
 
 import privateapt
+from forklib import ForkError
 from forklib.base import BASES, fetch
+from vmlib import VmError
+from vmlib.guest import fetch_guest
 from vmlib.kernel import unpacked_once
 from vmlib.process import spawn, stop
 from vmlib.qemu import debian_qemu
+from vmlib.virthost import outer_qemu
 
 from . import BenchError, Skipped, say
 from .programs import BUILD, run
@@ -156,3 +161,19 @@ def dpdk_peer():
     return compile_peer("dpdk", "-march=native", "-I", stubs,
                         "-I", folder / "usr/include/dpdk", "-I", config,
                         stubs / "hash_rte_thash.c.o")
+
+
+def fetch_for(sections):
+    """Have in the cache, or built, what these measurements take.
+
+    What cannot be had is not told here: the measurement does it.
+    """
+    guest = (stock_qemu, base_qemu, fetch_guest)
+    needs = {"software": (qemu_peer, dpdk_peer), "guest": guest,
+             "vhost": (*guest, outer_qemu)}
+    wanted = dict.fromkeys(need for section in sections
+                           for need in needs.get(section, (stock_program,)))
+    for need in wanted:
+        with contextlib.suppress(BenchError, Skipped, VmError, ForkError,
+                                 privateapt.AptError):
+            need()
