@@ -4,7 +4,8 @@
 # the work.  `make help` lists what there is.
 
 DEPS := scripts/deps
-BASE := $(or $(shell sed -n 's/^base=//p' build/config 2>/dev/null),7.2)
+BASE := $(or $(shell sed -n 's/^base=//p' build/config 2>/dev/null | \
+		tail -n 1),7.2)
 OURS := $(CURDIR)/build/qemu-$(BASE)/build
 
 .PHONY: all
@@ -59,8 +60,8 @@ install:
 
 .PHONY: clean
 clean:
-	@find build -mindepth 1 -maxdepth 1 ! -name config \
-		-exec rm -rf {} + 2>/dev/null || true
+	@test ! -d build || \
+		find build -mindepth 1 -maxdepth 1 ! -name config -exec rm -rf {} +
 
 .PHONY: distclean
 distclean:
@@ -71,8 +72,8 @@ help:
 	@echo 'make              build QEMU (./configure --help: how)'
 	@echo 'make demo         show packets going where a guest wants them'
 	@echo '                  VHOST=on: with vhost-net; QEMU=FILE: another QEMU'
-	@echo 'make check        run all tests'
-	@echo 'make check-full   the same, and those that take long'
+	@echo 'make check        run all tests but those that take long'
+	@echo 'make check-full   run all tests'
 	@echo 'make check-lib    build and test the library alone, without QEMU'
 	@echo 'make bench        measure; QUICK=1: in under two minutes'
 	@echo 'make docs         build the manuals'

@@ -91,6 +91,41 @@ class Configure(unittest.TestCase):
         settings, _ = self.settings(f"--qemu-source={self.top}/q")
         self.assertEqual(settings["base"], "10.0")
 
+    def test_qemu_source_of_a_wrong_version(self):
+        (self.top / "q").mkdir()
+        (self.top / "q/VERSION").write_text("6.0.1\n")
+        done = self.configure(f"--qemu-source={self.top}/q")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("QEMU 6.0 is not known", done.stderr)
+        (self.top / "q/VERSION").write_text("7.2.9\n")
+        done = self.configure(f"--qemu-source={self.top}/q", "--base=10.0")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("is QEMU 7.2, not 10.0", done.stderr)
+
+    def run_make(self, config):
+        """Return what "make -n check" runs with this build/config."""
+        shutil.copy(TOP / "Makefile", self.top)
+        (self.top / "build").mkdir(exist_ok=True)
+        (self.top / "build/config").write_text(config)
+        done = subprocess.run(["make", "-n", "check"], cwd=self.top, text=True,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def test_base_is_written_once(self):
+        (self.top / "q").mkdir()
+        (self.top / "q/VERSION").write_text("7.2.9\n")
+        self.settings("--base=7.2", f"--qemu-source={self.top}/q")
+        text = (self.top / "build/config").read_text()
+        self.assertEqual(text.count("base="), 1)
+        self.assertIn("build/qemu-7.2/build\n", self.run_make(text))
+
+    def test_make_takes_the_last_base(self):
+        self.assertIn("build/qemu-10.0/build\n",
+                      self.run_make("base=7.2\nbase=10.0\n"))
+        self.assertIn("build/qemu-7.2/build\n", self.run_make(""))
+
     def test_refusals(self):
         for option, word in (("--base=6.0", "7.2"),
                              ("--prefix=here", "absolute"),
@@ -112,8 +147,10 @@ class Configure(unittest.TestCase):
     def test_bases_are_those_of_fork(self):
         from forklib.base import BASES
         text = (TOP / "configure").read_text()
+        self.assertIn("    " + "|".join(BASES) + ") ;;\n", text)
         for name in BASES:
-            self.assertIn(f"--base={name}", text)
+            self.assertIn(name, text.split("--base=VERSION")[1]
+                          .split("--qemu-source")[0])
 
 
 class Build(unittest.TestCase):
