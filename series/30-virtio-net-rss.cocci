@@ -64,12 +64,19 @@ position p;
 - const VMStateDescription v@p = I;
 
 @realize@
+identifier fn = virtio_net_device_realize;
+statement S;
 position p;
 @@
+fn(...) {
+<...
++ /* Before the first step that would have to be undone. */
 + if (!virtio_net_rss_realize(n, errp)) {
 +     return;
 + }
-virtio_init@p(...);
+if (n->failover@p) S
+...>
+}
 
 @add_properties@
 identifier props = virtio_net_properties;

@@ -9,7 +9,7 @@ import socket
 
 from machine import Machine, VmError
 from rig import (AUTO, EBPF, KEY, SLOT, SOFTWARE, Card, Case, TapCase,
-                 add_rows, run_tests, spread, why_not)
+                 add_rows, run_tests, spread, wait_until, why_not)
 from rss_reference import ALL_TYPES, NON_EX_TYPES
 from virtio_net import (ERR, F_HASH_REPORT, F_RSS, OK, RSS_CONFIG,
                         RSS_KEY_MAX, RSS_TABLE_MAX, RSS_TYPES, VirtioNet,
@@ -151,6 +151,21 @@ class Privileges(TapCase):
             Card(EBPF, self.NO_HELPER, without_bpf=True).close()
         self.assertIn("status 1", str(caught.exception))
         self.assertIn("not permitted", str(caught.exception))
+
+    def test_a_refused_device_with_failover_leaves_nothing_behind(self):
+        """QEMU asks all such devices when another is plugged."""
+        card = Card(SOFTWARE, without_bpf=True)
+        self.addCleanup(card.close)
+        new = {"driver": "virtio-net-pci", "failover": True, "rss": True,
+               "rss-engine": EBPF, "ebpf-rss-helper": "/nonexistent"}
+        for number in range(20):
+            with self.assertRaises(VmError) as caught:
+                card.machine.qmp("device_add", {**new, "id": f"new{number}"})
+            self.assertIn("cannot be had", str(caught.exception))
+        card.machine.qmp("device_add", {"driver": "virtio-rng-pci"})
+        card.machine.qmp("migrate", {"uri": "exec:cat > /dev/null"})
+        self.assertTrue(wait_until(lambda: card.machine.qmp("query-migrate")
+                                   ["status"] == "completed", 10, 0.01))
 
     def test_insisting_on_software_warns_of_nothing(self):
         for without_bpf in (False, True):
