@@ -8,7 +8,7 @@
  * nearest cache, and branches are predicted.
  *
  * Spoiled: before each single run a buffer twice as large as the second-level
- * cache is read, so that tables and code of the program must come from behind
+ * cache is written, so that tables and code of the program must come from behind
  * it. The packet is copied by the call itself and is near, as a packet is that
  * a sender has just written. The time is the kernel's own, of one run, which
  * includes the reading of a clock; a run of the empty program includes the

@@ -23,7 +23,6 @@ typedef struct Worker {
 
 struct Drain {
     TapNet *net;
-    DrainMode mode;
     int cpu;
     int stop_fd;        /* readable: the threads end */
     gint stopping;
@@ -124,7 +123,6 @@ Drain *drain_start(TapNet *net, DrainMode mode, int cpu)
     int i;
 
     drain->net = net;
-    drain->mode = mode;
     drain->cpu = cpu;
     drain->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (mode == DRAIN_EPOLL) {

@@ -32,7 +32,6 @@ static const char *const map_names[N_MAPS] = {
 struct StockProgram {
     struct bpf_object *object;
     int prog_fd;
-    int map_fd[N_MAPS];
     uint8_t *memory[N_MAPS];
     size_t size[N_MAPS];
 };
@@ -42,11 +41,10 @@ static void map_memory(StockProgram *stock, const struct bpf_map *map, int i)
     size_t value = (bpf_map__value_size(map) + 7) & ~7u;
     size_t page = sysconf(_SC_PAGESIZE);
 
-    stock->map_fd[i] = bpf_map__fd(map);
     stock->size[i] = (value * bpf_map__max_entries(map) + page - 1) / page *
                      page;
     stock->memory[i] = mmap(NULL, stock->size[i], PROT_READ | PROT_WRITE,
-                            MAP_SHARED, stock->map_fd[i], 0);
+                            MAP_SHARED, bpf_map__fd(map), 0);
     if (stock->memory[i] == MAP_FAILED) {
         g_error("cannot map %s of QEMU's program: %s", map_names[i],
                 g_strerror(errno));
@@ -80,11 +78,6 @@ StockProgram *stock_program_load(const char *file)
 int stock_program_fd(const StockProgram *stock)
 {
     return stock->prog_fd;
-}
-
-void stock_program_map_fds(const StockProgram *stock, int fds[3])
-{
-    memcpy(fds, stock->map_fd, sizeof(stock->map_fd));
 }
 
 void stock_program_set_all(StockProgram *stock, const RssConfig *config)

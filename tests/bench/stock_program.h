@@ -12,9 +12,6 @@ StockProgram *stock_program_load(const char *file);
 
 int stock_program_fd(const StockProgram *stock);
 
-/* The descriptors of its three maps. */
-void stock_program_map_fds(const StockProgram *stock, int fds[3]);
-
 /*
  * Configures it in the steps in which QEMU 10.0 does: three maps, one after
  * the other, through memory that is mapped once.

@@ -31,8 +31,7 @@ Meant = namedtuple("Meant", "version src dst transport ports has_extension "
 Transport = namedtuple("Transport", "number layer label ports")
 
 TCP_NUMBER, UDP_NUMBER, NO_NEXT = 6, 17, 59
-MAX_TAGS = 8                # with more, nothing is meant
-MEANT_HEADERS = 5           # likewise
+MEANT_HEADERS = 5           # with more, nothing is meant
 SIZES = {"to 9,000": (1515, 9018), "to 64 KiB": (9019, 65500),
          "GSO, about 64 KiB": (65501, 65600)}
 
