@@ -135,7 +135,6 @@ bool rss_parse_hash_config(const void *data, size_t len,
     if (!parse_key(data, len, OFF_HASH_KEY_LEN, &c, error)) {
         return false;
     }
-    c.off = !c.config.hash_types;
     *command = c;
     return true;
 }

@@ -193,7 +193,7 @@ static void assert_accepted(const Command *c, const GByteArray *bytes)
                      c->hash_config ? 0 : c->max_tx_vq);
     g_assert_cmpuint(command.key_len, ==, c->key_len);
     if (c->hash_config) {
-        g_assert_cmpint(command.off, ==, c->hash_types == 0);
+        g_assert_false(command.off);
         g_assert_cmphex(command.config.hash_types, ==, c->hash_types);
         assert_key(c, &command.config);
         return;
