@@ -2,6 +2,10 @@
 /*
  * What crosses into the kernel: the content of the steering program's map.
  * Both compilers read this file.
+ *
+ * A QEMU may get a program that a newer or older helper has loaded. Who changes
+ * what is meant here, or in net/rss_policy.h, changes the number in
+ * RSS_HELPER_LOADED (rss_helper.h).
  */
 #ifndef EBPF_RSS_ABI_H
 #define EBPF_RSS_ABI_H

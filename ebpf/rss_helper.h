@@ -13,9 +13,9 @@
 #include "ebpf/ebpf_rss.h"
 
 /*
- * QEMU may have been started before an update that replaced the helper. The
- * number is that of rss_abi.h: it changes when what is in the maps changes
- * its meaning. (Their sizes are checked by ebpf_rss_adopt().)
+ * QEMU may have been started before an update that replaced the helper. Who
+ * changes what the content of the maps means (rss_abi.h, net/rss_policy.h)
+ * changes this number, too. (Their sizes are checked by ebpf_rss_adopt().)
  */
 #define RSS_HELPER_LOADED "rss 2"
 
