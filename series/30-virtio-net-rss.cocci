@@ -163,6 +163,18 @@ n->mergeable_rx_bufs@p = E;
 ... when any
 }
 
+@set_features@
+identifier fn = virtio_net_set_features;
+expression E;
+position p;
+@@
+fn(...) {
+<...
++ virtio_net_rss_set_features(n);
+virtio_net_set_multiqueue@p(n, E);
+...>
+}
+
 @drop_redirect@
 expression E;
 position p;

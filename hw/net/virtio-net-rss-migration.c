@@ -35,15 +35,6 @@ static int virtio_net_rss_post_save(void *opaque)
     return 0;
 }
 
-/* Says why not, before the features that are missing here are found out. */
-static int virtio_net_rss_cannot_serve(VirtIONet *n)
-{
-    error_report("virtio-net: the guest uses RSS, which with vhost=on takes"
-                 " the eBPF engine; it cannot be had here: %s",
-                 n->rss.no_ebpf ?: "rss=off");
-    return -EINVAL;
-}
-
 /* The stream may hold anything: what it says is checked like a guest's. */
 static int virtio_net_rss_check_stream(void *opaque, int version_id)
 {
@@ -59,9 +50,6 @@ static int virtio_net_rss_check_stream(void *opaque, int version_id)
     }
     n->rss.steering = n->rss.steering && n->rss.migrated_enabled;
     n->rss.hashing = n->rss.migrated_enabled;
-    if (n->rss.steering && virtio_net_rss_has_vhost(n) && !n->rss.ebpf) {
-        return virtio_net_rss_cannot_serve(n);
-    }
     return 0;
 }
 
@@ -87,6 +75,24 @@ const VMStateDescription vmstate_virtio_net_rss = {
         VMSTATE_END_OF_LIST()
     },
 };
+
+void virtio_net_rss_set_features(VirtIONet *n)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(n);
+
+    if (!virtio_vdev_has_feature(vdev, VIRTIO_NET_F_RSS) ||
+        virtio_host_has_feature(vdev, VIRTIO_NET_F_RSS)) {
+        return;
+    }
+    if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
+        error_report("virtio-net: the guest uses RSS, but here the device has"
+                     " rss=off");
+    } else {
+        error_report("virtio-net: the guest uses RSS, which with vhost=on"
+                     " takes the eBPF engine; it cannot be had here: %s",
+                     n->rss.no_ebpf ?: "the backend does not offer it");
+    }
+}
 
 enum {
     EARLY_PACKETS_MAX = 4096,   /* more than a queue of a tap holds */

@@ -4,12 +4,16 @@
 test_vhost.py runs these.  No guest runs: the test is the card's driver.
 """
 
+import contextlib
+import tempfile
+
 from test_fallback import FallbackCase, started
 
 import rig
-from guests import EBPF, NO_HELPER
+from guests import EBPF, NO_HELPER, VmError
 from refusal import Refusal
-from rig import QUEUES, Card, TapCase, add_rows, all_to, spread
+from rig import (AUTO, QUEUES, Card, TapCase, add_rows, all_to, spread,
+                 wait_until)
 from test_faults import DENY, delete_tap, leave_free, open_numbers
 from virtio_net import ERR, OK
 
@@ -123,6 +127,32 @@ class TakenAwayVhost(TapCase):
         self.assertEqual(open_numbers(self.card.machine), before)
         self.assertEqual(self.card.machine.warnings(), [])
 
+
+    def check_migration(self, configured):
+        """To a host without eBPF: an error that says why."""
+        if configured:
+            self.set_rss(spread())
+        folder = tempfile.TemporaryDirectory(prefix="qtest-migration-")
+        self.addCleanup(folder.cleanup)
+        path = f"{folder.name}/stream"
+        source = self.card.machine
+        source.qmp("migrate", {"uri": f"exec:cat > {path}"})
+        self.assertTrue(wait_until(lambda: source.qmp("query-migrate")
+                                   ["status"] == "completed", 30, 0.01))
+        card = Card(AUTO, NO_HELPER, ["-incoming", "defer"], vhost=True,
+                    without_bpf=True)
+        self.addCleanup(card.close)
+        with contextlib.suppress(VmError):      # it may end while it is asked
+            card.machine.qmp("migrate-incoming", {"uri": f"exec:cat {path}"})
+        self.assertEqual(card.machine.process.wait(30), 1)
+        self.assertIn("with vhost=on takes the eBPF engine; it cannot be had "
+                      "here: ", card.machine.messages())
+
+
+add_rows(TakenAwayVhost, {
+    "migration to a host without eBPF, configured": True,
+    "migration to a host without eBPF, nothing configured yet": False,
+}, TakenAwayVhost.check_migration)
 
 add_rows(TakenAwayVhost, {
     "program refused, the same queues": (QUEUES, QUEUES),

@@ -43,8 +43,8 @@ class StreamCase(Case):
 
     @classmethod
     def begin(cls, card):
-        """Start the driver whose stream is saved."""
-        return card.start()
+        """Start the driver whose stream is saved, with RSS on."""
+        card.start().set_rss(spread(length=8), QUEUES)
 
     @classmethod
     def setUpClass(cls):
@@ -56,7 +56,7 @@ class StreamCase(Case):
         cls.folder = Path(folder.name)
         card = Card(cls.engine, cls.options)
         try:
-            cls.begin(card).set_rss(spread(length=8), QUEUES)
+            cls.begin(card)
             machine = card.machine
             machine.qmp("migrate", {"uri": f"exec:cat > {cls.folder}/good"})
             if not wait_until(lambda: machine.qmp("query-migrate")["status"]
@@ -70,10 +70,11 @@ class StreamCase(Case):
         if self.reason:
             self.skipTest(self.reason)
 
-    def incoming(self, stream):
+    def incoming(self, stream, options=None):
         """Give a stream to a QEMU; return its Card when it is done."""
+        options = self.options if options is None else options
         (self.folder / "stream").write_bytes(stream)
-        card = Card(self.engine, self.options, ["-incoming", "defer", "-S"])
+        card = Card(self.engine, options, ["-incoming", "defer", "-S"])
         self.addCleanup(card.close)
         uri = {"uri": f"exec:cat {self.folder}/stream"}
 

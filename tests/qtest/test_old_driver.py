@@ -85,8 +85,8 @@ class OldDriverStream(StreamCase):
 
     @classmethod
     def begin(cls, card):
-        """Start the driver whose stream is saved."""
-        return start(card, size=11)
+        """Start the driver whose stream is saved, with RSS on."""
+        start(card, size=11).set_rss(spread(length=8), QUEUES)
 
     def test_hash_reports_in_the_stream(self):
         card = self.incoming(replaced(self.good, state(populate=1)))

@@ -53,7 +53,11 @@ class Stream(StreamCase):
 
     def check_nonsense(self, row):
         part, word = row
-        machine = self.incoming(replaced(self.good, part)).machine
+        self.assert_refused(
+            self.incoming(replaced(self.good, part)).machine, word)
+
+    def assert_refused(self, machine, word):
+        """QEMU has ended, and the first line that it says has a word."""
         machine.process.wait(10)
         self.assertEqual(machine.process.returncode, 1, machine.messages())
         lines = [line for line in machine.messages().splitlines()
@@ -77,6 +81,12 @@ class Stream(StreamCase):
             machine.process.wait(10)
             self.assertEqual(machine.process.returncode, 1, f"at {end}")
             machine.stop()
+
+
+    def test_to_a_device_with_rss_off(self):
+        """It says so, in words."""
+        machine = self.incoming(self.good, "rss-engine=auto,rss=off").machine
+        self.assert_refused(machine, "the device has rss=off")
 
 
 add_rows(Stream, NONSENSE, Stream.check_nonsense)

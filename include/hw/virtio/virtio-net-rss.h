@@ -102,6 +102,15 @@ void virtio_net_rss_unrealize(struct VirtIONet *n);
 /* Returns @features without those that no engine can provide. */
 uint64_t virtio_net_rss_get_features(struct VirtIONet *n, uint64_t features);
 
+/**
+ * virtio_net_rss_set_features:
+ *
+ * Called before the device takes new features. Where they come from a
+ * migration stream, QEMU complains of those that are missing here by number
+ * only; this says before it why RSS is.
+ */
+void virtio_net_rss_set_features(struct VirtIONet *n);
+
 /* After a reset all packets go to queue 0 and carry no hash. */
 void virtio_net_rss_reset(struct VirtIONet *n);
 
