@@ -123,6 +123,12 @@ static void virtio_net_rss_drop_early_packets(VirtIONet *n)
 int virtio_net_rss_post_load(VirtIONet *n)
 {
     n->rss.ctrl_waits = true;
+    if (n->rss.steering &&
+        !virtio_vdev_has_feature(VIRTIO_DEVICE(n), VIRTIO_NET_F_RSS)) {
+        error_report("virtio-net: incoming RSS state: steering, but RSS is not"
+                     " negotiated");
+        return -EINVAL;
+    }
     if (!virtio_net_rss_apply(n)) {
         error_report("virtio-net: the guest uses RSS, and the backend does"
                      " not take the steering program");

@@ -98,33 +98,6 @@ static bool virtio_net_rss_apply_ebpf(VirtIONet *n)
     return virtio_net_rss_attach(n);
 }
 
-bool virtio_net_rss_apply(VirtIONet *n)
-{
-    VirtIONetRss *rss = &n->rss;
-
-    if (!rss->steering && !(rss->hashing && rss->populate_hash)) {
-        virtio_net_rss_detach(n);
-        virtio_net_rss_set_software(n, NULL);
-        trace_virtio_net_rss_off(n);
-        return true;
-    }
-    if (rss->steering && !rss->populate_hash && rss->ebpf &&
-        virtio_net_rss_apply_ebpf(n)) {
-        virtio_net_rss_set_software(n, NULL);
-        trace_virtio_net_rss_engine(n, "ebpf", rss->config.hash_types,
-                                    rss->config.table_len);
-        return true;
-    }
-    if (virtio_net_rss_has_vhost(n)) {
-        return false;
-    }
-    virtio_net_rss_set_software(n, rss_engine_new(&rss->config));
-    virtio_net_rss_detach(n);
-    trace_virtio_net_rss_engine(n, "software", rss->config.hash_types,
-                                rss->config.table_len);
-    return true;
-}
-
 /* What could not be foreseen when the device was realized; said once. */
 static void virtio_net_rss_say_refused(VirtIONet *n, const char *outcome)
 {
@@ -144,6 +117,36 @@ static void virtio_net_rss_attach_failed(VirtIONet *n)
                                ? "RSS is off" : "RSS in QEMU instead");
     ebpf_rss_unload(n->rss.ebpf);
     n->rss.ebpf = NULL;
+}
+
+bool virtio_net_rss_apply(VirtIONet *n)
+{
+    VirtIONetRss *rss = &n->rss;
+    bool by_ebpf = rss->steering && !rss->populate_hash && rss->ebpf;
+
+    if (!rss->steering && !(rss->hashing && rss->populate_hash)) {
+        virtio_net_rss_detach(n);
+        virtio_net_rss_set_software(n, NULL);
+        trace_virtio_net_rss_off(n);
+        return true;
+    }
+    if (by_ebpf && virtio_net_rss_apply_ebpf(n)) {
+        virtio_net_rss_set_software(n, NULL);
+        trace_virtio_net_rss_engine(n, "ebpf", rss->config.hash_types,
+                                    rss->config.table_len);
+        return true;
+    }
+    if (virtio_net_rss_has_vhost(n)) {
+        return false;
+    }
+    virtio_net_rss_set_software(n, rss_engine_new(&rss->config));
+    virtio_net_rss_detach(n);
+    if (by_ebpf) {
+        virtio_net_rss_attach_failed(n);
+    }
+    trace_virtio_net_rss_engine(n, "software", rss->config.hash_types,
+                                rss->config.table_len);
+    return true;
 }
 
 /* Sets what the guest has configured, with the engine that it takes. */
@@ -166,9 +169,6 @@ static bool virtio_net_rss_set(VirtIONet *n, bool steering, bool hashing,
         n->rss.config = old_config;
         virtio_net_rss_say_refused(n, "RSS stays as it was");
         return false;
-    }
-    if (steering && n->rss.ebpf && n->rss.software && !n->rss.populate_hash) {
-        virtio_net_rss_attach_failed(n);
     }
     return true;
 }

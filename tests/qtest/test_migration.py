@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from machine import VmError, wait_until
+from refusal import Refusal
 from rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card, TapCase, add_rows,
                  all_to, flows, run_tests, spread, why_not)
 from rss_reference import ALL_TYPES
@@ -45,12 +46,15 @@ class Migration(TapCase):
         self.engine = SOFTWARE if engine == AUTO else engine
         self.nic = self.card.start(**how)
 
-    def migrate(self, engine, how=FILE, options=""):
-        """Go on with another QEMU."""
+    def migrate(self, engine, how=FILE, options="", refusal=None):
+        """Go on with another QEMU; with a Refusal, its tap begins it then."""
         _, send, receive = how
         source = self.card.machine
-        card = Card(engine, options, ["-incoming", "defer"])
+        card = Card(engine, options, ["-incoming", "defer"],
+                    prefix=refusal.prefix if refusal else ())
         self.addCleanup(card.close)
+        if refusal:
+            refusal.begin()
         incoming = {"uri": receive.format(self.path)}
         if how is SOCKET:
             card.machine.qmp("migrate-incoming", incoming)
@@ -114,6 +118,24 @@ class Migration(TapCase):
         self.set_rss(spread(), 2)
         self.migrate(SOFTWARE)
         self.assert_steers(spread(), queues=2)
+
+    def test_the_tap_takes_the_program_no_more(self):
+        """Software, one warning with the reason; nothing else changes."""
+        refusal = Refusal()
+        self.addCleanup(refusal.close)
+        self.begin(EBPF)
+        self.set_rss(spread())
+        self.migrate(AUTO, refusal=refusal)
+        machine = self.card.machine
+        reason = "the tap has refused the steering program"
+        warnings = machine.warnings()
+        self.assertEqual(len(warnings), 1, warnings)
+        self.assertIn(reason + "; RSS in QEMU instead", warnings[0])
+        self.assertEqual(machine.traces("virtio_net_rss_fallback"),
+                         ["reason: " + reason])
+        rss = machine.qmp("x-query-rss")[0]
+        self.assertEqual((rss["engine"], rss["reason"]), (SOFTWARE, reason))
+        self.assert_steers(spread())
 
     def test_hash_report(self):
         """The same hashes in the packets' headers."""

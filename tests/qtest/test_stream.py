@@ -7,8 +7,12 @@ the result.  It may end with status 1 or go on without the guest; it must not
 crash, and it must say what it does not like.
 """
 
-from rig import AUTOMATIC, EBPF, KEY, QUEUES, add_rows, run_tests
+from rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, add_rows,
+                 run_tests)
+from rss_reference import NON_EX_TYPES
 from stream import HEAD, StreamCase, replaced, state
+from virtio_net import (F_HASH_REPORT, F_RSS, FEATURES, HASH_CONFIG,
+                        hash_config)
 
 HASHES = 1 << 9                         # no hash type has this bit
 
@@ -46,6 +50,16 @@ ODD = {
 }
 
 
+def assert_refused(case, machine, word):
+    """QEMU has ended, and the first line that it says has a word."""
+    machine.process.wait(10)
+    case.assertEqual(machine.process.returncode, 1, machine.messages())
+    lines = [line for line in machine.messages().splitlines()
+             if not line.startswith("virtio_net_rss_")]
+    case.assertTrue(lines, "no message")
+    case.assertIn(word, lines[0], "\n".join(lines))
+
+
 class Stream(StreamCase):
     """Each stream is for a QEMU of its own."""
 
@@ -53,17 +67,8 @@ class Stream(StreamCase):
 
     def check_nonsense(self, row):
         part, word = row
-        self.assert_refused(
-            self.incoming(replaced(self.good, part)).machine, word)
-
-    def assert_refused(self, machine, word):
-        """QEMU has ended, and the first line that it says has a word."""
-        machine.process.wait(10)
-        self.assertEqual(machine.process.returncode, 1, machine.messages())
-        lines = [line for line in machine.messages().splitlines()
-                 if not line.startswith("virtio_net_rss_")]
-        self.assertTrue(lines, "no message")
-        self.assertIn(word, lines[0], "\n".join(lines))
+        machine = self.incoming(replaced(self.good, part)).machine
+        assert_refused(self, machine, word)
 
     def check_odd(self, row):
         part, engines = row
@@ -86,7 +91,32 @@ class Stream(StreamCase):
     def test_to_a_device_with_rss_off(self):
         """It says so, in words."""
         machine = self.incoming(self.good, "rss-engine=auto,rss=off").machine
-        self.assert_refused(machine, "the device has rss=off")
+        assert_refused(self, machine, "the device has rss=off")
+
+
+class HashStream(StreamCase):
+    """The stream of a guest that has hash reports, and not RSS."""
+
+    engine = SOFTWARE
+    options = "hash=on"
+
+    @classmethod
+    def begin(cls, card):
+        """Start its driver."""
+        nic = card.start(features=FEATURES & ~(1 << F_RSS)
+                         | 1 << F_HASH_REPORT)
+        nic.command(HASH_CONFIG, hash_config(NON_EX_TYPES, KEY))
+
+    def test_as_it_was(self):
+        machine = self.incoming(self.good).machine
+        self.assertIsNone(machine.process.poll(), machine.messages())
+        rss = machine.qmp("x-query-rss")[0]
+        self.assertEqual(rss["engine"], AUTOMATIC)
+        self.assertTrue(rss["hash-report"])
+
+    def test_steering(self):
+        machine = self.incoming(replaced(self.good, state(populate=1))).machine
+        assert_refused(self, machine, "RSS is not negotiated")
 
 
 add_rows(Stream, NONSENSE, Stream.check_nonsense)
