@@ -259,7 +259,7 @@ position p;
       if (index >= 0) S
   }
 
-@write_hash@
+@deliver@
 expression E, sg;
 position p;
 @@
@@ -267,9 +267,7 @@ position p;
 -     E = sizeof(mhdr);
 -     iov_from_buf(sg, elem->in_num, E, ...);
 - }
-+ if (n->rss.populate_hash) {
-+     virtio_net_rss_write_hash(n, sg, elem->in_num);
-+ }
++ virtio_net_rss_deliver(n, sg, elem->in_num);
 
 @flush@
 identifier fn = virtio_net_handle_rx;

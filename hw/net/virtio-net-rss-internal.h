@@ -34,4 +34,7 @@ void virtio_net_ctrl_bh(void *opaque);
  */
 bool virtio_net_rss_apply(VirtIONet *n);
 
+/* What both engines have counted. */
+RssCounters virtio_net_rss_counters(VirtIONet *n);
+
 #endif

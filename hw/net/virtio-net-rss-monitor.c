@@ -45,24 +45,13 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
     return "the guest has not turned RSS on";
 }
 
-static RssPacketCounters *virtio_net_rss_counters(VirtIONet *n)
+static RssPacketCounters *virtio_net_rss_packets(VirtIONet *n)
 {
     RssPacketCounters *info = g_new0(RssPacketCounters, 1);
-    RssCounters sum = n->rss.counters;
+    RssCounters sum = virtio_net_rss_counters(n);
     RssHashTypeCountList **types = &info->hash_types;
     uint64List **queues = &info->queues;
     int i;
-
-    if (n->rss.ebpf) {
-        RssCounters ebpf = ebpf_rss_get_counters(n->rss.ebpf);
-
-        for (i = 0; i < RSS_COUNTED_TYPES; i++) {
-            sum.type[i] += ebpf.type[i];
-        }
-        for (i = 0; i < RSS_COUNTED_QUEUES; i++) {
-            sum.queue[i] += ebpf.queue[i];
-        }
-    }
 
     for (i = 0; i < MIN(n->max_queue_pairs, RSS_COUNTED_QUEUES); i++) {
         QAPI_LIST_APPEND(queues, sum.queue[i]);
@@ -114,7 +103,7 @@ static RssInfo *virtio_net_rss_info(VirtIONet *n)
     }
     info->unclassified_queue = n->rss.config.unclassified_queue;
     info->counting = n->rss.counting;
-    info->counters = virtio_net_rss_counters(n);
+    info->counters = virtio_net_rss_packets(n);
     return info;
 }
 

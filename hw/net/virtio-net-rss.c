@@ -98,6 +98,23 @@ static bool virtio_net_rss_apply_ebpf(VirtIONet *n)
     return virtio_net_rss_attach(n);
 }
 
+RssCounters virtio_net_rss_counters(VirtIONet *n)
+{
+    RssCounters sum = n->rss.counters, ebpf;
+    int i;
+
+    if (n->rss.ebpf) {
+        ebpf = ebpf_rss_get_counters(n->rss.ebpf);
+        for (i = 0; i < RSS_COUNTED_TYPES; i++) {
+            sum.type[i] += ebpf.type[i];
+        }
+        for (i = 0; i < RSS_COUNTED_QUEUES; i++) {
+            sum.queue[i] += ebpf.queue[i];
+        }
+    }
+    return sum;
+}
+
 /* What could not be foreseen when the device was realized; said once. */
 static void virtio_net_rss_say_refused(VirtIONet *n, const char *outcome)
 {
@@ -115,6 +132,7 @@ static void virtio_net_rss_attach_failed(VirtIONet *n)
 {
     virtio_net_rss_say_refused(n, virtio_net_rss_has_vhost(n)
                                ? "RSS is off" : "RSS in QEMU instead");
+    n->rss.counters = virtio_net_rss_counters(n);
     ebpf_rss_unload(n->rss.ebpf);
     n->rss.ebpf = NULL;
 }
@@ -315,21 +333,14 @@ static int virtio_net_rss_steer(VirtIONet *n, const uint8_t *frame,
                                 size_t size)
 {
     VirtIONetRss *rss = &n->rss;
-    int queue;
 
     if (!rss->populate_hash && !rss->counting) {
         return rss_engine_steer(rss->software, frame, size) %
                n->curr_queue_pairs;
     }
     rss->result = rss_engine_classify(rss->software, frame, size);
-    queue = rss->result.queue % n->curr_queue_pairs;
-    if (rss->counting && rss->steering) {
-        rss->counters.type[rss_type_report(rss->result.type)]++;
-        if (queue < RSS_COUNTED_QUEUES) {
-            rss->counters.queue[queue]++;
-        }
-    }
-    return queue;
+    rss->result.queue %= n->curr_queue_pairs;
+    return rss->result.queue;
 }
 
 int virtio_net_rss_receive(NetClientState *nc, const uint8_t *buf,
@@ -347,8 +358,8 @@ int virtio_net_rss_receive(NetClientState *nc, const uint8_t *buf,
     return n->rss.steering && queue != nc->queue_index ? queue : -1;
 }
 
-void virtio_net_rss_write_hash(VirtIONet *n, const struct iovec *sg,
-                               unsigned sg_cnt)
+static void virtio_net_rss_write_hash(VirtIONet *n, const struct iovec *sg,
+                                      unsigned sg_cnt)
 {
     struct virtio_net_hdr_v1_hash hdr = {
         .hash_value = cpu_to_le32(n->rss.result.hash),
@@ -358,6 +369,22 @@ void virtio_net_rss_write_hash(VirtIONet *n, const struct iovec *sg,
 
     iov_from_buf(sg, sg_cnt, offset, (uint8_t *)&hdr + offset,
                  sizeof(hdr) - offset);
+}
+
+void virtio_net_rss_deliver(VirtIONet *n, const struct iovec *sg,
+                            unsigned sg_cnt)
+{
+    VirtIONetRss *rss = &n->rss;
+
+    if (rss->populate_hash) {
+        virtio_net_rss_write_hash(n, sg, sg_cnt);
+    }
+    if (rss->counting && rss->steering && rss->software) {
+        rss->counters.type[rss_type_report(rss->result.type)]++;
+        if (rss->result.queue < RSS_COUNTED_QUEUES) {
+            rss->counters.queue[rss->result.queue]++;
+        }
+    }
 }
 
 void virtio_net_rss_flush(VirtIONet *n, int queue)

@@ -33,7 +33,8 @@ struct VirtIONet;
  * @attach_waits: it goes there once its configuration is in force
  * @attach_bh: the bottom half that does so
  * @counting: packets are counted
- * @counters: those that the software engine has steered
+ * @counters: those that the software engine has steered, and a program that
+ *            is not there any more
  * @ctrl_waits: commands may be waiting in the control queue
  * @ctrl_bh: the bottom half that goes on with them; see virtio-net-ctrl.c
  * @engine, @ebpf_fds, @ebpf_helper: properties, see virtio-net-rss-load.c
@@ -162,11 +163,12 @@ int virtio_net_rss_receive(NetClientState *nc, const uint8_t *buf,
                            size_t size);
 
 /*
- * Writes the hash of the packet that is being received to the header in the
- * guest's buffers @sg.
+ * The packet that virtio_net_rss_receive() was asked about goes to the guest's
+ * buffers @sg, which hold its header: adds the hash, and counts the packet.
+ * One that must wait for buffers is asked about again.
  */
-void virtio_net_rss_write_hash(struct VirtIONet *n, const struct iovec *sg,
-                               unsigned sg_cnt);
+void virtio_net_rss_deliver(struct VirtIONet *n, const struct iovec *sg,
+                            unsigned sg_cnt);
 
 /*
  * The guest has added buffers to receive queue @queue: delivers the packets

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Each packet that reaches the guest is counted once, whatever happens."""
+
+from refusal import Refusal
+from rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card, TapCase, all_to, flows,
+                 run_tests, spread, why_not)
+from virtio_net import OK
+
+COUNT = 64
+
+
+class Counters(TapCase):
+    """Every test has its own card."""
+
+    @classmethod
+    def setUpClass(cls):
+        """Nothing is shared."""
+
+    def setUp(self):
+        reason = why_not()
+        if reason:
+            self.skipTest(reason)
+
+    def begin(self, engine, **how):
+        """Start a QEMU that counts, and its driver."""
+        self.card = Card(engine, "rss-counters=on", **how)
+        self.addCleanup(self.card.close)
+        self.engine = EBPF if engine == AUTO else engine
+        self.nic = self.card.start()
+
+    def counted(self):
+        """Return the counters of the queues, and the sum of all types."""
+        counters = self.card.machine.qmp("x-query-rss")[0]["counters"]
+        return counters["queues"], counters["unclassified"] + sum(
+            count["packets"] for count in counters["hash-types"])
+
+    def test_packets_that_wait_for_buffers(self):
+        """In QEMU's software engine, and a few at a time."""
+        self.begin(SOFTWARE)
+        self.nic.start(buffers=False)
+        self.set_rss(all_to(1))
+        self.card.send(flows(COUNT))
+        for _ in range(4):
+            self.nic.receive_queues[1].kick()
+            self.card.settle()
+        self.assertEqual(self.counted(), ([0] * QUEUES, 0))
+        self.nic.add_buffers(1, 5)
+        arrived = 0
+        while arrived < COUNT:
+            self.nic.receive_queues[1].kick()
+            new = len(self.nic.wait_packets(1))
+            self.assertGreater(new, 0)
+            arrived += new
+        self.assertEqual(self.counted(), ([0, COUNT, 0, 0], COUNT))
+
+    def test_those_of_a_program_that_is_gone(self):
+        """The tap refuses it; they stay, and QEMU counts on."""
+        refusal = Refusal()
+        self.addCleanup(refusal.close)
+        self.begin(AUTO, prefix=refusal.prefix)
+        self.set_rss(spread())
+        before = self.counted()[1]
+        self.assertGreaterEqual(before, len(flows()))
+        self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+        refusal.begin()
+        self.engine = SOFTWARE
+        self.set_rss(spread())
+        self.assertEqual(self.counted()[1], before)
+        self.pass_frames(flows())
+        queues, types = self.counted()
+        self.assertEqual(types, before + len(flows()))
+        self.assertEqual(sum(queues), types)
+
+
+if __name__ == "__main__":
+    run_tests(__file__)
