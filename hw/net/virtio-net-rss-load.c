@@ -174,6 +174,16 @@ static bool check_properties(VirtIONet *n, Error **errp)
                    n->rss.engine);
         return false;
     }
+    if ((rss || hash) && !virtio_has_feature(n->host_features,
+                                             VIRTIO_NET_F_CTRL_VQ)) {
+        error_setg(errp, "%s=on without ctrl_vq=on, by which the guest would"
+                   " configure it", rss ? "rss" : "hash");
+        return false;
+    }
+    if (n->rss.ebpf_fds && !rss) {
+        error_setg(errp, "ebpf-rss-fds without rss=on");
+        return false;
+    }
     if (wants(n, "ebpf") && !rss) {
         error_setg(errp, "rss-engine=ebpf without rss=on");
         return false;
