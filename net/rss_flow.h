@@ -26,8 +26,9 @@
  *    at, for they are 0 in the largest GSO frames.
  *
  * Limits: RSS_MAX_VLANS and RSS_MAX_STEPS below. A step is an extension
- * header, an option in a destination options header, or the look at the
- * transport header at the end.
+ * header, or an option in a destination options header. RFC 8200, section 4.1,
+ * wants at most seven headers in a packet; so there is room for 13 options.
+ * More of them would make loading longer, for the verifier walks each step.
  *
  * Most packets have none of tags, options and extension headers. What these
  * need is in functions of their own (RSS_OUTLINE), out of the way of the
@@ -46,7 +47,7 @@
 
 enum {
     RSS_MAX_VLANS = 8,      /* tags in a frame */
-    RSS_MAX_STEPS = 32,     /* along the extension headers of a packet */
+    RSS_MAX_STEPS = 20,     /* along the extension headers of a packet */
 };
 
 /* Offsets in a frame without VLAN tags, in bytes. */
@@ -100,32 +101,24 @@ enum {
     RSS_ROUTING_TYPE_2_LEN = 2,         /* its length field: 24 bytes */
 };
 
-/* What a dissector finds, as bits. */
+/* What a dissector finds, as bits. They decide on the hash type. */
 enum {
     RSS_FOUND_IPV4 = 1 << 0,    /* a sound IPv4 header */
     RSS_FOUND_IPV6 = 1 << 1,    /* a sound IPv6 header */
     RSS_FOUND_TCP = 1 << 2,     /* a TCP header; its ports are in the head */
     RSS_FOUND_UDP = 1 << 3,     /* a UDP header; likewise */
     RSS_FOUND_EXT = 1 << 4,     /* IPv6 extension headers */
-    RSS_FOUND_ALL = (1 << 5) - 1,   /* those that decide on the hash type */
-    RSS_FOUND_HOME = 1 << 5,    /* a Home Address option */
-    RSS_FOUND_RT2 = 1 << 6,     /* a type-2 routing header */
+    RSS_FOUND_ALL = (1 << 5) - 1,
 };
 
 /**
  * struct rss_flow: the bytes that a hash may cover
  * @head: the frame without VLAN tags, as far as the ports; see above
- * @home: the Home Address option's address, if RSS_FOUND_HOME
- * @rt2: the type-2 routing header's address, if RSS_FOUND_RT2
  * @tags: length of the VLAN tags, in bytes
  */
 struct rss_flow {
     __u8 align[2];      /* IPv6 addresses are aligned to 8, IPv4's to 4 */
     __u8 head[RSS_HEAD_LEN];
-    __u8 pad[4];
-    __u8 home[16];
-    __u8 rt2[16];
-    __u8 pad2;
     volatile __u8 tags;
 } __attribute__((aligned(8)));
 
@@ -180,21 +173,32 @@ RSS_INLINE __u8 rss_transport(__u8 ip_proto, __u32 room)
  *          header has 2,048 bytes at the most.
  * @option: of the option that comes next, if that is less than @offset; then
  *          @offset is where the options end
+ * @home: of the Home Address option's address
+ * @rt2: of the type-2 routing header's address
  * @next: what the next header is
- * @found: RSS_FOUND_*
+ *
+ * As long as there is none, @home and @rt2 are where the first header begins:
+ * the verifier would know a 0, and walk on for it apart.
  */
 struct rss_walk {
     __u16 pad;      /* later verifiers know what is in an aligned word */
     __u16 offset;
     __u16 option;
+    __u16 home;
+    __u16 pad2;     /* likewise */
+    __u16 rt2;
     __u8 next;
-    __u8 found;
-};
+} __attribute__((aligned(8)));
+
+/* Where the first extension header begins, in bytes. */
+RSS_INLINE __u16 rss_walk_start(const struct rss_flow *flow)
+{
+    return flow->tags + RSS_OFF_IPV6_PORTS;
+}
 
 /* Looks at one destination option. Returns less than 0 if it is cut off. */
 RSS_INLINE long rss_step_option(const RssPacket *pkt,
-                                volatile struct rss_walk *walk,
-                                struct rss_flow *flow)
+                                volatile struct rss_walk *walk)
 {
     __u32 offset = walk->option;
     __u8 option[2];
@@ -209,10 +213,7 @@ RSS_INLINE long rss_step_option(const RssPacket *pkt,
     walk->option = offset + 2 + option[1];
     if (option[0] == RSS_OPT_HOME_ADDRESS && option[1] == 16 &&
         offset + 2 + 16 <= walk->offset) {
-        if (rss_packet_load(pkt, offset + 2, flow->home, 16) < 0) {
-            return -1;
-        }
-        walk->found |= RSS_FOUND_HOME;
+        walk->home = offset + 2;
         walk->option = walk->offset;
     }
     return 0;
@@ -224,8 +225,9 @@ RSS_INLINE long rss_step_option(const RssPacket *pkt,
  */
 RSS_INLINE long rss_step_header(const RssPacket *pkt,
                                 volatile struct rss_walk *walk,
-                                struct rss_flow *flow)
+                                const struct rss_flow *flow)
 {
+    const __u16 none = rss_walk_start(flow);
     __u32 offset = walk->offset;
     __u32 header_len;
     __u8 header[8];
@@ -250,16 +252,13 @@ RSS_INLINE long rss_step_header(const RssPacket *pkt,
     walk->offset = offset + header_len;
     walk->option = walk->offset;
 
-    if (walk->next == RSS_PROTO_DEST_OPTS && !(walk->found & RSS_FOUND_HOME)) {
+    if (walk->next == RSS_PROTO_DEST_OPTS && walk->home == none) {
         walk->option = offset + 2;
     }
-    if (walk->next == RSS_PROTO_ROUTING && !(walk->found & RSS_FOUND_RT2) &&
+    if (walk->next == RSS_PROTO_ROUTING && walk->rt2 == none &&
         header[2] == RSS_ROUTING_TYPE_2 &&
         header[1] == RSS_ROUTING_TYPE_2_LEN) {
-        if (rss_packet_load(pkt, offset + 8, flow->rt2, 16) < 0) {
-            return -1;
-        }
-        walk->found |= RSS_FOUND_RT2;
+        walk->rt2 = offset + 8;
     }
     walk->next = header[0];
     return 0;
@@ -268,42 +267,61 @@ RSS_INLINE long rss_step_header(const RssPacket *pkt,
 /**
  * rss_walk_ext_headers:
  * @flow: of which rss_dissect() returned RSS_FOUND_EXT
+ * @walk: receives where it ended
  *
  * Goes on along the extension headers. Returns RSS_FOUND_*.
  */
 RSS_INLINE __u32 rss_walk_ext_headers(const RssPacket *pkt,
-                                      struct rss_flow *flow)
+                                      struct rss_flow *flow,
+                                      volatile struct rss_walk *walk)
 {
-    __u32 offset = flow->tags + RSS_OFF_IPV6_PORTS;
-    volatile struct rss_walk walk = {
-        .offset = offset, .option = offset,
-        .next = flow->head[RSS_OFF_IPV6_NEXT],
-        .found = RSS_FOUND_IPV6 | RSS_FOUND_EXT,
-    };
     __u8 transport;
     int i;
 
+    walk->offset = walk->option = rss_walk_start(flow);
+    walk->home = walk->rt2 = rss_walk_start(flow);
+    walk->next = flow->head[RSS_OFF_IPV6_NEXT];
+
     for (i = 0; i < RSS_MAX_STEPS; i++) {
-        if (walk.option < walk.offset) {
-            if (rss_step_option(pkt, &walk, flow) < 0) {
+        if (walk->option < walk->offset) {
+            if (rss_step_option(pkt, walk) < 0) {
                 break;
             }
-        } else if (rss_is_ext_header(walk.next)) {
-            if (rss_step_header(pkt, &walk, flow) < 0) {
-                break;
-            }
-        } else {
-            transport = rss_transport(walk.next,
-                                      rss_packet_len(pkt) - walk.offset);
-            if (transport &&
-                rss_packet_load(pkt, walk.offset,
-                                flow->head + RSS_OFF_IPV6_PORTS, 4) == 0) {
-                walk.found |= transport;
-            }
+        } else if (!rss_is_ext_header(walk->next) ||
+                   rss_step_header(pkt, walk, flow) < 0) {
             break;
         }
     }
-    return walk.found;
+    if (walk->option < walk->offset || rss_is_ext_header(walk->next)) {
+        return RSS_FOUND_IPV6 | RSS_FOUND_EXT;      /* it ended before them */
+    }
+
+    transport = rss_transport(walk->next, rss_packet_len(pkt) - walk->offset);
+    if (transport && rss_packet_load(pkt, walk->offset, flow->head +
+                                     RSS_OFF_IPV6_PORTS, 4) < 0) {
+        transport = 0;
+    }
+    return RSS_FOUND_IPV6 | RSS_FOUND_EXT | transport;
+}
+
+/**
+ * rss_take_ex_addresses:
+ *
+ * Puts the addresses that the RSS_TYPES_EX hash where the others have theirs,
+ * those that are there. The loads do not fail: the headers are whole.
+ */
+RSS_INLINE void rss_take_ex_addresses(const RssPacket *pkt,
+                                      struct rss_flow *flow,
+                                      const volatile struct rss_walk *walk)
+{
+    __u8 *addresses = flow->head + RSS_OFF_IPV6_INPUT;
+
+    if (walk->home != rss_walk_start(flow)) {
+        rss_packet_load(pkt, walk->home, addresses, 16);
+    }
+    if (walk->rt2 != rss_walk_start(flow)) {
+        rss_packet_load(pkt, walk->rt2, addresses + 16, 16);
+    }
 }
 
 /* @room: bytes in the frame from the transport header on. */

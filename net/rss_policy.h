@@ -192,25 +192,17 @@ RSS_INLINE __u32 rss_hash_bits(const struct rss_policy *policy,
     return rss_parities(sums);
 }
 
-/*
- * The rest of rss_find_input() for a packet with extension headers. Puts the
- * addresses that the type asks for where the others have theirs.
- */
+/* The rest of rss_find_input() for a packet with extension headers. */
 RSS_OUTLINE __u32 rss_find_ext_input(const struct rss_policy *policy,
                                      const RssPacket *pkt,
                                      struct rss_flow *flow)
 {
-    __u32 found = rss_walk_ext_headers(pkt, flow);
+    volatile struct rss_walk walk;
+    __u32 found = rss_walk_ext_headers(pkt, flow, &walk);
     __u32 type = policy->type[found & RSS_FOUND_ALL];
-    __u8 *addresses = flow->head + RSS_OFF_IPV6_INPUT;
 
     if (type & RSS_TYPES_EX) {
-        if (found & RSS_FOUND_HOME) {
-            __builtin_memcpy(addresses, flow->home, 16);
-        }
-        if (found & RSS_FOUND_RT2) {
-            __builtin_memcpy(addresses + 16, flow->rt2, 16);
-        }
+        rss_take_ex_addresses(pkt, flow, &walk);
     }
     return type;
 }

@@ -32,7 +32,7 @@ enum {
     BAD = 65000,            /* a queue */
     UNCLASSIFIED = 65001,
     KEYS = 64,
-    HEADERS = 28,           /* more, and the packet would not be hashed */
+    HEADERS = 18,           /* more, and the packet would not be hashed */
     THREADS = 3,
     RUNS = 60000,           /* of the program, by all threads */
     BURST = 8,              /* configurations without a pause */

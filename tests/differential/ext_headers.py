@@ -123,7 +123,7 @@ def odd_destination(rand):
         options = [PadN(optlen=rand.choice((30, 60, 255))), home]
         label = "option longer than its header"
     else:
-        options = [Pad1()] * rand.choice((27, 28, 29, 30, 31, 60)) + [home]
+        options = [Pad1()] * rand.choice((16, 17, 18, 19, 20, 60)) + [home]
         label = "many options"
     layer = _options_header(rand, IPv6ExtHdrDestOpt, options)
     if way == 1:

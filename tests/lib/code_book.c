@@ -10,7 +10,7 @@ enum {
     TRIES = 1000,           /* for a configuration; most need one or two */
     FLOW_TRIES = 20000,
     LONG_FLOWS = 2,         /* the first ones */
-    HEADERS = 27,           /* of those; the program follows a few more */
+    HEADERS = 16,           /* of those; the program follows a few more */
     CUT = 8,                /* bytes: the pieces that a slot is written in */
 };
 

@@ -16,7 +16,7 @@
 /* What the project decided where the sources leave it open. */
 enum {
     TAGS_MAX = 8,               /* VLAN tags */
-    STEPS_MAX = 32,             /* along IPv6 extension headers */
+    STEPS_MAX = 20,             /* along IPv6 extension headers */
 };
 
 typedef struct Bytes {
@@ -115,10 +115,7 @@ static bool is_extension(int protocol)
     return memchr(protocols, protocol, sizeof(protocols)) != NULL;
 }
 
-/*
- * A step is a header, an option, or the look at the transport header. False
- * if there are none left.
- */
+/* A step is a header or an option. False if there are none left. */
 static bool step(int *steps)
 {
     return (*steps)-- > 0;
@@ -201,7 +198,7 @@ static void read_extensions(Found *found, int protocol, Bytes rest)
         }
         protocol = header[0];
     }
-    if (step(&steps)) {
+    if (steps >= 0) {
         read_transport(found, protocol, rest);
     }
 }

@@ -29,7 +29,7 @@ ALL_TYPES = NON_EX_TYPES | IP_EX | TCP_EX | UDP_EX
 
 VLAN_ETHERTYPES = (0x8100, 0x88a8)
 MAX_VLAN_TAGS = 8
-MAX_STEPS = 32
+MAX_STEPS = 20
 
 HOP_BY_HOP, TCP, UDP, ROUTING, FRAGMENT, ESP, AH = 0, 6, 17, 43, 44, 50, 51
 DESTINATION, MOBILITY, HIP, SHIM6 = 60, 135, 139, 140
@@ -168,7 +168,7 @@ def parse_ipv6(data):
                 and header[2] == 2):
             alt_dst = header[8:24]
         kind = header[0]
-    return packet(*transport_of(kind, rest)) if steps > 0 else packet()
+    return packet(*transport_of(kind, rest)) if steps >= 0 else packet()
 
 
 def parse(frame):
