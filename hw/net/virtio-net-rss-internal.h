@@ -8,6 +8,9 @@
 /* The backend of queue 0. Before the device has a NIC, the one it will have. */
 NetClientState *virtio_net_rss_peer(VirtIONet *n);
 
+/* It was deleted by netdev_del: it is still there, but brings no packet. */
+bool virtio_net_rss_peer_deleted(VirtIONet *n);
+
 bool virtio_net_rss_has_vhost(VirtIONet *n);
 
 /**

@@ -12,7 +12,7 @@
 
 static RssEngineKind virtio_net_rss_engine(VirtIONet *n)
 {
-    if (!n->rss.steering) {
+    if (!n->rss.steering || virtio_net_rss_peer_deleted(n)) {
         return RSS_ENGINE_KIND_AUTOMATIC;
     }
     return n->rss.attached ? RSS_ENGINE_KIND_EBPF :
@@ -23,6 +23,9 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(n);
 
+    if (virtio_net_rss_peer_deleted(n)) {
+        return "the netdev is deleted";
+    }
     if (n->rss.attached) {
         return "the program is in the tap";
     }

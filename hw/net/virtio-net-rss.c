@@ -43,11 +43,17 @@ bool virtio_net_rss_has_vhost(VirtIONet *n)
     return peer && get_vhost_net(peer);
 }
 
+bool virtio_net_rss_peer_deleted(VirtIONet *n)
+{
+    return n->nic && n->nic->peer_deleted;
+}
+
 static bool virtio_net_rss_set_program(VirtIONet *n, int prog_fd)
 {
     NetClientState *peer = virtio_net_rss_peer(n);
 
-    return peer && peer->info->set_steering_ebpf &&
+    return peer && !virtio_net_rss_peer_deleted(n) &&
+           peer->info->set_steering_ebpf &&
            peer->info->set_steering_ebpf(peer, prog_fd);
 }
 
@@ -121,7 +127,9 @@ static void virtio_net_rss_say_refused(VirtIONet *n, const char *outcome)
     if (n->rss.no_ebpf) {
         return;
     }
-    n->rss.no_ebpf = g_strdup("the tap has refused the steering program");
+    n->rss.no_ebpf = g_strdup(virtio_net_rss_peer_deleted(n)
+                              ? "the netdev is deleted"
+                              : "the tap has refused the steering program");
     trace_virtio_net_rss_fallback(n, n->rss.no_ebpf);
     warn_report("%s: %s; %s", virtio_net_rss_peer(n)->name, n->rss.no_ebpf,
                 outcome);

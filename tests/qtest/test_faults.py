@@ -14,7 +14,7 @@ from pathlib import Path
 from kernel_objects import OWN, names_of, objects_of, wait_gone
 from machine import Machine, VmError
 from refusal import Refusal
-from rig import (AUTO, EBPF, QUEUES, SLOT, SOFTWARE, Card, TapCase,
+from rig import (AUTO, AUTOMATIC, EBPF, QUEUES, SLOT, SOFTWARE, Card, TapCase,
                  add_rows, all_to, run_tests, spread, why_not)
 from virtio_net import OK, VirtioNet
 from vmlib.process import run
@@ -228,7 +228,20 @@ class TapGone(OwnCard):
             rss = self.card.machine.qmp("x-query-rss")[0]
             self.assertEqual(bool(rss["table"]), kind == RSS)
             self.assertEqual(rss["queue-pairs"], pairs or 1)
+            if take_away is delete_netdev:
+                self.assertEqual((rss["engine"], rss["reason"]), (
+                    AUTOMATIC, "the netdev is deleted"))
         self.assertLess(len(self.card.machine.warnings()), 2)
+        self.assertNotIn("Bad file descriptor", self.card.machine.messages())
+
+    def test_netdev_deleted_then_a_look(self):
+        """With no command in between."""
+        self.begin(EBPF)
+        self.set_rss(spread())
+        delete_netdev(self.card)
+        rss = self.card.machine.qmp("x-query-rss")[0]
+        self.assertEqual((rss["engine"], rss["reason"]),
+                         (AUTOMATIC, "the netdev is deleted"))
 
     def test_reason(self):
         """Once the tap has refused the program, that is what is told."""
