@@ -241,10 +241,9 @@ bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
     n->rss.ctrl_bh = qemu_bh_new(virtio_net_ctrl_bh, n);
     n->rss.attach_bh = qemu_bh_new(virtio_net_rss_attach_bh, n);
     if (virtio_has_feature(n->host_features, VIRTIO_NET_F_HASH_REPORT) &&
-        virtio_net_rss_has_vhost(n) &&
-        virtio_net_rss_peer(n)->info->type == NET_CLIENT_DRIVER_TAP) {
-        warn_report("%s: hash=on is not offered to the guest: with vhost=on"
-                    " there is no one who could report hashes",
+        virtio_net_rss_has_vhost(n)) {
+        warn_report("%s: hash=on is not offered to the guest: with vhost there"
+                    " is no one who could report hashes",
                     virtio_net_rss_peer(n)->name);
     }
     if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
@@ -295,9 +294,7 @@ uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features)
         if (!n->rss.ebpf) {
             virtio_clear_feature(&features, VIRTIO_NET_F_RSS);
         }
-        if (virtio_net_rss_peer(n)->info->type == NET_CLIENT_DRIVER_TAP) {
-            virtio_clear_feature(&features, VIRTIO_NET_F_HASH_REPORT);
-        }
+        virtio_clear_feature(&features, VIRTIO_NET_F_HASH_REPORT);
     }
     return features;
 }

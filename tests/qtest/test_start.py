@@ -6,6 +6,9 @@ Most of it needs neither root nor a tap.
 """
 
 import socket
+import struct
+import tempfile
+import threading
 
 from machine import Machine, VmError
 from rig import (AUTO, EBPF, KEY, SLOT, SOFTWARE, Card, Case, TapCase,
@@ -101,6 +104,57 @@ add_rows(Offers, {"offered with " + name: row
                   for name, row in OFFERS.items()}, Offers.check_offer)
 add_rows(Offers, {"error: " + name: row for name, row in WRONG.items()},
          Offers.check_wrong)
+
+
+class Backend(threading.Thread):
+    """A vhost-user backend that has all features and handles no packet."""
+
+    GET_FEATURES = 1
+
+    def __init__(self, listener):
+        super().__init__(daemon=True)
+        self.listener = listener
+
+    def run(self):
+        connection = self.listener.accept()[0]
+        with connection:
+            while True:
+                head = connection.recv(12, socket.MSG_WAITALL)
+                if len(head) < 12:
+                    return
+                request, _, size = struct.unpack("<3I", head)
+                if size:
+                    connection.recv(size, socket.MSG_WAITALL)
+                if request == self.GET_FEATURES:
+                    extensions = 1 << 30        # it has none of them
+                    connection.sendall(struct.pack(
+                        "<3IQ", request, 5, 8, (1 << 64) - 1 & ~extensions))
+
+
+class VhostUser(Case):
+    """A backend without QEMU and without a tap: nobody can steer or hash."""
+
+    def test_neither_RSS_nor_hash_report_is_offered(self):
+        folder = tempfile.TemporaryDirectory(prefix="qtest-vhost-user-")
+        self.addCleanup(folder.cleanup)
+        path = f"{folder.name}/socket"
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(path)
+        listener.listen()
+        Backend(listener).start()
+        machine = Machine(["-chardev", f"socket,id=backend,path={path}",
+                           "-netdev", "vhost-user,id=net0,chardev=backend",
+                           "-device", DEVICE_ARGUMENT + "rss=on,hash=on"])
+        self.addCleanup(machine.stop)
+        device = VirtioPci(machine, SLOT)
+        device.reset()
+        self.assertFalse(device.offered() >> F_RSS & 1)
+        self.assertFalse(device.offered() >> F_HASH_REPORT & 1)
+        warnings = "".join(machine.warnings())
+        self.assertEqual(warnings.count("warning: "), 2, warnings)
+        self.assertIn("net0: hash=on is not offered", warnings)
+        self.assertIn("net0: rss=on is not offered", warnings)
 
 
 class OneQueue(Case):
