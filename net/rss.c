@@ -9,10 +9,21 @@
 #include "rss_compile.h"
 #include "rss_toeplitz.h"
 
+/*
+ * @by_reversed is the policy's table by the reverse of the hash's low bits. With
+ * it a packet is steered without reversing what rss_clmul_reversed() returns.
+ */
 struct RssEngine {
     struct rss_policy policy;
     RssToeplitz toeplitz;
+    uint16_t by_reversed[RSS_TABLE_MAX];
 };
+
+/* Where the low RSS_TABLE_BITS bits of a hash are in its reverse. */
+static unsigned reversed_index(uint32_t reversed)
+{
+    return reversed >> (32 - RSS_TABLE_BITS);
+}
 
 GQuark rss_error_quark(void)
 {
@@ -129,8 +140,13 @@ void rss_compile(const RssConfig *config, struct rss_policy *policy)
 RssEngine *rss_engine_new(const RssConfig *config)
 {
     RssEngine *engine = g_new(RssEngine, 1);
+    unsigned i;
 
     rss_compile(config, &engine->policy);
+    for (i = 0; i < RSS_TABLE_MAX; i++) {
+        engine->by_reversed[reversed_index(rss_reverse_bits(i))] =
+            engine->policy.table[i];
+    }
     rss_toeplitz_init(&engine->toeplitz, config->key);
     return engine;
 }
@@ -145,18 +161,26 @@ static RssPacket rss_packet(const void *frame, size_t len)
     return (RssPacket) { .data = frame, .len = MIN(len, G_MAXINT32) };
 }
 
-/* The hash of a flow that has a type. */
-static uint32_t rss_engine_hash(const RssEngine *engine,
-                                const struct rss_flow *flow, uint32_t type)
+/* What is hashed of a flow that has a type: @len bytes. */
+static const uint8_t *hash_input(const struct rss_flow *flow, uint32_t type,
+                                 size_t *len)
 {
     size_t ports = type & RSS_TYPES_PORTS ? 4 : 0;
 
     if (type & RSS_TYPES_IPV4) {
-        return rss_toeplitz_hash(&engine->toeplitz,
-                                 flow->head + RSS_OFF_IPV4_INPUT, 8 + ports);
+        *len = 8 + ports;
+        return flow->head + RSS_OFF_IPV4_INPUT;
     }
-    return rss_toeplitz_hash(&engine->toeplitz,
-                             flow->head + RSS_OFF_IPV6_INPUT, 32 + ports);
+    *len = 32 + ports;
+    return flow->head + RSS_OFF_IPV6_INPUT;
+}
+
+/* Not in line: it would take the other way's registers. */
+static __attribute__((noinline)) uint16_t
+steer_by_masks(const struct rss_policy *policy, const struct rss_flow *flow,
+               uint32_t type)
+{
+    return rss_steer(policy, flow, type);
 }
 
 uint16_t rss_engine_steer(const RssEngine *engine,
@@ -166,12 +190,18 @@ uint16_t rss_engine_steer(const RssEngine *engine,
     const RssPacket pkt = rss_packet(frame, len);
     struct rss_flow flow;
     uint32_t type = rss_find_input(policy, &pkt, &flow);
+    const uint8_t *input;
+    uint32_t reversed;
+    size_t input_len;
 
-    if (type && engine->toeplitz.clmul) {
-        return rss_queue(policy, rss_engine_hash(engine, &flow, type));
+    if (!type || !engine->toeplitz.clmul) {
+        /* A few bits of the hash cost less than all of them from tables. */
+        return steer_by_masks(policy, &flow, type);
     }
-    /* A few bits of the hash cost less than all of them from tables. */
-    return rss_steer(policy, &flow, type);
+    input = hash_input(&flow, type, &input_len);
+    reversed = rss_clmul_reversed(engine->toeplitz.reversed, input,
+                                  input_len);
+    return engine->by_reversed[reversed_index(reversed)];
 }
 
 RssResult rss_engine_classify(const RssEngine *engine,
@@ -181,10 +211,14 @@ RssResult rss_engine_classify(const RssEngine *engine,
     const RssPacket pkt = rss_packet(frame, len);
     struct rss_flow flow;
     RssResult result = { .queue = policy->unclassified_queue };
+    const uint8_t *input;
+    size_t input_len;
 
     result.type = rss_find_input(policy, &pkt, &flow);
     if (result.type) {
-        result.hash = rss_engine_hash(engine, &flow, result.type);
+        input = hash_input(&flow, result.type, &input_len);
+        result.hash = rss_toeplitz_hash(&engine->toeplitz, input,
+                                        input_len);
         result.queue = rss_queue(policy, result.hash);
     }
     return result;

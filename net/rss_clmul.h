@@ -24,14 +24,23 @@ void rss_clmul_init(uint64_t reversed[RSS_CLMUL_WORDS],
                     const uint8_t key[RSS_KEY_SIZE]);
 
 /**
- * rss_clmul_hash:
+ * rss_clmul_reversed:
  * @reversed: as rss_clmul_init() left it
  * @input: addresses and ports as they are on the wire
  * @len: bytes at @input, a multiple of 4 up to RSS_INPUT_MAX
  *
- * Returns: the hash, in host order
+ * Returns: the hash with its bits in reverse order
  */
-uint32_t rss_clmul_hash(const uint64_t reversed[RSS_CLMUL_WORDS],
-                        const uint8_t *input, size_t len);
+uint32_t rss_clmul_reversed(const uint64_t reversed[RSS_CLMUL_WORDS],
+                            const uint8_t *input, size_t len);
+
+/* The bits of @x in reverse order. */
+static inline uint32_t rss_reverse_bits(uint32_t x)
+{
+    x = (x >> 1 & 0x55555555) | (x & 0x55555555) << 1;
+    x = (x >> 2 & 0x33333333) | (x & 0x33333333) << 2;
+    x = (x >> 4 & 0x0f0f0f0f) | (x & 0x0f0f0f0f) << 4;
+    return __builtin_bswap32(x);
+}
 
 #endif

@@ -56,7 +56,7 @@ uint32_t rss_toeplitz_hash(const RssToeplitz *t,
 
     assert(len <= RSS_INPUT_MAX && len % 4 == 0);
     if (t->clmul) {
-        return rss_clmul_hash(t->reversed, input, len);
+        return rss_reverse_bits(rss_clmul_reversed(t->reversed, input, len));
     }
     for (i = 0; i < len; i++) {
         hash ^= t->nibble[2 * i][input[i] >> 4] ^
