@@ -217,6 +217,19 @@ position p;
 - virtio_net_handle_rss@p(n, iov, iov_cnt, true)
 + virtio_net_rss_parse(n, iov, iov_cnt)
 
+@refused@
+identifier fn = virtio_net_handle_mq;
+position p;
+@@
+fn(...) {
+<...
++ virtio_net_rss_refused(n, cmd);
+return VIRTIO_NET_ERR@p;
+...>
+}
+
+// expect: refused = 4
+
 @begin@
 identifier fn = virtio_net_handle_mq;
 expression q;

@@ -116,6 +116,7 @@ static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
     EBPFRSS *ebpf;
 
     if (n->rss.ebpf_fds) {
+        trace_virtio_net_rss_load(n, "ebpf-rss-fds");
         return adopt_fds(n, error);
     }
     if (!ebpf_rss_open(name, fds, &err)) {
@@ -126,6 +127,7 @@ static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
             return NULL;
         }
     }
+    trace_virtio_net_rss_load(n, by_helper ? helper_path(n) : "QEMU itself");
     ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n, error);
     for (i = 0; !ebpf && i < EBPF_RSS_FDS; i++) {
         close(fds[i]);
@@ -242,6 +244,7 @@ bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
     n->rss.attach_bh = qemu_bh_new(virtio_net_rss_attach_bh, n);
     if (virtio_has_feature(n->host_features, VIRTIO_NET_F_HASH_REPORT) &&
         virtio_net_rss_has_vhost(n)) {
+        trace_virtio_net_rss_fallback(n, "hash=on is not offered with vhost");
         warn_report("%s: hash=on is not offered to the guest: with vhost there"
                     " is no one who could report hashes",
                     virtio_net_rss_peer(n)->name);

@@ -99,6 +99,7 @@ static bool virtio_net_rss_apply_ebpf(VirtIONet *n)
     if (!now) {
         /* Until then the program would steer by a configuration of old. */
         n->rss.attach_waits = true;
+        trace_virtio_net_rss_attach_waits(n);
         return true;
     }
     return virtio_net_rss_attach(n);
@@ -130,7 +131,6 @@ static void virtio_net_rss_say_refused(VirtIONet *n, const char *outcome)
     n->rss.no_ebpf = g_strdup(virtio_net_rss_peer_deleted(n)
                               ? "the netdev is deleted"
                               : "the tap has refused the steering program");
-    trace_virtio_net_rss_fallback(n, n->rss.no_ebpf);
     warn_report("%s: %s; %s", virtio_net_rss_peer(n)->name, n->rss.no_ebpf,
                 outcome);
 }
@@ -140,6 +140,7 @@ static void virtio_net_rss_attach_failed(VirtIONet *n)
 {
     virtio_net_rss_say_refused(n, virtio_net_rss_has_vhost(n)
                                ? "RSS is off" : "RSS in QEMU instead");
+    trace_virtio_net_rss_fallback(n, n->rss.no_ebpf);
     n->rss.counters = virtio_net_rss_counters(n);
     ebpf_rss_unload(n->rss.ebpf);
     n->rss.ebpf = NULL;
@@ -164,6 +165,9 @@ bool virtio_net_rss_apply(VirtIONet *n)
     }
     if (virtio_net_rss_has_vhost(n)) {
         return false;
+    }
+    if (rss->steering && rss->populate_hash && rss->ebpf) {
+        trace_virtio_net_rss_fallback(n, "hashes are reported");
     }
     virtio_net_rss_set_software(n, rss_engine_new(&rss->config));
     virtio_net_rss_detach(n);
@@ -261,8 +265,22 @@ static bool virtio_net_rss_apply_next(VirtIONet *n)
         virtio_net_rss_off(n);
         return true;
     }
-    return virtio_net_rss_set(n, true, n->rss.next.config.hash_types,
-                              &n->rss.next.config);
+    if (!virtio_net_rss_set(n, true, n->rss.next.config.hash_types,
+                            &n->rss.next.config)) {
+        trace_virtio_net_rss_refuse(n, n->rss.no_ebpf);
+        return false;
+    }
+    return true;
+}
+
+void virtio_net_rss_refused(VirtIONet *n, uint8_t cmd)
+{
+    if (cmd != VIRTIO_NET_CTRL_MQ_RSS_CONFIG) {
+        trace_virtio_net_rss_refuse(n, cmd == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET
+                                    ? "VQ_PAIRS_SET is cut off, not negotiated"
+                                      " or out of range"
+                                    : "unknown command");
+    }
 }
 
 bool virtio_net_rss_begin(VirtIONet *n, uint8_t cmd, uint16_t queue_pairs)
@@ -297,10 +315,10 @@ bool virtio_net_rss_end(VirtIONet *n)
     bool waited = n->rss.next_waits;
 
     n->rss.next_waits = false;
+    if (n->rss.queue_failed) {
+        trace_virtio_net_rss_refuse(n, "the backend does not enable a queue");
+    }
     if (n->rss.queue_failed || (waited && !virtio_net_rss_apply_next(n))) {
-        trace_virtio_net_rss_refuse(n, n->rss.queue_failed
-                                    ? "the backend does not enable a queue"
-                                    : "the tap does not take the program");
         n->curr_queue_pairs = n->rss.old_queue_pairs;
         return false;
     }
@@ -332,8 +350,11 @@ uint8_t virtio_net_rss_hash_config(VirtIONet *n,
     /* Where RSS is on, its table stays; there is one hash for both. */
     config.hash_types = command.config.hash_types;
     memcpy(config.key, command.config.key, sizeof(config.key));
-    return virtio_net_rss_set(n, n->rss.steering, config.hash_types, &config)
-        ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+    if (!virtio_net_rss_set(n, n->rss.steering, config.hash_types, &config)) {
+        trace_virtio_net_rss_refuse(n, n->rss.no_ebpf);
+        return VIRTIO_NET_ERR;
+    }
+    return VIRTIO_NET_OK;
 }
 
 /* The packet's queue; n->rss.result is set where someone asks for it. */

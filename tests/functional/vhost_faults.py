@@ -77,9 +77,12 @@ class TakenAwayVhost(TapCase):
         for round_number in (1, 2):
             self.assertEqual(self.nic.set_pairs(before), OK)
             self.refusal.begin()
-            for _ in range(3):
+            for count in range(3 * round_number - 2, 3 * round_number + 1):
                 self.assertEqual(self.nic.set_rss(spread(), after), ERR)
                 self.assert_stays(before, round_number)
+                self.assertEqual(
+                    self.card.machine.traces("virtio_net_rss_refuse"),
+                    ["reason: " + REFUSED] * count)
             places = self.pass_frames(rig.flows(64, seed=1))
             self.assertEqual(set(places.values()), set(range(before)))
             self.refusal.end()

@@ -155,6 +155,10 @@ class VhostUser(Case):
         self.assertEqual(warnings.count("warning: "), 2, warnings)
         self.assertIn("net0: hash=on is not offered", warnings)
         self.assertIn("net0: rss=on is not offered", warnings)
+        self.assertEqual(
+            machine.traces("virtio_net_rss_fallback"),
+            ["reason: hash=on is not offered with vhost",
+             "reason: the backend cannot take a steering program"])
 
 
 class OneQueue(Case):

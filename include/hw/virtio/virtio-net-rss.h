@@ -125,6 +125,9 @@ void virtio_net_rss_reset(struct VirtIONet *n);
 uint16_t virtio_net_rss_parse(struct VirtIONet *n,
                               const struct iovec *iov, unsigned iov_cnt);
 
+/* A command was refused before it came to virtio_net_rss_begin(). */
+void virtio_net_rss_refused(struct VirtIONet *n, uint8_t cmd);
+
 /**
  * virtio_net_rss_begin:
  * @cmd: VIRTIO_NET_CTRL_MQ_RSS_CONFIG or VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET

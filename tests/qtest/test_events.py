@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Trace events tell of each change, each refusal, each fallback.
+
+Those of a tap that refuses the program: test_migration.py, and with vhost=on
+tests/functional/vhost_faults.py.
+"""
+
+from machine import VmError
+from rig import (AUTO, EBPF, KEY, QUEUES, SOFTWARE, Card, TapCase, add_rows,
+                 run_tests, spread, wait_until, why_not)
+from rss_reference import NON_EX_TYPES
+from virtio_net import (ERR, F_HASH_REPORT, F_MQ, F_RSS, FEATURES,
+                        HASH_CONFIG, OK, RSS_CONFIG, VQ_PAIRS_SET,
+                        hash_config, rss_config)
+
+UNKNOWN = 77
+
+# A command that is refused (kind, data, features), and the reason.
+REFUSED = {
+    "RSS_CONFIG": (RSS_CONFIG, rss_config(NON_EX_TYPES, [0] * 3, KEY, 1),
+                   FEATURES, "table"),
+    "RSS_CONFIG, not negotiated": (
+        RSS_CONFIG, rss_config(NON_EX_TYPES, [0], KEY, 1),
+        FEATURES & ~(1 << F_RSS), "RSS is not negotiated"),
+    "HASH_CONFIG, not negotiated": (
+        HASH_CONFIG, hash_config(NON_EX_TYPES, KEY), FEATURES,
+        "hash report is not negotiated"),
+    "VQ_PAIRS_SET, no pairs": (VQ_PAIRS_SET, b"\0\0", FEATURES,
+                               "out of range"),
+    "VQ_PAIRS_SET, too many pairs": (VQ_PAIRS_SET, b"\5\0", FEATURES,
+                                     "out of range"),
+    "VQ_PAIRS_SET, cut off": (VQ_PAIRS_SET, b"\1", FEATURES, "cut off"),
+    "VQ_PAIRS_SET, not negotiated": (VQ_PAIRS_SET, b"\1\0",
+                                     FEATURES & ~(1 << F_MQ),
+                                     "not negotiated"),
+    "unknown command": (UNKNOWN, b"\1\0", FEATURES, "unknown command"),
+}
+
+
+class Events(TapCase):
+    """Every test has its own card."""
+
+    @classmethod
+    def setUpClass(cls):
+        """Nothing is shared."""
+
+    def setUp(self):
+        reason = why_not()
+        if reason:
+            self.skipTest(reason)
+
+    def begin(self, engine, options="", features=FEATURES):
+        """Start a QEMU and its driver."""
+        self.card = Card(engine, options)
+        self.addCleanup(self.card.close)
+        self.nic = self.card.start(features=features)
+
+    def traces(self, event):
+        return self.card.machine.traces("virtio_net_rss_" + event)
+
+    def check_refused(self, row):
+        kind, data, features, reason = row
+        self.begin(SOFTWARE, features=features)
+        for count in (1, 2):
+            self.assertEqual(self.nic.command(kind, data), ERR)
+            events = self.traces("refuse")
+            self.assertEqual(len(events), count, events)
+            self.assertIn(reason, events[-1])
+
+    def test_where_the_program_comes_from(self):
+        self.begin(EBPF)
+        self.assertEqual(self.traces("load"), ["from QEMU itself"])
+        with self.assertRaises(VmError) as caught:
+            Card(EBPF, "ebpf-rss-fds=0:0:0").close()
+        self.assertRegex(str(caught.exception),
+                         "virtio_net_rss_load n .* from ebpf-rss-fds")
+
+    def test_on_and_off(self):
+        self.begin(EBPF)
+        tried = self.traces("attach"), self.traces("detach")
+        self.assertEqual(tried, (["done 1"], [""]))
+        self.assertEqual(self.nic.set_rss(spread(length=8), QUEUES), OK)
+        self.assertEqual(self.traces("engine"),
+                         ["engine ebpf hash types 0x3f table of 8"])
+        self.assertEqual(self.traces("attach"), ["done 1"] * 2)
+        off = len(self.traces("off"))
+        self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+        self.assertEqual(self.traces("detach"), [""] * 2)
+        self.assertEqual(len(self.traces("off")), off + 1)
+        self.assertEqual(self.traces("fallback"), [])
+
+    def test_software_because_hashes_are_reported(self):
+        self.begin(AUTO, "hash=on", FEATURES | 1 << F_HASH_REPORT)
+        self.assertEqual(self.traces("fallback"), [])
+        self.assertEqual(self.nic.set_rss(spread(), QUEUES), OK)
+        self.assertEqual(self.traces("fallback"),
+                         ["reason: hashes are reported"])
+
+    def test_a_program_that_waits_for_its_configuration(self):
+        """Off and on again until no slot is free for a while."""
+        self.begin(EBPF)
+        for _ in range(1000):
+            self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+            before = len(self.traces("attach"))
+            self.assertEqual(self.nic.set_rss(spread(), QUEUES), OK)
+            if self.traces("attach_waits"):
+                break
+        self.assertEqual(len(self.traces("attach_waits")), 1)
+        self.assertTrue(wait_until(
+            lambda: len(self.traces("attach")) == before + 1, 10, 0.001))
+
+
+add_rows(Events, {"refused: " + name: row for name, row in REFUSED.items()},
+         Events.check_refused)
+
+
+if __name__ == "__main__":
+    run_tests(__file__)
