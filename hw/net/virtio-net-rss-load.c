@@ -20,6 +20,7 @@
 #include "qapi/visitor-impl.h"
 #include "qapi/visitor.h"
 #include "qemu/ctype.h"
+#include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "standard-headers/linux/virtio_net.h"
@@ -83,15 +84,17 @@ static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
     return ebpf;
 }
 
-static const char *helper_path(VirtIONet *n)
+/* The default is where this QEMU is, even if it was moved. */
+static char *helper_path(VirtIONet *n)
 {
-    return n->rss.ebpf_helper ?: CONFIG_QEMU_RSS_HELPER;
+    return n->rss.ebpf_helper ? g_strdup(n->rss.ebpf_helper)
+                              : get_relocated_path(CONFIG_QEMU_RSS_HELPER);
 }
 
 static bool open_by_helper(VirtIONet *n, const char *name,
                            int fds[EBPF_RSS_FDS], GError **error)
 {
-    const char *helper = helper_path(n);
+    g_autofree char *helper = helper_path(n);
     g_autoptr(GError) own = *error;
     g_autoptr(GError) err = NULL;
 
@@ -110,6 +113,7 @@ static bool open_by_helper(VirtIONet *n, const char *name,
 
 static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
 {
+    g_autofree char *helper = helper_path(n);
     GError *err = NULL;
     int fds[EBPF_RSS_FDS], i;
     bool by_helper = false;
@@ -127,14 +131,13 @@ static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
             return NULL;
         }
     }
-    trace_virtio_net_rss_load(n, by_helper ? helper_path(n) : "QEMU itself");
+    trace_virtio_net_rss_load(n, by_helper ? helper : "QEMU itself");
     ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n, error);
     for (i = 0; !ebpf && i < EBPF_RSS_FDS; i++) {
         close(fds[i]);
     }
     if (!ebpf && by_helper) {
-        g_prefix_error(error, "what %s has sent is of no use: ",
-                       helper_path(n));
+        g_prefix_error(error, "what %s has sent is of no use: ", helper);
     }
     return ebpf;
 }
@@ -240,8 +243,9 @@ bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
         return false;
     }
     n->rss.config.table_len = 1;
-    n->rss.ctrl_bh = qemu_bh_new(virtio_net_ctrl_bh, n);
-    n->rss.attach_bh = qemu_bh_new(virtio_net_rss_attach_bh, n);
+    n->rss.ctrl_bh = virtio_bh_new_guarded(DEVICE(n), virtio_net_ctrl_bh, n);
+    n->rss.attach_bh = virtio_bh_new_guarded(DEVICE(n),
+                                             virtio_net_rss_attach_bh, n);
     if (virtio_has_feature(n->host_features, VIRTIO_NET_F_HASH_REPORT) &&
         virtio_net_rss_has_vhost(n)) {
         trace_virtio_net_rss_fallback(n, "hash=on is not offered with vhost");

@@ -5,12 +5,13 @@
 Most of it needs neither root nor a tap.
 """
 
+import re
 import socket
 import struct
 import tempfile
 import threading
 
-from machine import Machine, VmError
+from machine import QEMU, Machine, VmError
 from rig import (AUTO, EBPF, KEY, SLOT, SOFTWARE, Card, Case, TapCase,
                  add_rows, run_tests, spread, wait_until, why_not)
 from rss_reference import ALL_TYPES, NON_EX_TYPES
@@ -211,6 +212,18 @@ class Privileges(TapCase):
         self.assertEqual(len(warnings), 1, warnings)
         self.assertIn("not permitted", warnings[0])
         self.assertNotIn("libbpf:", self.card.machine.messages())
+
+    def test_the_default_helper_is_the_one_of_this_QEMU(self):
+        """In the folder where it is built; the helper has no privilege."""
+        bundle = QEMU.resolve().parent / "qemu-bundle"
+        if not list(bundle.glob("**/qemu-rss-helper")):
+            self.skipTest("this QEMU is not where it was built")
+        card = Card(AUTO, without_bpf=True)
+        self.addCleanup(card.close)
+        warnings = card.machine.warnings()
+        self.assertEqual(len(warnings), 1, warnings)
+        self.assertRegex(warnings[0], rf"{re.escape(str(bundle))}\S*"
+                         "qemu-rss-helper")
 
     def test_insisting_on_eBPF_is_an_error(self):
         with self.assertRaises(VmError) as caught:
