@@ -228,6 +228,20 @@ class HashConfig(TapCase):
         self.assertEqual(self.hash_config(UDPV4, KEY[:20]), OK)
         self.assert_steers(Config(UDPV4, KEY[:20], spread().table))
 
+    def test_VQ_PAIRS_SET_turns_it_off_where_RSS_is_negotiated(self):
+        for turn_on in (self.hash_config,
+                        lambda: self.nic.set_rss(spread(), QUEUES)):
+            self.assertEqual(turn_on(), OK)
+            self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+            self.assertEqual(set(self.reports(flows()).values()), {0})
+
+    def test_VQ_PAIRS_SET_leaves_it_where_RSS_is_not_negotiated(self):
+        self.nic.start(features=FEATURES & ~(1 << F_RSS)
+                       | 1 << F_HASH_REPORT)
+        self.assertEqual(self.hash_config(), OK)
+        self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+        self.assertEqual(set(self.reports(flows()).values()), {2, 3, 5, 6})
+
     def test_refused_ones_change_nothing(self):
         self.set_rss(spread())
         good = hash_config(NON_EX_TYPES, KEY)
