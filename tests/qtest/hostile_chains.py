@@ -44,7 +44,10 @@ def head_beyond_the_ring(ring, address, length):
 
 
 def index_far_ahead(ring, address, length):
-    """More chains are offered than the ring has room for."""
+    """More chains are offered than the ring has room for.
+
+    Those that it held before are taken for new ones, and done again.
+    """
     _write(ring, 0, address, length, 0)
     ring.words[ring.avail // 2 + 1] = ring.avail_idx + ring.size + 1 & 0xffff
 
@@ -138,9 +141,9 @@ def answer_to_its_own_ring(ring, address, length):
     _answer_at(ring, address, length, ring.avail + 2)
 
 
-BROKEN = (looped, beyond_the_ring, head_beyond_the_ring, index_far_ahead,
-          empty, wrong_order, no_acknowledgement, indirect_cut,
-          indirect_empty)
-ODD = (indirect_with_next, indirect_nowhere, indirect_itself, command_nowhere,
-       command_wraps, huge, answer_nowhere, answer_to_its_own_status,
-       answer_to_its_own_bar, answer_to_its_own_ring)
+BROKEN = (looped, beyond_the_ring, head_beyond_the_ring, empty, wrong_order,
+          no_acknowledgement, indirect_cut, indirect_empty)
+ODD = (index_far_ahead, indirect_with_next, indirect_nowhere, indirect_itself,
+       command_nowhere, command_wraps, huge, answer_nowhere,
+       answer_to_its_own_status, answer_to_its_own_bar,
+       answer_to_its_own_ring)
