@@ -46,13 +46,20 @@ class GuestVhost(test_guest.GuestSteps, test_guest_migration.Migrating, Case):
     # vhost-net cannot reset a single queue, so Linux does not resize rings.
     test_G_ring_sizes = None
 
-    def saved(self):
-        """Save the guest; return the path, what it has set and received."""
+    def configured(self):
+        """Let the guest set RSS; return what it has set and received.
+
+        It migrates then, and in the end goes on here.
+        """
         self.make_folder()
         self.guest.set_key(4)
         self.ethtool("-X eth0 weight 4 1 2 1")
-        config, received = self.guest.config(), rx_packets(self.guest)
         self.addCleanup(self.guest.qmp, "cont")
+        return self.guest.config(), rx_packets(self.guest)
+
+    def saved(self):
+        """Save the guest; return the path, what it has set and received."""
+        config, received = self.configured()
         return self.save(self.guest, "saved"), config, received
 
     def test_migration(self):
@@ -62,6 +69,16 @@ class GuestVhost(test_guest.GuestSteps, test_guest_migration.Migrating, Case):
         config = self.set_another(guest)
         self.assert_query(EBPF, config, guest)
         self.assert_received(flows(), config.queue, guest)
+
+    def test_migration_by_socket(self):
+        """Into a QEMU that waits for it."""
+        config, received = self.configured()
+        guest = self.incoming()
+        uri = f"unix:{self.folder}/socket"
+        guest.qmp("migrate-incoming", {"uri": uri})
+        test_guest_migration.migrated(self.guest, uri)
+        test_guest_migration.arrived(guest)
+        self.assert_goes_on(guest, EBPF, config, received)
 
     def test_migration_to_a_host_without_eBPF_is_an_error(self):
         """The guest uses what is not there: QEMU refuses it, and says so.
