@@ -15,8 +15,11 @@ static RssEngineKind virtio_net_rss_engine(VirtIONet *n)
     if (!n->rss.steering || virtio_net_rss_peer_deleted(n)) {
         return RSS_ENGINE_KIND_AUTOMATIC;
     }
-    return n->rss.attached ? RSS_ENGINE_KIND_EBPF :
-           n->rss.software ? RSS_ENGINE_KIND_SOFTWARE : RSS_ENGINE_KIND_AUTOMATIC;
+    if (n->rss.attached) {
+        return RSS_ENGINE_KIND_EBPF;
+    }
+    return n->rss.software ? RSS_ENGINE_KIND_SOFTWARE
+                           : RSS_ENGINE_KIND_AUTOMATIC;
 }
 
 static const char *virtio_net_rss_reason(VirtIONet *n)
