@@ -10,8 +10,9 @@
 #include "rss_toeplitz.h"
 
 /*
- * @by_reversed is the policy's table by the reverse of the hash's low bits. With
- * it a packet is steered without reversing what rss_clmul_reversed() returns.
+ * @by_reversed is the policy's table by the reverse of the hash's low bits.
+ * With it a packet is steered without reversing what rss_clmul_reversed()
+ * returns.
  */
 struct RssEngine {
     struct rss_policy policy;

@@ -4,8 +4,8 @@
  * product, without carries, of the reverse of the word and the 64 bits of the
  * key that begin where the word does. The product of reverses is the reverse
  * of the product, so the key is reversed once, when it is set, and the hash by
- * those who want it so; the words of the input only have to be in host order. That takes 9
- * multiplications for IPv6, in place of 72 look-ups.
+ * those who do not want it reversed; the words of the input only have to be in
+ * host order. That takes 9 multiplications for IPv6, in place of 72 look-ups.
  */
 #include <assert.h>
 #include <string.h>

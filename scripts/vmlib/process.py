@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Child processes and descriptors that never outlive us.
 
-Each process has its own process group, by which it is killed, and is killed by the
-kernel if we die without a word.
+Each process has its own process group, by which it is killed, and is killed by
+the kernel if we die without a word.
 """
 
 import contextlib

@@ -22,7 +22,7 @@ from vhost_faults import BpfRefusedVhost, TakenAwayVhost    # noqa: F401
 
 from vmlib.steering import rx_packets
 
-TIMEOUT = 600
+TIMEOUT = 1000
 
 
 class GuestVhost(test_guest.GuestSteps, test_guest_migration.Migrating, Case):

@@ -27,7 +27,7 @@ from vmlib.guest import fetch_guest                         # noqa: E402
 from vmlib.kernel import get_kernel                         # noqa: E402
 from vmlib.process import stop_on_signals                   # noqa: E402
 
-TIMEOUT = 600       # seconds, for each program
+TIMEOUT = 1000      # seconds, for each program
 SUITES = {"bpf", "tap"}
 SHORTER = ("RSS_TEST_SECONDS=4",)       # for each test under load
 MODULES = ("8021q", "sch_ingress", "cls_bpf")       # for the tap's tests
