@@ -23,6 +23,7 @@
 #include "configs.h"
 #include "drain.h"
 #include "ebpf/ebpf_rss.h"
+#include "ebpf/rss_grace.h"
 #include "flight.h"
 #include "net/tap_steering.h"
 #include "packet.h"
@@ -36,6 +37,7 @@ enum {
     BURST_PAUSE_US = 80000, /* around a burst, which may wait for them */
     BURST = 50,             /* changes: the last undoes the first */
     GROUP = 20,             /* changes or bursts under one stream */
+    GRACE_PERIODS = 50,
     PACKETS = 8000000,      /* in a stream, at the most */
     SKIP = 77,
 };
@@ -282,6 +284,21 @@ static void measure(Bench *b, Engine *engine, unsigned n, unsigned groups)
     print_fate(&fate, what);
 }
 
+/* What a change waits for that finds no free slot: the least it can take. */
+static void measure_grace_periods(void)
+{
+    Samples *samples = samples_new("grace", "ns");
+    unsigned i;
+
+    for (i = 0; i < GRACE_PERIODS; i++) {
+        double begin = samples_now_ns();
+
+        rss_grace_wait();
+        samples_add(samples, samples_now_ns() - begin);
+    }
+    samples_print(samples);
+}
+
 /*
  * Puts the calling thread, but not those it starts, before all others: what
  * waits for a processor that the packets' threads use is not the call's time.
@@ -328,6 +345,7 @@ int main(int argc, char **argv)
         measure(&b, &ours, i ? BURST : 1, groups);
         measure(&b, &stock, i ? BURST : 1, groups);
     }
+    measure_grace_periods();
     tap_steering_detach(b.net->queue[0], NULL);
     stock_program_free(stock.stock);
     ebpf_rss_unload(ours.ours);

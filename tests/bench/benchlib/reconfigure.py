@@ -53,6 +53,9 @@ def measure(quick):
         ["", "call", "99 %", "active", "99 %", "last old, 99 %",
          "seen", "sent", "neither", "lost"],
         rows)
+    grace = section.figure("grace", in_us(series["grace"]), "us")
+    section.note("What a burst's last change waits for at least, an RCU grace "
+                 f"period, takes {spread(grace)} us here, without traffic.")
     targets(section, series)
     mainloop.measure(section, quick)
     section.plots["reconfigure.svg"] = svg.bars(
