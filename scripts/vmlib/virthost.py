@@ -198,7 +198,8 @@ def try_again(work):
         try:
             return work()
         except EmulationFault as fault:
-            say("host", f"{fault}")
+            for line in str(fault).splitlines():
+                say("host", line)       # or a test's result in it is taken
             say("host", "a fault of the emulation, not of what is tested: "
                 f"starting another virtual host ({attempt + 1} of "
                 f"{ATTEMPTS})")

@@ -5,6 +5,7 @@
 Quick, no network, no privilege.
 """
 
+import io
 import os
 import socket
 import struct
@@ -321,6 +322,14 @@ class Crashes(unittest.TestCase):
         with mock.patch.object(Guest, "try_shell", side_effect=[
                 (1, "# lost"), VmError("no answer in time")]):
             self.assertRaises(virthost.EmulationFault, host.try_shell, "test")
+
+    def test_what_is_tried_again_leaves_no_result(self):
+        """Who reads the output must not take a test's result from it."""
+        fault = virthost.EmulationFault("ok 1 good\nnot ok 2 bad\n1..2")
+        with mock.patch.object(sys, "stdout", io.StringIO()) as output:
+            virthost.try_again(mock.Mock(side_effect=[fault, 5]))
+        for line in output.getvalue().splitlines():
+            self.assertTrue(line.startswith("[host] "), line)
 
     def test_try_again(self):
         fault = virthost.EmulationFault("crashed")
