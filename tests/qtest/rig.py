@@ -203,6 +203,18 @@ class TapCase(Case):
         self.assertGreater(len(set(places.values())), 1)
 
 
+class OwnCardsCase(TapCase):
+    """A test that starts cards of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.reason = why_not()
+
+    def setUp(self):
+        if self.reason:
+            self.skipTest(self.reason)
+
+
 def add_rows(cls, rows, check):
     """Make a test of each {name: row}, which calls check(self, row)."""
     for name, row in rows.items():

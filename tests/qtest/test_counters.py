@@ -3,24 +3,15 @@
 """Each packet that reaches the guest is counted once, whatever happens."""
 
 from refusal import Refusal
-from rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card, TapCase, all_to, flows,
-                 run_tests, spread, why_not)
+from rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card, OwnCardsCase, all_to,
+                 flows, run_tests, spread)
 from virtio_net import OK
 
 COUNT = 64
 
 
-class Counters(TapCase):
+class Counters(OwnCardsCase):
     """Every test has its own card."""
-
-    @classmethod
-    def setUpClass(cls):
-        """Nothing is shared."""
-
-    def setUp(self):
-        reason = why_not()
-        if reason:
-            self.skipTest(reason)
 
     def begin(self, engine, **how):
         """Start a QEMU that counts, and its driver."""

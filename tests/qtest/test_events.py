@@ -7,8 +7,8 @@ tests/functional/vhost_faults.py.
 """
 
 from machine import VmError
-from rig import (AUTO, EBPF, KEY, QUEUES, SOFTWARE, Card, TapCase, add_rows,
-                 run_tests, spread, wait_until, why_not)
+from rig import (AUTO, EBPF, KEY, QUEUES, SOFTWARE, Card, OwnCardsCase,
+                 add_rows, run_tests, spread, wait_until)
 from rss_reference import NON_EX_TYPES
 from virtio_net import (ERR, F_HASH_REPORT, F_MQ, F_RSS, FEATURES,
                         HASH_CONFIG, OK, RSS_CONFIG, VQ_PAIRS_SET,
@@ -38,17 +38,8 @@ REFUSED = {
 }
 
 
-class Events(TapCase):
+class Events(OwnCardsCase):
     """Every test has its own card."""
-
-    @classmethod
-    def setUpClass(cls):
-        """Nothing is shared."""
-
-    def setUp(self):
-        reason = why_not()
-        if reason:
-            self.skipTest(reason)
 
     def begin(self, engine, options="", features=FEATURES):
         """Start a QEMU and its driver."""

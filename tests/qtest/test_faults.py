@@ -14,8 +14,8 @@ from pathlib import Path
 from kernel_objects import OWN, names_of, objects_of, wait_gone
 from machine import Machine, VmError
 from refusal import Refusal
-from rig import (AUTO, AUTOMATIC, EBPF, QUEUES, SLOT, SOFTWARE, Card, TapCase,
-                 add_rows, all_to, run_tests, spread, why_not)
+from rig import (AUTO, AUTOMATIC, EBPF, QUEUES, SLOT, SOFTWARE, Card,
+                 OwnCardsCase, add_rows, all_to, run_tests, spread)
 from virtio_net import OK, VirtioNet
 from vmlib.process import run
 from vmlib.tapnet import TapNet
@@ -44,17 +44,8 @@ def leave_free(machine, count):
                      (soft, hard))
 
 
-class OwnCard(TapCase):
+class OwnCard(OwnCardsCase):
     """A test that starts its own QEMU."""
-
-    @classmethod
-    def setUpClass(cls):
-        """Nothing is shared."""
-
-    def setUp(self):
-        reason = why_not()
-        if reason:
-            self.skipTest(reason)
 
     def begin(self, engine, options="", **how):
         """Start a QEMU and its driver."""

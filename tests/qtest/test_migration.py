@@ -11,8 +11,8 @@ from pathlib import Path
 
 from machine import VmError, wait_until
 from refusal import Refusal
-from rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card, TapCase, add_rows,
-                 all_to, flows, run_tests, spread, why_not)
+from rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card, OwnCardsCase, add_rows,
+                 all_to, flows, run_tests, spread)
 from rss_reference import ALL_TYPES
 from virtio_net import F_HASH_REPORT, FEATURES, OK
 
@@ -24,17 +24,11 @@ ROUTES = {f"{there} to {here}, {how[0]}": (there, here, how)
           for how in (FILE, SOCKET)}
 
 
-class Migration(TapCase):
+class Migration(OwnCardsCase):
     """Two QEMUs, each with a tap of its own."""
 
-    @classmethod
-    def setUpClass(cls):
-        """Every test has its own cards."""
-
     def setUp(self):
-        reason = why_not()
-        if reason:
-            self.skipTest(reason)
+        super().setUp()
         folder = tempfile.TemporaryDirectory(prefix="qtest-migration-")
         self.addCleanup(folder.cleanup)
         self.path = Path(folder.name) / "stream"

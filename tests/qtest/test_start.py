@@ -12,8 +12,8 @@ import tempfile
 import threading
 
 from machine import QEMU, Machine, VmError
-from rig import (AUTO, EBPF, KEY, SLOT, SOFTWARE, Card, Case, TapCase,
-                 add_rows, run_tests, spread, wait_until, why_not)
+from rig import (AUTO, EBPF, KEY, SLOT, SOFTWARE, Card, Case, OwnCardsCase,
+                 add_rows, run_tests, spread, wait_until)
 from rss_reference import ALL_TYPES, NON_EX_TYPES
 from virtio_net import (ERR, F_HASH_REPORT, F_RSS, OK, RSS_CONFIG,
                         RSS_KEY_MAX, RSS_TABLE_MAX, RSS_TYPES, VirtioNet,
@@ -186,20 +186,11 @@ class OneQueue(Case):
 add_rows(OneQueue, ONE_QUEUE, OneQueue.check_command)
 
 
-class Privileges(TapCase):
+class Privileges(OwnCardsCase):
     """QEMU without the right to load a program, and without a helper."""
 
     engine = SOFTWARE
     NO_HELPER = "ebpf-rss-helper=/nonexistent"
-
-    @classmethod
-    def setUpClass(cls):
-        """Every test has its own card."""
-
-    def setUp(self):
-        reason = why_not()
-        if reason:
-            self.skipTest(reason)
 
     def test_one_warning_and_the_software_engine(self):
         self.card = Card(AUTO, self.NO_HELPER, without_bpf=True)
