@@ -43,8 +43,11 @@ def check_base(base):
     return base
 
 
-def base_of_source(folder):
-    """Return the version, such as "7.2", of an unpacked QEMU tree."""
+def base_of_source(folder, known=True):
+    """Return the version, such as "7.2", of an unpacked QEMU tree.
+
+    It must be one of the table, unless `known` is false.
+    """
     folder = Path(folder)
     try:
         version = (folder / "VERSION").read_text().strip()
@@ -54,7 +57,7 @@ def base_of_source(folder):
     if not found or not (folder / "hw/net/virtio-net.c").exists():
         raise ForkError(f"{folder} is not an unpacked QEMU source tree "
                         "(looked for VERSION and hw/net/virtio-net.c)")
-    return check_base(found.group(1))
+    return check_base(found.group(1)) if known else found.group(1)
 
 
 def checksums(dsc):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import ForkError
-from .series import applies, decode, encode, expected
+from .series import applies, decode, encode, expected, nearest
 
 SETTING = re.compile(r"//\s*(file|expect|bases):\s*(.*?)\s*$")
 RULE = re.compile(r"@\s*([A-Za-z_]\w*)\b[^@]*@")
@@ -33,6 +33,7 @@ class Rule:
     """A rule as far as this tool needs to know it."""
     name: str
     line: int
+    body: range                 # its lines, from the first "@" on
     position: str = None        # its position variable
     includes: tuple = ()        # instead: the #include lines it looks for
 
@@ -44,7 +45,13 @@ class Section:
     start: int
     end: int
     expect: dict
+    bases: dict
     rules: list
+
+    def rules_for(self, base):
+        """Return the rules that are for this version."""
+        return [rule for rule in self.rules
+                if applies(self.bases.get(rule.name), base)]
 
 
 def read_rules(series_file, start, end):
@@ -71,7 +78,7 @@ def read_rules(series_file, start, end):
         body = number
         while number < end and not lines[number].startswith("@"):
             number += 1
-        rules.append(Rule(found.group(1), opened,
+        rules.append(Rule(found.group(1), opened, range(opened - 1, number),
                           position_of(lines[opened:body - 1]),
                           includes_of(lines[body:number])))
         if not rules[-1].position and not rules[-1].includes:
@@ -106,31 +113,52 @@ def parse(series_file):
         if not found:
             continue
         key, value = found.groups()
-        if key == "bases":
+        name, equals, setting = value.partition("=")
+        if key == "bases" and not equals:
             bases = value
         elif key == "file":
             if sections:
                 sections[-1].end = number
             sections.append(Section(value, number + 1,
-                                    len(series_file.lines), {}, []))
+                                    len(series_file.lines), {}, {}, []))
         elif not sections:
-            raise series_file.error(f"line {number + 1}: 'expect:' before "
+            raise series_file.error(f"line {number + 1}: '{key}:' before "
                                     "the first 'file:'")
         else:
-            name, _, count = value.partition("=")
-            sections[-1].expect[name.strip()] = count
+            getattr(sections[-1], key)[name.strip()] = setting
     if not sections:
         raise series_file.error("names no file ('// file: PATH')")
     for section in sections:
         section.rules = read_rules(series_file, section.start, section.end)
         names = {rule.name for rule in section.rules}
-        for name in set(section.expect) - names:
-            raise series_file.error(f"expect: {section.file} has no rule "
-                                    f"named {name}")
+        for name in (set(section.expect) | set(section.bases)) - names:
+            raise series_file.error(f"line {section.start}: {section.file} "
+                                    f"has no rule named {name}")
     return bases, sections
 
 
-def run_spatch(series_file, section, text, macros):
+def differing(series_file):
+    """Return (number of rules that differ by base, number of all rules)."""
+    bases, sections = parse(series_file)
+    rules = [(section, rule.name) for section in sections
+             for rule in section.rules]
+    return (sum(bases is not None or name in section.bases
+                or ":" in section.expect.get(name, "")
+                for section, name in rules), len(rules))
+
+
+def lines_for(series_file, section, base):
+    """Return the section's lines; those of rules for other bases are empty."""
+    lines = series_file.lines[:section.end]
+    rules = section.rules_for(base)
+    for other in section.rules:
+        if other not in rules:
+            for number in other.body:
+                lines[number] = ""
+    return lines[section.start:]
+
+
+def run_spatch(series_file, section, base, text, macros):
     """Return (new text, {rule: set of places}) for one section."""
     with tempfile.TemporaryDirectory(prefix="qemu-ebpf-") as folder:
         source = Path(folder) / Path(section.file).name
@@ -139,9 +167,9 @@ def run_spatch(series_file, section, text, macros):
         source.write_bytes(encode(text))
         # Empty lines before: spatch then gives the lines of the original.
         rules = [""] * section.start
-        rules += series_file.lines[section.start:section.end]
+        rules += lines_for(series_file, section, base)
         rules += [COUNT.format(rule=rule.name, position=rule.position)
-                  for rule in section.rules if rule.position]
+                  for rule in section.rules_for(base) if rule.position]
         script.write_text("\n".join(rules) + "\n")
         command = ["spatch", "--very-quiet", "--no-includes", "--no-show-diff",
                    "--sp-file", str(script), str(source), "-o", str(result)]
@@ -178,20 +206,24 @@ def apply_cocci(series_file, sources, base, macros):
     if not applies(bases, base):
         return
     for section in sections:
-        text = sources.read(section.file)
-        if text is None:
-            raise series_file.error(f"QEMU {base} has no file {section.file}")
-        changed, places = run_spatch(series_file, section, text, macros)
-        for rule in section.rules:
-            count = (len(places.get(rule.name, ())) if rule.position else
-                     sum(line.strip() in rule.includes
-                         for line in text.splitlines()))
-            check_count(series_file, section, rule, count, base)
-        sources.write(section.file, changed)
+        with sources.keep_problem():
+            text = sources.read(section.file)
+            if text is None:
+                raise series_file.error(f"QEMU {base} has no file "
+                                        f"{section.file}")
+            changed, places = run_spatch(series_file, section, base, text,
+                                         macros)
+            for rule in section.rules_for(base):
+                with sources.keep_problem():
+                    check_count(series_file, section, rule,
+                                places.get(rule.name, ()), text, base)
+            sources.write(section.file, changed)
 
 
-def check_count(series_file, section, rule, count, base):
+def check_count(series_file, section, rule, places, text, base):
     """Refuse a rule that matches less or more often than it says."""
+    count = (len(places) if rule.position else
+             sum(line.strip() in rule.includes for line in text.splitlines()))
     try:
         wanted = expected(section.expect.get(rule.name, "1"), base)
     except ValueError as error:
@@ -200,4 +232,6 @@ def check_count(series_file, section, rule, count, base):
     if count != wanted:
         raise series_file.error(
             f"rule {rule.name} (line {rule.line}) matches {count} times in "
-            f"{section.file}, not {wanted} times (QEMU {base})")
+            f"{section.file}, not {wanted} times (QEMU {base})"
+            + nearest("\n".join(series_file.lines[i] for i in rule.body),
+                      text))

@@ -17,7 +17,7 @@ edit concerns the whole lines that have it.  series/README has the rest.
 import re
 from dataclasses import dataclass, field
 
-from .series import applies, expected
+from .series import applies, expected, nearest
 
 ACTIONS = ("insert-before", "insert-after", "replace", "delete")
 REMOVALS = ("remove-file", "remove-dir")
@@ -116,7 +116,8 @@ def spans(series_file, edit, lines):
         if not hits:
             raise series_file.error(
                 f"rule {edit.name}: no line of {edit.file} has "
-                f"{edit.settings['after']} ('after:')")
+                f"{edit.settings['after']} ('after:')"
+                + nearest(edit.settings["after"], "\n".join(lines)))
         start = hits[0] + 1
     has = matcher(series_file, edit, edit.settings[edit.action])
     found = [[i, i] for i in range(start, len(lines)) if has(lines[i])]
@@ -143,7 +144,8 @@ def apply_edit(series_file, edit, text, base):
     if len(found) != wanted:
         raise series_file.error(
             f"rule {edit.name} matches {len(found)} times in {edit.file}, "
-            f"not {wanted} times (QEMU {base})")
+            f"not {wanted} times (QEMU {base})"
+            + nearest(edit.settings[edit.action], text))
     for first, last in reversed(found):
         if edit.action == "insert-before":
             lines[first:first] = edit.text
@@ -154,23 +156,34 @@ def apply_edit(series_file, edit, text, base):
     return "\n".join(lines)
 
 
+def differing(series_file):
+    """Return (number of rules that differ by base, number of all rules)."""
+    edits, removals = parse(series_file)
+    return (sum(edit.settings["bases"] is not None
+                or ":" in edit.settings.get("expect", "") for edit in edits)
+            + sum(bases is not None for _, _, bases in removals),
+            len(edits) + len(removals))
+
+
 def apply_edits(series_file, sources, base):
     """Apply all rules and removals of one series file to the sources."""
     edits, removals = parse(series_file)
     for edit in edits:
         if not applies(edit.settings["bases"], base):
             continue
-        text = sources.read(edit.file)
-        if text is None:
-            raise series_file.error(f"rule {edit.name}: QEMU {base} has no "
-                                    f"file {edit.file}")
-        sources.write(edit.file, apply_edit(series_file, edit, text, base))
+        with sources.keep_problem():
+            text = sources.read(edit.file)
+            if text is None:
+                raise series_file.error(f"rule {edit.name}: QEMU {base} has "
+                                        f"no file {edit.file}")
+            sources.write(edit.file, apply_edit(series_file, edit, text, base))
     for kind, path, bases in removals:
         if not applies(bases, base):
             continue
         gone = (sources.files_under(path) if kind == "remove-dir" else
                 [path] if sources.read(path) is not None else [])
         if not gone:
-            raise series_file.error(f"{kind}: QEMU {base} has no {path}")
+            sources.problems.append(
+                series_file.error(f"{kind}: QEMU {base} has no {path}"))
         for file in gone:
             sources.remove(file)

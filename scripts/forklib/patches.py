@@ -69,6 +69,7 @@ def steps(fork):
     before = {}
     for series_file in read_series(fork.checkout / "series"):
         apply_series_file(fork, series_file, sources)
+        sources.check()
         after = snapshot(sources)
         paths = sorted(path for path in after
                        if after[path] != bytes_at(fork, before, path))

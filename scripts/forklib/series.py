@@ -8,6 +8,8 @@ reason for the change.  series/README describes the two formats for people.
 
 import hashlib
 import re
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,26 +80,55 @@ def digest(folder):
     return total.hexdigest()
 
 
-def expected(text, base):
-    """Return how often a rule must match: "1, 10.0: 2" is 2 on base 10.0.
+def matches_base(where, base):
+    """Tell whether "10.0", or "10.0+" (and later), stands for `base`."""
+    def number(version):
+        return [int(part) for part in version.split(".")]
 
-    Raises ValueError if the text is not of this form.
+    where = where.strip()
+    return (number(base) >= number(where[:-1]) if where.endswith("+")
+            else where == base)
+
+
+def expected(text, base):
+    """Return how often a rule must match: "1, 10.0+: 2" is 2 from 10.0 on.
+
+    The last part that stands for the base counts.  Raises ValueError if the
+    text is not of this form.
     """
     count = None
     for part in text.split(","):
         where, _, number = part.rpartition(":")
-        if not where:
-            count = int(number) if count is None else count
-        elif where.strip() == base:
-            return int(number)
+        if not where or matches_base(where, base):
+            count = int(number)
     if count is None:
         raise ValueError(f"no count for base {base}")
     return count
 
 
 def applies(bases, base):
-    """Tell whether a list such as "7.2, 10.0" (or None) contains `base`."""
-    return bases is None or base in re.split(r"[,\s]+", bases.strip())
+    """Tell whether a list such as "7.2, 10.2+" (or None) contains `base`."""
+    return bases is None or any(matches_base(where, base) for where in
+                                re.split(r"[,\s]+", bases.strip()))
+
+
+def nearest(pattern, text, count=3):
+    """Return the lines of `text` most like `pattern`, as a hint for people.
+
+    They are those that have most of its words, where a rare word counts more
+    than one that is everywhere.
+    """
+    def words_of(line):
+        return set(re.findall(r"[A-Za-z_]\w{2,}", line))
+
+    wanted = words_of(pattern)
+    lines = [(number, line.strip(), words_of(line) & wanted)
+             for number, line in enumerate(text.split("\n"), 1)]
+    frequency = Counter(word for _, _, words in lines for word in words)
+    best = sorted((row for row in lines if row[2]), key=lambda row: -sum(
+        1 / frequency[word] for word in row[2]))[:count]
+    return "".join(f"\n    {number}: {line}"
+                   for number, line, _ in sorted(best))
 
 
 def decode(data):
@@ -113,13 +144,28 @@ def encode(text):
 class Sources:
     """The text of QEMU's files while the series is applied to them.
 
-    Reads from the unpacked base and keeps every change in memory.
+    Reads from the unpacked base and keeps every change in memory.  What a
+    rule could not do is kept too, so that all of it is told at once.
     """
 
     def __init__(self, base_dir):
         self.base_dir = Path(base_dir)
         self.edited = {}            # path -> new text
         self.removed = set()        # paths of files
+        self.problems = []          # ForkErrors
+
+    @contextmanager
+    def keep_problem(self):
+        """Go on after a ForkError in the block that follows."""
+        try:
+            yield
+        except ForkError as error:
+            self.problems.append(error)
+
+    def check(self):
+        """Raise all problems there were as one."""
+        if self.problems:
+            raise ForkError("\n".join(map(str, self.problems)))
 
     def read(self, path):
         """Return the present text of a file, or None if there is none."""

@@ -16,11 +16,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import CHECKOUT, ForkError, say
+from . import CHECKOUT, ForkError, cocci, edits, say
 from .base import locked
-from .cocci import apply_cocci
-from .edits import apply_edits
-from .links import read_links
+from .links import read_links, read_pairs
 from .series import Sources, digest, encode, read_series
 
 STAMP = ".qemu-ebpf.json"
@@ -49,10 +47,10 @@ class Fork:
 def apply_series_file(fork, series_file, sources):
     """Apply one series file, of either kind."""
     if series_file.path.suffix == ".cocci":
-        apply_cocci(series_file, sources, fork.base,
-                    fork.checkout / "series/cocci-macros.h")
+        cocci.apply_cocci(series_file, sources, fork.base,
+                          fork.checkout / "series/cocci-macros.h")
     else:
-        apply_edits(series_file, sources, fork.base)
+        edits.apply_edits(series_file, sources, fork.base)
 
 
 def apply_series(fork):
@@ -60,18 +58,28 @@ def apply_series(fork):
     sources = Sources(fork.base_dir)
     for series_file in read_series(fork.checkout / "series"):
         apply_series_file(fork, series_file, sources)
+    find_links(fork, sources)
+    sources.check()
     return sources
 
 
 def find_links(fork, sources):
-    """Return our links; refuse one that would hide a file of QEMU's."""
-    links = read_links(fork.checkout)
-    for place, ours in links.items():
-        if sources.read(place) is not None:
-            raise ForkError(
-                f"series/links: {ours.relative_to(fork.checkout)} would hide "
-                f"QEMU's own {place}; let the series remove that first")
+    """Return our links; one that would hide a file of QEMU's is a problem."""
+    links = read_links(fork.checkout, fork.base)
+    sources.problems += [ForkError(
+        f"series/links: {ours.relative_to(fork.checkout)} would hide QEMU's "
+        f"own {place}; let the series remove that first")
+        for place, ours in links.items() if sources.read(place) is not None]
     return links
+
+
+def count_differing(checkout):
+    """Return (how many rules and links differ by base, how many there are)."""
+    counts = [(cocci if file.path.suffix == ".cocci" else edits)
+              .differing(file) for file in read_series(checkout / "series")]
+    pairs = read_pairs(checkout / "series/links")
+    counts.append((sum(bases is not None for *_, bases in pairs), len(pairs)))
+    return tuple(map(sum, zip(*counts)))
 
 
 # --- the stamp ----------------------------------------------------------
@@ -114,7 +122,7 @@ def is_current(checkout, stamp):
     if stamp is None or not stamp.get("complete"):
         return False
     links = {place: str(ours.relative_to(checkout))
-             for place, ours in read_links(checkout).items()}
+             for place, ours in read_links(checkout, stamp["base"]).items()}
     return (stamp["series"] == digest(checkout / "series")
             and stamp["links"] == links)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
 
-from toyfork import BASE_FILES, COCCI, EDIT, SCRIPTS, ForkTest, write_files
-from forklib import cocci, edits, series  # noqa: E402
+from toyfork import (BASE_FILES, COCCI, EDIT, LINKS, SCRIPTS, ForkTest,
+                     write_files)
+from forklib import cocci, edits, series, tree  # noqa: E402
 
 
 class Rules(ForkTest):
@@ -147,6 +148,50 @@ to: /^}/
         self.assertEqual(series.expected("10.0: 0, 7.2: 2", "7.2"), 2)
         with self.assertRaises(ValueError):
             series.expected("10.0: 3", "7.2")
+        text = "1, 9.2+: 2, 10.2+: 3"
+        self.assertEqual([series.expected(text, base) for base in
+                          ("7.2", "9.2", "10.0", "10.2", "11.1")],
+                         [1, 2, 2, 3, 3])
+
+    def test_ranges_of_bases(self):
+        self.assertEqual([series.applies("7.2, 10.2+", base) for base in
+                          ("7.2", "7.3", "10.0", "10.2", "11.0")],
+                         [True, False, False, True, True])
+
+    def test_cocci_rules_for_other_bases(self):
+        self.series("30-net.cocci", COCCI + "// bases: call_ours = 7.3+\n")
+        self.assemble()
+        self.assertNotIn("ours(n)", self.read("hw/net/virtio-net.c"))
+        self.fork.base = "10.0"
+        self.assemble()
+        self.assert_whole()
+
+    def test_link_for_another_base(self):
+        self.series("links", LINKS.replace("ours\n", "ours 10.0+\n"))
+        self.assemble()
+        self.assertFalse((self.fork.tree / "subprojects").exists())
+        self.fork.base = "10.0"
+        self.assemble()
+        self.assert_whole()
+
+    def test_all_problems_at_once(self):
+        """With the lines most like what the rules look for."""
+        self.series("10-build.edit", EDIT.replace("('old')", "('older')")
+                    + "remove-file: gone.c\n")
+        self.series("30-net.cocci", COCCI.replace("drop_me", "drop_it")
+                    .replace("finish@p(n)", "finish@p(m)"))
+        write_files(self.checkout, {"hw/net/other.c": "int mine;\n"})
+        self.assert_refused("rule take_library", "\n    2: subdir('old')",
+                            "gone.c", "rule drop ", "rule call_ours ",
+                            "    11: finish(n);", "hide")
+        self.assertFalse(self.fork.tree.exists())
+
+    def test_count_of_differing_rules(self):
+        self.assertEqual(tree.count_differing(self.checkout), (0, 6))
+        self.series("links", LINKS.replace("ours\n", "ours 10.0+\n"))
+        self.series("30-net.cocci", COCCI + "// expect: drop = 1, 10.0+: 0\n"
+                    "// bases: call_ours = 7.2\n")
+        self.assertEqual(tree.count_differing(self.checkout), (3, 6))
 
     def test_series_file_for_another_base(self):
         self.series("20-later.edit", EDIT.replace(

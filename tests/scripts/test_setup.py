@@ -176,7 +176,8 @@ class Build(unittest.TestCase):
 
     def write_stamp(self, series):
         (self.home / "tree" / tree.STAMP).write_text(json.dumps({
-            "complete": True, "links": {}, "series": series}))
+            "complete": True, "base": "7.2", "links": {},
+            "series": series}))
 
     def run_build(self, *arguments, uid=None):
         """Run it as the builder or another; return (status, output, steps)."""
