@@ -14,6 +14,7 @@
 #include "ebpf/ebpf_rss.h"
 #include "rss_abi.h"
 #include "rss_grace.h"
+#include "rss_open.h"
 #include "rss_publish.h"
 
 struct EBPFRSS {
@@ -138,6 +139,23 @@ EBPFRSS *ebpf_rss_adopt(const int fds[EBPF_RSS_FDS],
     rss->publisher = rss_publisher_new(rss->map, unmap_config, notify, opaque);
     memcpy(rss->fds, fds, sizeof(rss->fds));
     return g_steal_pointer(&rss);
+}
+
+bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error)
+{
+    RssOpenText text;
+    int err = rss_open(name, fds, text);
+
+    if (err) {
+        g_set_error_literal(error, RSS_ERROR, rss_open_denied(err) ?
+                            RSS_ERROR_PRIVILEGE : RSS_ERROR_KERNEL, text);
+    }
+    return !err;
+}
+
+const void *ebpf_rss_object(size_t *size)
+{
+    return rss_open_object(size);
 }
 
 EBPFRSS *ebpf_rss_load(const char *name, EBPFRSSNotify *notify, void *opaque,

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Loading the steering program into the kernel: what takes privileges.
+ *
+ * The privileged helper is made of this file, so it uses nothing but libbpf.
  */
 #define _GNU_SOURCE
+#include <assert.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "ebpf/ebpf_rss.h"
 #include "rss_abi.h"
+#include "rss_open.h"
 #include "rss.skel.h"
 
 enum {
@@ -24,19 +28,18 @@ enum {
 static const char program_name[BPF_OBJ_NAME_LEN + 1] = "tun_rss_steering";
 
 /*
- * The verifier says EACCES where CAP_PERFMON is missing. Before Linux 5.11
- * EPERM may also mean too little locked memory.
+ * Puts "cannot WHAT: REASON" into @text, for a caller to show. The verifier
+ * says EACCES where CAP_PERFMON is missing. Before Linux 5.11 EPERM may also
+ * mean too little locked memory. Returns @err.
  */
-static void set_load_error(GError **error, int err, const char *what)
+static int fail(RssOpenText text, int err, const char *what)
 {
-    bool denied = err == EPERM || err == EACCES;
-
-    g_set_error(error, RSS_ERROR,
-                denied ? RSS_ERROR_PRIVILEGE : RSS_ERROR_KERNEL,
-                "cannot %s: %s%s", what, g_strerror(err),
-                denied ? " (it takes CAP_BPF and CAP_PERFMON, or root; before"
-                         " Linux 5.11 also 64 KiB of locked memory for each"
-                         " device: see RLIMIT_MEMLOCK, ulimit -l)" : "");
+    snprintf(text, RSS_OPEN_TEXT_SIZE, "cannot %s: %s%s", what, strerror(err),
+             rss_open_denied(err) ?
+             " (it takes CAP_BPF and CAP_PERFMON, or root; before"
+             " Linux 5.11 also 64 KiB of locked memory for each"
+             " device: see RLIMIT_MEMLOCK, ulimit -l)" : "");
+    return err;
 }
 
 /* A name that the kernel takes for what belongs to the device @name. */
@@ -47,7 +50,7 @@ static void kernel_name(char out[BPF_OBJ_NAME_LEN], const char *prefix,
 
     snprintf(out, BPF_OBJ_NAME_LEN, "%s_%s", prefix, name);
     for (p = out; *p; p++) {
-        if (!g_ascii_isalnum(*p)) {
+        if (!rss_ascii_alnum(*p)) {
             *p = '_';
         }
     }
@@ -55,15 +58,20 @@ static void kernel_name(char out[BPF_OBJ_NAME_LEN], const char *prefix,
 
 /*
  * libbpf has no call to give a program another name than its symbol's. So the
- * symbol gets that name, in a copy of the object, which is not longer.
+ * symbol gets that name, in a copy of the object, which is not longer. The
+ * caller frees it; NULL if there is no memory.
  */
 static void *object_with_name(const char name[BPF_OBJ_NAME_LEN], size_t *size)
 {
     const void *object = rss_bpf__elf_bytes(size);
-    char *copy = g_malloc(*size);
-    char *end = copy + *size, *p = copy;
+    char *copy = malloc(*size), *end, *p;
 
+    if (!copy) {
+        return NULL;
+    }
     memcpy(copy, object, *size);
+    end = copy + *size;
+    p = copy;
     while ((p = memmem(p, end - p, program_name, sizeof(program_name)))) {
         memset(p, 0, sizeof(program_name));
         strcpy(p, name);
@@ -104,10 +112,10 @@ static bool copy_fds(struct bpf_object *object, int fds[EBPF_RSS_FDS])
     fds[i++] = fcntl(bpf_program__fd(bpf_object__next_program(object, NULL)),
                      F_DUPFD_CLOEXEC, 3);
     bpf_object__for_each_map(map, object) {
-        g_assert(i < EBPF_RSS_FDS);
+        assert(i < EBPF_RSS_FDS);
         fds[i++] = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3);
     }
-    g_assert(i == EBPF_RSS_FDS);
+    assert(i == EBPF_RSS_FDS);
 
     for (i = 0; i < EBPF_RSS_FDS && fds[i] >= 0; i++) {
         continue;
@@ -124,26 +132,23 @@ static bool copy_fds(struct bpf_object *object, int fds[EBPF_RSS_FDS])
     return false;
 }
 
-static bool load(struct bpf_object *object, const char *name,
-                 int fds[EBPF_RSS_FDS], GError **error)
+static int load(struct bpf_object *object, const char *name,
+                int fds[EBPF_RSS_FDS], RssOpenText text)
 {
     struct bpf_map *map;
 
     bpf_object__for_each_map(map, object) {
         if (!create_map(map, name)) {
-            set_load_error(error, errno, "create the steering program's maps");
-            return false;
+            return fail(text, errno, "create the steering program's maps");
         }
     }
     if (bpf_object__load(object) < 0) {
-        set_load_error(error, errno, "load the steering program");
-        return false;
+        return fail(text, errno, "load the steering program");
     }
     if (!copy_fds(object, fds)) {
-        set_load_error(error, errno, "keep the steering program");
-        return false;
+        return fail(text, errno, "keep the steering program");
     }
-    return true;
+    return 0;
 }
 
 /*
@@ -169,45 +174,47 @@ static bool have_descriptors(void)
     return got == LOAD_FDS;
 }
 
-/* The reason is in the GError; libbpf need not print it as well. */
+/* The reason is in our own text; libbpf need not print it as well. */
 static int no_print(enum libbpf_print_level level, const char *format,
                     va_list args)
 {
     return 0;
 }
 
-bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error)
+int rss_open(const char *name, int fds[EBPF_RSS_FDS], RssOpenText text)
 {
     libbpf_print_fn_t print;
     char kname[BPF_OBJ_NAME_LEN];
-    g_autofree void *elf = NULL;
     struct bpf_object *object;
-    int opened[EBPF_RSS_FDS];
-    bool done = false;
+    int opened[EBPF_RSS_FDS], err;
     size_t size;
+    void *elf;
 
     if (!have_descriptors()) {
-        set_load_error(error, errno, "begin to load the steering program");
-        return false;
+        return fail(text, errno, "begin to load the steering program");
     }
     kernel_name(kname, "rss", name);
     elf = object_with_name(kname, &size);
+    if (!elf) {
+        return fail(text, ENOMEM, "copy the steering program's object");
+    }
     print = libbpf_set_print(no_print);
     object = bpf_object__open_mem(elf, size, NULL);
     if (object) {
-        done = load(object, name, opened, error);
+        err = load(object, name, opened, text);
         bpf_object__close(object);
     } else {
-        set_load_error(error, errno, "read the steering program's object");
-    }
-    if (done) {
-        memcpy(fds, opened, sizeof(opened));
+        err = fail(text, errno, "read the steering program's object");
     }
     libbpf_set_print(print);
-    return done;
+    free(elf);
+    if (!err) {
+        memcpy(fds, opened, sizeof(opened));
+    }
+    return err;
 }
 
-const void *ebpf_rss_object(size_t *size)
+const void *rss_open_object(size_t *size)
 {
     return rss_bpf__elf_bytes(size);
 }

@@ -7,6 +7,7 @@
 #ifndef EBPF_EBPF_RSS_H
 #define EBPF_EBPF_RSS_H
 
+#include "ebpf/ebpf_rss_fds.h"
 #include "net/rss.h"
 
 /* A loaded program and its maps. If the pointer exists, they do. */
@@ -18,18 +19,6 @@ typedef struct EBPFRSS EBPFRSS;
  * Called from a thread of the library's; must not block.
  */
 typedef void EBPFRSSNotify(void *opaque);
-
-/*
- * A program can be loaded by one process and used by another. It takes these
- * descriptors, in this order: the program's, then its maps' in the order of
- * the object.
- */
-enum {
-    EBPF_RSS_FD_PROGRAM,
-    EBPF_RSS_FD_CONFIG,
-    EBPF_RSS_FD_COUNTERS,
-    EBPF_RSS_FDS,
-};
 
 /**
  * ebpf_rss_open:
