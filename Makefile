@@ -26,13 +26,11 @@ endif
 check:
 	@$(DEPS) library qemu guest tests
 	@scripts/build
-	@scripts/check --qemu-build=$(OURS)
+	@scripts/check --tier=$(or $(TIER),default) --qemu-build=$(OURS)
 
 .PHONY: check-full
 check-full:
-	@$(DEPS) library qemu guest tests
-	@scripts/build
-	@scripts/check --full --qemu-build=$(OURS)
+	@$(MAKE) --no-print-directory check TIER=all
 
 .PHONY: check-lib
 check-lib:
@@ -73,6 +71,7 @@ help:
 	@echo 'make demo         show packets going where a guest wants them'
 	@echo '                  VHOST=on: with vhost-net; QEMU=FILE: another QEMU'
 	@echo 'make check        run all tests but those that take long'
+	@echo '                  TIER=A,B: others (scripts/check --help)'
 	@echo 'make check-full   run all tests'
 	@echo 'make check-lib    build and test the library alone, without QEMU'
 	@echo 'make bench        measure; QUICK=1: in under two minutes'

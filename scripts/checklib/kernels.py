@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tier "kernels": what a kernel can break, with the kernels of Debian."""
+"""What a kernel can break, with the kernels of Debian: tiers "kernels", which
+takes them all, and "kernel-of-turn", which takes another one for each commit.
+"""
 
 import re
 import time
@@ -7,6 +9,7 @@ import time
 from checklib.library import build_lib
 from checklib.programs import run_program
 from checklib.results import FAIL, count_line, skipped
+from checklib.run import run
 
 TIMEOUT = 3600      # seconds, for one kernel
 
@@ -33,13 +36,14 @@ def _row(suite, cases, first, seconds):
     return f"{suite:9} {first:22} {good:4} {counts}, {seconds:.0f} s"
 
 
-def kernels(tier, log):
-    """The bpf and tap tests, and vhost=on, with Debian's kernels."""
+def _run(tier, log, suites):
+    """The cases of the host's kernels of some suites."""
     if not tier.qemu.exists():
         return [skipped("kernels", tier.NOT_BUILT)]
     cases = build_lib(tier, log)
     rows = []
-    for suite, guest in KERNELS.items():
+    for suite in suites:
+        guest = KERNELS[suite]
         tier.say(f"host {suite}, guest {guest}")
         lines = []
 
@@ -60,3 +64,15 @@ def kernels(tier, log):
     for row in rows:
         tier.say(row)
     return cases
+
+
+def kernels(tier, log):
+    """The bpf and tap tests, and vhost=on, with Debian's kernels."""
+    return _run(tier, log, KERNELS)
+
+
+def of_turn(tier, log):
+    """One kernel of the tier kernels, by the number of commits."""
+    number = run(["git", "-C", tier.top, "rev-list", "--count", "HEAD"],
+                 log).output.strip() or "0"
+    return _run(tier, log, [list(KERNELS)[int(number) % len(KERNELS)]])

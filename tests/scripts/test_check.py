@@ -242,11 +242,22 @@ class Arguments(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("no such tier: nonsense", done.stderr)
 
+    def test_other_base(self):
+        """Its QEMU is looked for where that base is built; all is timed."""
+        done = subprocess.run([SCRIPTS / "check", "--tier", "qtest@0.0"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("QEMU is not built", done.stdout)
+        self.assertRegex(done.stdout, r"Time:\n  qtest@0\.0 +0 min +\d+ s\n")
+        self.assertTrue(done.stdout.endswith("\n0 passed, 0 failed, 1 skipped"
+                                             "\n"))
+
     def test_help(self):
         done = subprocess.run([SCRIPTS / "check", "--help"],
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 0)
-        for tier in ("lib", "nobpf", "scripts", "qtest", "base", "functional"):
+        for tier in ("lib", "nobpf", "scripts", "qtest", "base", "demo",
+                     "functional", "kernel-of-turn"):
             self.assertIn(tier + ":", done.stdout)
 
 
