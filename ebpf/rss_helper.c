@@ -2,28 +2,24 @@
 /*
  * Loading the steering program in another process, which has the privilege
  *
- *     this process ── posix_spawn ──▶ helper --fd=3 --name=NAME
+ *     this process ── spawn ──▶ helper --fd=3 --name=NAME
  *          ▲                             │ ebpf_rss_open()
  *          └────── descriptors, or why not, over a socket
  *
- * A VMM may be huge and may have many threads: so posix_spawn(), not fork().
- * The helper gets descriptors 0, 1, 2 and its socket, and no others.
- *
  * The helper is not trusted to behave: whatever it does or does not, the
- * caller gets its descriptors or an error within the time limit, there is no
- * descriptor too many, and no child is left.
+ * caller gets its descriptors or an error within the time limit and
+ * RSS_CHILD_END_MS, there is no descriptor too many, and no child is left but
+ * one that this process may not kill (see rss_child.c).
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "rss_child.h"
 #include "rss_helper.h"
 
 /* One descriptor more than there should be, to see that there are more. */
@@ -82,72 +78,15 @@ static char *name_argument(const char *name)
     return g_strconcat("--name=", part, NULL);
 }
 
-static int set_files(posix_spawn_file_actions_t *files, int socket)
-{
-    /* Also clears close-on-exec if it is this descriptor already. */
-    int err = posix_spawn_file_actions_adddup2(files, socket, RSS_HELPER_FD);
-
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
-    /* Elsewhere it takes close-on-exec to keep a descriptor from it. */
-    if (!err) {
-        err = posix_spawn_file_actions_addclosefrom_np(files,
-                                                       RSS_HELPER_FD + 1);
-    }
-#endif
-    return err;
-}
-
-/* Signals as in a new process; a process group by which to kill it. */
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t none, normal;
-    int err;
-
-    sigemptyset(&none);
-    sigemptyset(&normal);
-    sigaddset(&normal, SIGCHLD);
-    sigaddset(&normal, SIGPIPE);
-    err = posix_spawnattr_setsigmask(attributes, &none);
-    if (!err) {
-        err = posix_spawnattr_setsigdefault(attributes, &normal);
-    }
-    if (!err) {
-        err = posix_spawnattr_setflags(attributes,
-                                       POSIX_SPAWN_SETSIGMASK |
-                                       POSIX_SPAWN_SETSIGDEF |
-                                       POSIX_SPAWN_SETPGROUP);
-    }
-    return err;
-}
-
 /* Starts the helper. Returns 0, or an errno value. */
 static int start(const char *helper, const char *name, int socket,
-                 pid_t *pid)
+                 RssChild *child)
 {
-    g_autofree char *fd_arg = g_strdup_printf("--fd=%d", RSS_HELPER_FD);
+    g_autofree char *fd_arg = g_strdup_printf("--fd=%d", RSS_CHILD_SOCKET_FD);
     g_autofree char *name_arg = name_argument(name);
     char *argv[] = { (char *)helper, fd_arg, name_arg, NULL };
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    int err = posix_spawn_file_actions_init(&files);
 
-    if (err) {
-        return err;
-    }
-    err = posix_spawnattr_init(&attributes);
-    if (!err) {
-        err = set_files(&files, socket);
-        if (!err) {
-            err = set_attributes(&attributes);
-        }
-        if (!err) {
-            err = posix_spawn(pid, helper, &files, &attributes, argv,
-                              environ);
-        }
-        posix_spawnattr_destroy(&attributes);
-    }
-    posix_spawn_file_actions_destroy(&files);
-    return err;
+    return rss_child_start(argv, socket, child);
 }
 
 /* Waits until there is something to read; false when it takes too long. */
@@ -222,30 +161,6 @@ static Outcome receive(int socket, gint64 deadline, Answer *answer)
     return len == 0 && answer->n_fds == 0 ? ENDED : ANSWERED;
 }
 
-/* waitpid() that goes on after a signal. -1: someone else took the child. */
-static pid_t wait_child(pid_t pid, int *status, int flags)
-{
-    pid_t done;
-
-    do {
-        done = waitpid(pid, status, flags);
-    } while (done < 0 && errno == EINTR);
-    return done;
-}
-
-/* The helper has no more to do. Returns its exit status, -1 if none. */
-static int end(pid_t pid)
-{
-    int status;
-    pid_t done = wait_child(pid, &status, WNOHANG);
-
-    if (done == 0) {
-        kill(-pid, SIGKILL);
-        done = wait_child(pid, &status, 0);
-    }
-    return done == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 /* Takes the descriptors out of an answer that has what it must have. */
 static bool check_answer(const char *helper, const Answer *answer,
                          int fds[EBPF_RSS_FDS], GError **error)
@@ -276,7 +191,7 @@ bool rss_helper_open(const char *helper, const char *name, int timeout_ms,
     Answer answer = { .n_fds = 0 };
     Outcome outcome;
     int sockets[2], err, status;
-    pid_t pid;
+    RssChild child;
 
     /*
      * Besides being in vain, it would be the end of a QEMU with "-sandbox
@@ -293,7 +208,7 @@ bool rss_helper_open(const char *helper, const char *name, int timeout_ms,
                          g_strerror(errno));
         return false;
     }
-    err = start(helper, name, sockets[1], &pid);
+    err = start(helper, name, sockets[1], &child);
     close(sockets[1]);
     if (err) {
         close(sockets[0]);
@@ -303,7 +218,7 @@ bool rss_helper_open(const char *helper, const char *name, int timeout_ms,
     }
     outcome = receive(sockets[0], deadline, &answer);
     close(sockets[0]);
-    status = end(pid);
+    status = rss_child_end(&child);
 
     switch (outcome) {
     case ANSWERED:

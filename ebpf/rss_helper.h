@@ -20,7 +20,6 @@
 #define RSS_HELPER_LOADED "rss 2"
 
 enum {
-    RSS_HELPER_FD = 3,          /* the socket, in the helper */
     RSS_HELPER_NAME_MAX = 64,   /* characters */
     RSS_HELPER_TEXT_MAX = 512,  /* bytes; a longer text is cut */
     RSS_HELPER_TIMEOUT_MS = 10000,

@@ -38,9 +38,10 @@ bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error);
  * @fds: as for ebpf_rss_open()
  *
  * Like ebpf_rss_open(), but in a helper process that has the privilege which
- * this process lacks. Takes some ten milliseconds; a helper that does not
- * answer is killed after ten seconds. Any thread may call it, and the caller
- * may have a handler for SIGCHLD or ignore it.
+ * this process lacks. Takes some ten milliseconds, and never more than eleven
+ * seconds: after ten, a helper that has not answered is killed, or left to a
+ * thread that reaps it, if this process may not kill it. Any thread may call
+ * it, and the caller may have a handler for SIGCHLD or ignore it.
  *
  * Returns: false with @error set to what is wrong with the helper
  * (RSS_ERROR_PRIVILEGE), and @fds not touched, on failure

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bpf_run.h"
+#include "ebpf/rss_child.h"
 #include "ebpf/rss_helper.h"
 
 #define NAME_64 "0123456789abcdef0123456789ABCDEF" \
@@ -242,11 +243,11 @@ static void put_socket(gpointer data)
     int fd = GPOINTER_TO_INT(data);
 
     if (fd < 0) {
-        close(RSS_HELPER_FD);
-    } else if (fd == RSS_HELPER_FD) {
+        close(RSS_CHILD_SOCKET_FD);
+    } else if (fd == RSS_CHILD_SOCKET_FD) {
         fcntl(fd, F_SETFD, 0);
     } else {
-        dup2(fd, RSS_HELPER_FD);
+        dup2(fd, RSS_CHILD_SOCKET_FD);
     }
 }
 

@@ -13,10 +13,6 @@
  * the library must find another way to wait for running programs.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -27,6 +23,7 @@
 #include "configs.h"
 #include "ebpf/ebpf_rss.h"
 #include "packet.h"
+#include "refuse.h"
 
 enum {
     BAD = 65000,            /* a queue */
@@ -359,17 +356,8 @@ static void test_unprivileged(void)
 /* From here on membarrier() does not exist. */
 static void refuse_membarrier(void)
 {
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_membarrier, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const struct sock_fprog program = { G_N_ELEMENTS(filter), filter };
-
     g_assert_cmpint(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
-    g_assert_cmpint(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program),
-                    ==, 0);
+    g_assert_true(refuse_call(__NR_membarrier));
     g_assert_cmpint(syscall(__NR_membarrier, 0, 0), ==, -1);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -7,11 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ebpf/rss_child.h"
 #include "ebpf/rss_helper.h"
 #include "fake_helper.h"
 
 enum {
     MANY_FDS = 20,
+    GIVES_UP = 40,              /* seconds, so that it does not stay for ever */
 };
 
 /* Sends a text with copies of /dev/null. */
@@ -36,7 +39,7 @@ static void send_answer(const void *text, size_t len, int n_fds)
                                                           O_RDWR);
         }
     }
-    if (sendmsg(RSS_HELPER_FD, &message, MSG_NOSIGNAL) < 0) {
+    if (sendmsg(RSS_CHILD_SOCKET_FD, &message, MSG_NOSIGNAL) < 0) {
         exit(99);
     }
 }
@@ -69,6 +72,7 @@ static void crashes(void)
 
 static void hangs(void)
 {
+    alarm(GIVES_UP);
     for (;;) {
         pause();
     }
@@ -82,9 +86,49 @@ static void hangs_with_a_child(void)
     hangs();
 }
 
+/* Into that of the caller, which must not kill that. */
+static void leaves_its_group(void)
+{
+    if (setpgid(0, getpgid(getppid())) < 0) {
+        exit(99);
+    }
+    hangs();
+}
+
+static void ignores_signals(void)
+{
+    int i;
+
+    for (i = 1; i < NSIG; i++) {
+        signal(i, SIG_IGN);
+    }
+    sleep(GIVES_UP);
+}
+
+static void stops_itself(void)
+{
+    raise(SIGSTOP);
+}
+
+/* Out of reach of the caller, until there is a file "release" beside it. */
+static void becomes_root(void)
+{
+    g_autofree char *path = g_file_read_link("/proc/self/exe", NULL);
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *release = g_build_filename(folder, "release", NULL);
+    int i;
+
+    if (setresuid(0, 0, 0) < 0) {
+        exit(99);
+    }
+    for (i = 0; i < GIVES_UP * 100 && access(release, F_OK) < 0; i++) {
+        g_usleep(10000);
+    }
+}
+
 static void closes_and_hangs(void)
 {
-    close(RSS_HELPER_FD);
+    close(RSS_CHILD_SOCKET_FD);
     hangs();
 }
 
@@ -96,7 +140,7 @@ static void answers_and_hangs(void)
 
 static void closes_reading_end(void)
 {
-    shutdown(RSS_HELPER_FD, SHUT_RDWR);
+    shutdown(RSS_CHILD_SOCKET_FD, SHUT_RDWR);
     exit(3);
 }
 
@@ -192,6 +236,13 @@ static void which_fds(void)
     send_text(text->str, 0);
 }
 
+static void which_input(void)
+{
+    g_autofree char *path = g_file_read_link("/proc/self/fd/0", NULL);
+
+    send_text(path ? path : "none", 0);
+}
+
 /* Says which signals it does not get. */
 static void which_signals(void)
 {
@@ -224,6 +275,10 @@ const FakeHelper fake_helpers[] = {
     { "says-nothing", says_nothing, "ended without an answer", LONG_MS },
     { "hangs", hangs, "did not answer within 0.3 s", SHORT_MS },
     { "hangs-with-a-child", hangs_with_a_child, "did not answer", SHORT_MS },
+    { "leaves-its-group", leaves_its_group, "did not answer", SHORT_MS },
+    { "ignores-signals", ignores_signals, "did not answer", SHORT_MS },
+    { "stops-itself", stops_itself, "did not answer", SHORT_MS },
+    { "becomes-root", becomes_root, "answer", SHORT_MS },   /* or ended */
 
     { "says-why", says_why, "/proc/self/exe: the moon is full", LONG_MS },
     { "control-characters", control_characters, ": ?[31mred?? end", LONG_MS },
@@ -244,6 +299,7 @@ const FakeHelper fake_helpers[] = {
 
     /* These say in an error what they see. */
     { "which-fds", which_fds, ": fds 0 1 2 3", LONG_MS },
+    { "which-input", which_input, ": /dev/null", LONG_MS },
     { "which-signals", which_signals, ": signals", LONG_MS },
     { NULL }
 };

@@ -5,19 +5,32 @@
  * This program is the helper too: run with --fd=3 --name=NAME it does what
  * fake_helper.c has under NAME. Whatever that is, the caller must have its
  * descriptors or an error in time, and nothing else may be left.
+ *
+ * With --without-pidfd the kernel refuses pidfd_open() (seccomp).
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ebpf/rss_child.h"
 #include "ebpf/rss_helper.h"
 #include "fake_helper.h"
+#include "refuse.h"
+
+enum {
+    NOBODY = 65534,
+};
 
 static const char self[] = "/proc/self/exe";
 
@@ -161,6 +174,24 @@ static void test_fds(void)
     close(extra);
 }
 
+/* What we read is nothing to a privileged program. */
+static void test_input(void)
+{
+    int saved, input[2];
+
+    if (!allowed()) {
+        return;
+    }
+    saved = fcntl(0, F_DUPFD_CLOEXEC, 20);
+    g_assert_cmpint(pipe2(input, O_CLOEXEC), ==, 0);
+    dup2(input[0], 0);
+    check(self, "which-input", ": /dev/null", LONG_MS);
+    dup2(saved, 0);
+    close(saved);
+    close(input[0]);
+    close(input[1]);
+}
+
 /* The socket may get any number that is free: 0 too. */
 static void test_low_fds(void)
 {
@@ -254,6 +285,88 @@ static void test_child_handler(void)
     signal(SIGCHLD, SIG_DFL);
 }
 
+/* A copy of this program that becomes root, in a folder for everybody. */
+static char *copy_setuid(const char *folder)
+{
+    g_autofree char *content = NULL;
+    char *path = g_build_filename(folder, "helper", NULL);
+    gsize size;
+
+    g_assert_true(g_file_get_contents(self, &content, &size, NULL));
+    g_assert_true(g_file_set_contents(path, content, size, NULL));
+    g_assert_cmpint(chmod(folder, 0777), ==, 0);
+    g_assert_cmpint(chmod(path, 04755), ==, 0);
+    return path;
+}
+
+/* Whether there is a child, also one that has ended. */
+static bool have_child(void)
+{
+    siginfo_t info;
+
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+        return true;
+    }
+    g_assert_cmpint(errno, ==, ECHILD);
+    return false;
+}
+
+/* In a subprocess: nobody calls a helper that nobody may kill. */
+static void call_as_nobody(const char *folder)
+{
+    g_autofree char *copy = g_build_filename(folder, "helper", NULL);
+    g_autofree char *release = g_build_filename(folder, "release", NULL);
+    g_autoptr(GError) error = NULL;
+    int fds[EBPF_RSS_FDS], before = count_fds();
+
+    g_assert_cmpint(setgroups(0, NULL), ==, 0);
+    g_assert_cmpint(setresgid(NOBODY, NOBODY, NOBODY), ==, 0);
+    g_assert_cmpint(setresuid(NOBODY, NOBODY, NOBODY), ==, 0);
+    g_assert_false(rss_helper_open(copy, "becomes-root", SHORT_MS, fds,
+                                   &error));
+    g_assert_nonnull(strstr(error->message, "did not answer"));
+    g_assert_true(have_child());        /* the call was not to wait for it */
+    g_assert_true(g_file_set_contents(release, "", 0, NULL));
+    while (have_child() || count_fds() != before) {
+        g_usleep(10000);
+    }
+}
+
+/* It stays until it ends by itself; then nothing of it is left. */
+static void test_another_user(void)
+{
+    static const char variable[] = "TEST_HELPER_FOLDER";
+    struct statvfs where;
+    g_autofree char *folder = NULL, *copy = NULL, *release = NULL;
+
+    if (g_test_subprocess()) {
+        call_as_nobody(g_getenv(variable));
+        return;
+    }
+    if (!allowed()) {
+        return;
+    }
+    if (geteuid() != 0) {
+        g_test_skip("making a program setuid root takes root");
+        return;
+    }
+    folder = g_dir_make_tmp("qemu-ebpf-helper-XXXXXX", NULL);
+    g_assert_nonnull(folder);
+    copy = copy_setuid(folder);
+    release = g_build_filename(folder, "release", NULL);
+    g_setenv(variable, folder, TRUE);
+    if (statvfs(folder, &where) == 0 &&
+        where.f_flag & (ST_NOSUID | ST_NOEXEC)) {
+        g_test_skip("the folder for temporary files is mounted nosuid");
+    } else {
+        g_test_trap_subprocess(NULL, 0, 0);
+        g_test_trap_assert_passed();
+    }
+    unlink(copy);
+    unlink(release);
+    rmdir(folder);
+}
+
 static void on_alarm(int number)
 {
 }
@@ -324,6 +437,11 @@ static void test_no_new_privs(void)
     check(self, "loaded", "no_new_privs", LONG_MS);
 }
 
+static void skip_without_pidfd(void)
+{
+    g_test_skip("taking a system call away takes root");
+}
+
 int main(int argc, char **argv)
 {
     const FakeHelper *fake;
@@ -333,6 +451,11 @@ int main(int argc, char **argv)
         return fake_helper_main(argv[2] + strlen("--name="));
     }
     g_test_init(&argc, &argv, NULL);
+    if (argc > 1 && !strcmp(argv[1], "--without-pidfd") &&
+        !refuse_call(__NR_pidfd_open)) {
+        g_test_add_func("/helper/without-pidfd", skip_without_pidfd);
+        return g_test_run();
+    }
     for (fake = fake_helpers; fake->name; fake++) {
         g_autofree char *path = g_strdup_printf("/helper/answer/%s",
                                                 fake->name);
@@ -343,11 +466,13 @@ int main(int argc, char **argv)
     g_test_add_func("/helper/another-program", test_another_program);
     g_test_add_func("/helper/name", test_name);
     g_test_add_func("/helper/fds", test_fds);
+    g_test_add_func("/helper/input", test_input);
     g_test_add_func("/helper/low-fds", test_low_fds);
     g_test_add_func("/helper/no-fds-left", test_no_fds_left);
     g_test_add_func("/helper/signals", test_signals);
     g_test_add_func("/helper/no-children", test_no_children);
     g_test_add_func("/helper/child-handler", test_child_handler);
+    g_test_add_func("/helper/another-user", test_another_user);
     g_test_add_func("/helper/interrupted", test_interrupted);
     g_test_add_func("/helper/threads", test_threads);
     g_test_add_func("/helper/no-new-privs", test_no_new_privs);
