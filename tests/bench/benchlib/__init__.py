@@ -5,7 +5,7 @@
     peers.py        what we are compared with, obtained at bench time
     stats.py        medians, spread, ratios
     report.py       figures, tables and targets; text and JSON
-    svg.py          plots
+    plot.py         plots
     steering.py, software.py, tap.py, reconfigure.py, load.py, guest.py,
     vhost.py        the measurements, each with the targets that it is held to
     mainloop.py     part of reconfigure.py: a command to a whole QEMU

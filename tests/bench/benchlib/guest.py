@@ -16,7 +16,7 @@ from vmlib.kernel import get_kernel
 from vmlib.qemu import own_qemu
 from vmlib.tapnet import TapNet
 
-from . import Skipped, peers, programs, say, stats, svg
+from . import Skipped, peers, programs, say, stats
 from .report import Section, number, spread
 
 QUEUES = 4
@@ -186,6 +186,7 @@ def show_rates(section, pushed):
                    stats.ratio(rate["ours"].median,
                                rate["stock 10.0"].median),
                    SLOWER, smaller=False)
-    section.plots[f"{section.name}.svg"] = svg.bars(
-        "Packets that reach the guest", "1/s", list(rate),
+    section.plot(
+        f"{section.name}.svg", "Packets that reach the guest",
+        "packets per second", list(rate),
         {"packets per second": [rate[name][:3] for name in rate]})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """5. Start-up: the time to load, the memory that is locked."""
 
-from . import peers, programs, stats, svg
+from . import peers, programs, stats
 from .report import Section, number, spread
 
 LOAD_MS = 10
@@ -55,12 +55,11 @@ def measure(quick):
                  f"{number(verified['stock'])} of the stock one; that is "
                  "nearly all of the time.")
     targets(section, series, ours)
-    section.plots["load.svg"] = svg.lines(
-        "Time to load, each NIC", "ms", ours,
-        {"serial": [section.figures[f"serial/{n}/ours"]["median"]
-                    for n in ours],
-         "2 threads": [section.figures[f"parallel/{n}/ours"]["median"]
-                       for n in ours]}, "NICs")
+    section.plot(
+        "load.svg", "Time to load, for each NIC", "ms",
+        [f"{number(n)} NIC{'s' * (n > 1)}" for n in ours],
+        {name: [section.cell(f"serial/{n}/{name}") for n in ours]
+         for name in ("stock", "ours")})
     return section
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """4. Changing the configuration under traffic."""
 
-from . import mainloop, peers, programs, stats, svg
+from . import mainloop, peers, programs, stats
 from .report import Section, number, spread
 
 NAMES = ("stock", "ours")
@@ -58,13 +58,11 @@ def measure(quick):
                  f"period, takes {spread(grace)} us here, without traffic.")
     targets(section, series)
     mainloop.measure(section, quick)
-    section.plots["reconfigure.svg"] = svg.bars(
-        "A change: the call, and until it is active (99 %)", "us",
-        ["call, median", "call, 99 %", "active, 99 %"],
-        {name: [(value,) * 3 for value in (
-            section.figures[f"hold/1/{name}"]["median"],
-            section.figures[f"hold/1/{name}/p99"]["median"],
-            section.figures[f"active/1/{name}/p99"]["median"])]
+    section.plot(
+        "reconfigure.svg", "A change: the call, and until it is active",
+        "µs", ["call, median", "call, 99 %", "active, median", "active, 99 %"],
+        {name: [section.cell(f"{what}/1/{name}{which}")
+                for what in ("hold", "active") for which in ("", "/p99")]
          for name in NAMES})
     return section
 

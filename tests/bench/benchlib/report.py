@@ -62,7 +62,7 @@ class Section:
         self.figures = {}
         self.blocks = []        # texts, in the order in which they are shown
         self.targets = []
-        self.plots = {}         # file name -> SVG
+        self.plots = {}         # file name -> arguments of plot.svg()
 
     def figure(self, name, samples, unit):
         """Keep the summary of some samples under a name, and return it."""
@@ -82,6 +82,16 @@ class Section:
         self.blocks.append(textwrap.fill(heading, LINE) + "\n\n"
                            + table(header, rows))
 
+    def cell(self, name):
+        """Return (median, low, high) of a figure, or None without it."""
+        figure = self.figures.get(name)
+        return figure and tuple(figure[key] for key in
+                                ("median", "low", "high"))
+
+    def plot(self, file, *what):
+        """Have a plot drawn: title, unit, groups, series as in plot.svg()."""
+        self.plots[file] = what
+
     def target(self, *arguments, **options):
         self.targets.append(Target(*arguments, **options))
 
@@ -94,6 +104,11 @@ class Section:
             lines += ["Targets", ""]
             lines += ["  " + target.line() for target in self.targets] + [""]
         return "\n".join(lines)
+
+
+def round_number(value):
+    """Return a number with as many digits as a glance takes in."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def number(value):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """1. What steering a packet costs, by BPF_PROG_TEST_RUN."""
 
-from . import peers, programs, stats, svg
+from . import peers, programs, stats
 from .report import Section, number, spread
 
 PROGRAMS = ("empty", "len3", "stock", "ours")
@@ -90,13 +90,6 @@ def odd_queues(series, packets):
                        f"for {packet} than ours.")
 
 
-def plot(title, packets, net):
-    """Return a bar plot of the stock program and ours."""
-    return svg.bars(title, "ns", packets, {
-        LABELS[name]: [net[name, p][:3] for p in packets]
-        for name in ("stock", "ours")})
-
-
 def measure(quick):
     """Run the programs; return the Section."""
     stock, version = peers.stock_program()
@@ -114,9 +107,11 @@ def measure(quick):
                         dict.fromkeys(PROGRAMS + HASHES + PARTS))
         show(section, kind, packets, net)
         targets(section, kind, packets, net)
-        section.plots[f"steering-{kind}.svg"] = plot(
-            f"Steering a packet, {kind} caches, above the empty program",
-            packets, net)
+        section.plot(
+            f"steering-{kind}.svg", f"Steering a packet, {kind} caches",
+            "ns above the empty program", packets,
+            {LABELS[name]: [net[name, p][:3] for p in packets]
+             for name in ("stock", "ours")})
     for sentence in odd_queues(series, packets):
         section.note(sentence)
     return section

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """2. The whole path into a tap with four queues."""
 
-from . import Skipped, peers, programs, stats, svg
+from . import Skipped, peers, programs, stats
 from .report import Section, number, spread
 
 NAMES = ("none", "len3", "stock", "ours")
@@ -59,9 +59,9 @@ def measure(quick):
         section.target(f"{case}: the sender's time above no program",
                        gain[case].median, 0, "ns")
     show(section, cases, cpu, received, gain)
-    section.plots["tap.svg"] = svg.bars(
-        "A packet into the tap: the sender's processor time", "ns",
-        [case.replace(", same core", ", 1 core") for case in cases],
+    section.plot(
+        "tap.svg", "A packet into the tap: the sender's processor time",
+        "ns per packet", cases,
         {LABELS[name]: [cpu[case, name][:3] for case in cases]
          for name in NAMES})
     return section
