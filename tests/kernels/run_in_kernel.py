@@ -11,6 +11,7 @@ tests/functional/test_vhost.py: a guest under KVM, with vhost=on.
 
 import functools
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -30,6 +31,8 @@ from vmlib.process import stop_on_signals                   # noqa: E402
 TIMEOUT = 1000      # seconds, for each program
 SUITES = {"bpf", "tap"}
 SHORTER = ("RSS_TEST_SECONDS=4",)       # for each test under load
+SEED = [f"{name}={value}" for name, value in os.environ.items()
+        if name == "RSS_TEST_SEED"]
 MODULES = ("8021q", "sch_ingress", "cls_bpf")       # for the tap's tests
 
 
@@ -43,7 +46,8 @@ def library_programs(build):
         suites = {suite.split(":")[-1] for suite in test["suite"]}
         if suites <= SUITES:
             env = [f"{name}={value}" for name, value in test["env"].items()]
-            programs[test["name"]] = ["env", *env, *SHORTER, *test["cmd"]]
+            programs[test["name"]] = ["env", *env, *SHORTER, *SEED,
+                                      *test["cmd"]]
     return programs
 
 

@@ -233,6 +233,30 @@ class NothingLeft(unittest.TestCase):
         self.wait_gone(pid)
 
 
+class Seed(unittest.TestCase):
+    """The CI's random tests are the same for the same commit."""
+
+    def seed(self, git):
+        """Return what .ci/run has as RSS_TEST_SEED when it runs make."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, line in (("git", git),
+                               ("make", "echo ${RSS_TEST_SEED-none}")):
+                program = Path(folder) / name
+                program.write_text(f"#!/bin/sh\n{line}\n")
+                program.chmod(0o755)
+            return subprocess.run(
+                [SCRIPTS.parent / ".ci/run"], check=True, text=True,
+                stdout=subprocess.PIPE,
+                env={"PATH": f"{folder}:/usr/bin:/bin"}).stdout.strip()
+
+    def test_comes_from_the_commit(self):
+        self.assertEqual(self.seed("echo 7ca9b3ef01234567"),
+                         str(0x7ca9b3e))
+
+    def test_is_new_without_git(self):
+        self.assertEqual(self.seed("exit 1"), "none")
+
+
 class Arguments(unittest.TestCase):
     """scripts/check itself."""
 
