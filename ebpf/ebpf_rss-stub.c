@@ -46,7 +46,17 @@ int ebpf_rss_program_fd(const EBPFRSS *rss)
     g_assert_not_reached();
 }
 
-bool ebpf_rss_set_all(EBPFRSS *rss, const RssConfig *config)
+EBPFRSSState ebpf_rss_set_all(EBPFRSS *rss, const RssConfig *config)
+{
+    g_assert_not_reached();
+}
+
+EBPFRSSState ebpf_rss_state(const EBPFRSS *rss)
+{
+    g_assert_not_reached();
+}
+
+EBPFRSSState ebpf_rss_wait(const EBPFRSS *rss, unsigned timeout_ms)
 {
     g_assert_not_reached();
 }

@@ -179,9 +179,19 @@ int ebpf_rss_program_fd(const EBPFRSS *rss)
     return rss->fds[EBPF_RSS_FD_PROGRAM];
 }
 
-bool ebpf_rss_set_all(EBPFRSS *rss, const RssConfig *config)
+EBPFRSSState ebpf_rss_set_all(EBPFRSS *rss, const RssConfig *config)
 {
     return rss_publisher_publish(rss->publisher, config);
+}
+
+EBPFRSSState ebpf_rss_state(const EBPFRSS *rss)
+{
+    return rss_publisher_wait(rss->publisher, 0);
+}
+
+EBPFRSSState ebpf_rss_wait(const EBPFRSS *rss, unsigned timeout_ms)
+{
+    return rss_publisher_wait(rss->publisher, timeout_ms);
 }
 
 void ebpf_rss_set_counting(EBPFRSS *rss, bool on)

@@ -20,7 +20,9 @@ bool rss_grace_init(GError **error);
  *
  * Returns after all programs have ended that were running when it was called:
  * after an RCU grace period, 5 to 30 ms. For a thread of its own.
+ *
+ * Returns: false if it could not wait, because a privilege is gone
  */
-void rss_grace_wait(void);
+bool rss_grace_wait(void);
 
 #endif

@@ -15,9 +15,14 @@
  *
  *     active | free ... | retiring (the worker waits for these) | retired
  *
+ * A wait may fail: then its slots stay retired, what is pending is given up,
+ * and @stuck says so. What finds no free slot then is unavailable at once;
+ * but the worker tries again, and a wait that succeeds frees the slots.
+ *
  * Invariants
  *  - 1 + free + retiring + retired == RSS_SLOTS;
- *  - a pending configuration implies that the worker runs;
+ *  - @state is EBPF_RSS_DEFERRED if and only if a configuration is pending,
+ *    and then the worker runs;
  *  - only the worker runs while @retiring is not 0, and it is one at a time;
  *    the caller stands in for it only if the pool has no thread.
  *
@@ -26,6 +31,8 @@
  * thread (RLIMIT_NPROC, a cgroup's pids.max), the job stays in the pool's queue,
  * and the caller waits for the grace period itself when there is no free slot.
  */
+#include <signal.h>
+
 #include "net/rss_compile.h"
 #include "rss_grace.h"
 #include "rss_publish.h"
@@ -40,11 +47,13 @@ struct RssPublisher {
     void (*destroy_map)(struct rss_map *map);
 
     GMutex lock;        /* of all that follows */
+    GCond resolved;     /* @state is not EBPF_RSS_DEFERRED any more */
     EBPFRSSNotify *notify;
     void *opaque;
     bool working;
     bool closed;
-    bool has_pending;
+    bool stuck;
+    EBPFRSSState state;
     unsigned retiring;
     unsigned retired;
     struct rss_policy pending;
@@ -54,6 +63,7 @@ static void rss_publisher_unref(RssPublisher *p)
 {
     if (g_atomic_ref_count_dec(&p->refs)) {
         p->destroy_map(p->map);
+        g_cond_clear(&p->resolved);
         g_mutex_clear(&p->lock);
         g_free(p);
     }
@@ -72,32 +82,48 @@ static void activate(RssPublisher *p, const struct rss_policy *policy)
     p->map->slot[next] = *policy;
     __atomic_store_n(&p->map->active, next, __ATOMIC_RELEASE);
     p->retired++;
+    p->state = EBPF_RSS_IN_FORCE;
 }
 
-/* Frees the slots that wait for it; publishes what waited for them. */
-static void finish_grace_period(RssPublisher *p)
+/* A wait has ended: frees the slots that it was for, or keeps them. */
+static void finish_wait(RssPublisher *p, bool done)
 {
+    bool deferred = p->state == EBPF_RSS_DEFERRED;
+
+    p->stuck = !done;
+    if (!done) {
+        p->retired += p->retiring;
+    }
     p->retiring = 0;
-    if (p->has_pending && !p->closed) {
+    if (!deferred || p->closed) {
+        return;
+    }
+    if (done) {
         activate(p, &p->pending);
-        p->has_pending = false;
-        if (p->notify) {
-            p->notify(p->opaque);
-        }
+    } else {
+        p->state = EBPF_RSS_UNAVAILABLE;
+    }
+    g_cond_broadcast(&p->resolved);
+    if (p->notify) {
+        p->notify(p->opaque);
     }
 }
 
-/* Waits until no slot is retired. Called and returns with the lock held. */
-static void drain(RssPublisher *p)
+/*
+ * Waits for the slots that are retired now. Called and returns with the lock
+ * held. Returns false if that fails.
+ */
+static bool wait_once(RssPublisher *p)
 {
-    while (p->retired && !p->closed) {
-        p->retiring = p->retired;
-        p->retired = 0;
-        g_mutex_unlock(&p->lock);
-        rss_grace_wait();
-        g_mutex_lock(&p->lock);
-        finish_grace_period(p);
-    }
+    bool done;
+
+    p->retiring = p->retired;
+    p->retired = 0;
+    g_mutex_unlock(&p->lock);
+    done = rss_grace_wait();
+    g_mutex_lock(&p->lock);
+    finish_wait(p, done);
+    return done;
 }
 
 static void rss_publisher_work(void *data, void *unused)
@@ -105,33 +131,45 @@ static void rss_publisher_work(void *data, void *unused)
     RssPublisher *p = data;
 
     g_mutex_lock(&p->lock);
-    drain(p);
+    while (p->retired && !p->closed && wait_once(p)) {
+        continue;
+    }
     p->working = false;
     g_mutex_unlock(&p->lock);
     rss_publisher_unref(p);
 }
 
+/*
+ * A thread of ours must not take the signals of the process whose thread it
+ * is. The pool is exclusive, so its threads are started by who calls this or
+ * g_thread_pool_push(), and have that thread's mask.
+ */
 static GThreadPool *workers(void)
 {
     static gsize pool;
 
     if (g_once_init_enter(&pool)) {
-        /* Not exclusive, so creating it cannot fail. */
+        /* Where it can have no thread now, it tries again at each push. */
         g_once_init_leave(&pool, (gsize)g_thread_pool_new(rss_publisher_work,
                                                           NULL, MAX_WORKERS,
-                                                          FALSE, NULL));
+                                                          TRUE, NULL));
     }
     return (GThreadPool *)pool;
 }
 
 static void start_worker(RssPublisher *p)
 {
+    sigset_t all, before;
+
     if (p->working) {
         return;
     }
     p->working = true;
     g_atomic_ref_count_inc(&p->refs);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     g_thread_pool_push(workers(), p, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 RssPublisher *rss_publisher_new(struct rss_map *map,
@@ -142,6 +180,7 @@ RssPublisher *rss_publisher_new(struct rss_map *map,
 
     g_atomic_ref_count_init(&p->refs);
     g_mutex_init(&p->lock);
+    g_cond_init(&p->resolved);
     p->map = map;
     p->destroy_map = destroy_map;
     p->notify = notify;
@@ -149,29 +188,44 @@ RssPublisher *rss_publisher_new(struct rss_map *map,
     return p;
 }
 
-bool rss_publisher_publish(RssPublisher *p, const RssConfig *config)
+EBPFRSSState rss_publisher_publish(RssPublisher *p, const RssConfig *config)
 {
     struct rss_policy policy;
-    bool now;
+    EBPFRSSState state;
 
     rss_compile(config, &policy);
 
     g_mutex_lock(&p->lock);
-    now = have_free_slot(p);
-    if (now) {
+    start_worker(p);
+    if (!have_free_slot(p) && !g_thread_pool_get_num_threads(workers())) {
+        wait_once(p);
+    }
+    if (have_free_slot(p)) {
         activate(p, &policy);
-        p->has_pending = false;
+    } else if (p->stuck) {
+        p->state = EBPF_RSS_UNAVAILABLE;
     } else {
         p->pending = policy;
-        p->has_pending = true;
+        p->state = EBPF_RSS_DEFERRED;
     }
-    start_worker(p);
-    if (!now && !g_thread_pool_get_num_threads(workers())) {
-        drain(p);
-        now = true;
-    }
+    state = p->state;
     g_mutex_unlock(&p->lock);
-    return now;
+    return state;
+}
+
+EBPFRSSState rss_publisher_wait(RssPublisher *p, unsigned timeout_ms)
+{
+    gint64 end = g_get_monotonic_time() + timeout_ms * 1000LL;
+    EBPFRSSState state;
+
+    g_mutex_lock(&p->lock);
+    while (p->state == EBPF_RSS_DEFERRED &&
+           g_cond_wait_until(&p->resolved, &p->lock, end)) {
+        continue;
+    }
+    state = p->state;
+    g_mutex_unlock(&p->lock);
+    return state;
 }
 
 void rss_publisher_close(RssPublisher *p)

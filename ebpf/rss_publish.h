@@ -24,7 +24,12 @@ RssPublisher *rss_publisher_new(struct rss_map *map,
 /**
  * rss_publisher_publish: as ebpf_rss_set_all()
  */
-bool rss_publisher_publish(RssPublisher *p, const RssConfig *config);
+EBPFRSSState rss_publisher_publish(RssPublisher *p, const RssConfig *config);
+
+/**
+ * rss_publisher_wait: as ebpf_rss_wait()
+ */
+EBPFRSSState rss_publisher_wait(RssPublisher *p, unsigned timeout_ms);
 
 /**
  * rss_publisher_close:

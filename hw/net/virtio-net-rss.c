@@ -91,12 +91,15 @@ static void virtio_net_rss_set_software(VirtIONet *n, RssEngine *engine)
  */
 static bool virtio_net_rss_apply_ebpf(VirtIONet *n)
 {
-    bool now = ebpf_rss_set_all(n->rss.ebpf, &n->rss.config);
+    EBPFRSSState state = ebpf_rss_set_all(n->rss.ebpf, &n->rss.config);
 
+    if (state == EBPF_RSS_UNAVAILABLE) {
+        return false;
+    }
     if (n->rss.attached) {
         return true;
     }
-    if (!now) {
+    if (state == EBPF_RSS_DEFERRED) {
         /* Until then the program would steer by a configuration of old. */
         n->rss.attach_waits = true;
         trace_virtio_net_rss_attach_waits(n);
@@ -214,11 +217,18 @@ void virtio_net_rss_attach_bh(void *opaque)
 {
     VirtIONet *n = opaque;
 
-    if (!n->rss.attach_waits) {
+    EBPFRSSState state = n->rss.ebpf ? ebpf_rss_state(n->rss.ebpf)
+                                     : EBPF_RSS_IN_FORCE;
+
+    /* What this is about may be dropped, and another one wait in its place. */
+    if (state == EBPF_RSS_DEFERRED) {
+        return;
+    }
+    if (state == EBPF_RSS_IN_FORCE && !n->rss.attach_waits) {
         return;
     }
     n->rss.attach_waits = false;
-    if (!virtio_net_rss_attach(n)) {
+    if (state == EBPF_RSS_UNAVAILABLE || !virtio_net_rss_attach(n)) {
         virtio_net_rss_attach_failed(n);
         if (!virtio_net_rss_apply(n)) {
             virtio_net_rss_off(n);

@@ -10,13 +10,41 @@
 #include "ebpf/ebpf_rss_fds.h"
 #include "net/rss.h"
 
-/* A loaded program and its maps. If the pointer exists, they do. */
+/*
+ * A loaded program and its maps. If the pointer exists, they do.
+ *
+ * Threads: each function may be called from any thread, and those that take
+ * a handle from several at once, but ebpf_rss_set_all() only from one at a
+ * time, and ebpf_rss_unload() only when no other call is under way.
+ */
 typedef struct EBPFRSS EBPFRSS;
 
 /**
- * EBPFRSSNotify: a configuration that had to wait is in force now
+ * EBPFRSSState: what became of the configuration that was set last
+ * @EBPF_RSS_IN_FORCE: each packet from now on is steered by it
+ * @EBPF_RSS_DEFERRED: the one before it is in force; it is going to be, or to
+ *                     be unavailable, within some milliseconds
+ * @EBPF_RSS_UNAVAILABLE: it is not in force and will not be. The one before it
+ *                        stays: the kernel may still be reading all other
+ *                        slots, and lets us no longer wait for that to end.
+ *                        To set one later may succeed.
+ */
+typedef enum EBPFRSSState {
+    EBPF_RSS_IN_FORCE,
+    EBPF_RSS_DEFERRED,
+    EBPF_RSS_UNAVAILABLE,
+} EBPFRSSState;
+
+/**
+ * EBPFRSSNotify: a configuration is not deferred any more
  *
- * Called from a thread of the library's; must not block.
+ * Called once after ebpf_rss_set_all() returned EBPF_RSS_DEFERRED; once, too,
+ * after several such calls before it. By then another configuration may have
+ * been set, so ask ebpf_rss_state() what is true now.
+ *
+ * It is called from a thread of the library's, which has all signals blocked.
+ * It must not block, and must not call any function with this handle: it is
+ * for waking the thread that does.
  */
 typedef void EBPFRSSNotify(void *opaque);
 
@@ -53,7 +81,7 @@ bool ebpf_rss_open_by_helper(const char *helper, const char *name,
  * ebpf_rss_adopt:
  * @fds: from ebpf_rss_open(), in this process or another; become the
  *       handle's, but stay the caller's on failure
- * @notify: called after ebpf_rss_set_all() returned false, or NULL
+ * @notify: called after ebpf_rss_set_all() returned EBPF_RSS_DEFERRED, or NULL
  * @opaque: for @notify
  *
  * Needs no privilege. Until the first ebpf_rss_set_all() the program returns
@@ -97,13 +125,31 @@ int ebpf_rss_program_fd(const EBPFRSS *rss);
  * no slot left that no program may be reading. Then @config waits for the end
  * of that period, in place of any that is waiting already, and the
  * configuration in force stays so until then. Where this process can have no
- * thread more, the call itself waits for it. It must not be called from two
- * threads at once.
+ * thread more, the call itself waits for it.
  *
- * Returns: true if @config is in force now; false if it will be later, when
- * the handle's EBPFRSSNotify is called
+ * Returns: what became of @config. If that is EBPF_RSS_DEFERRED, the handle's
+ * EBPFRSSNotify is called when it has changed.
  */
-bool ebpf_rss_set_all(EBPFRSS *rss, const RssConfig *config);
+EBPFRSSState ebpf_rss_set_all(EBPFRSS *rss, const RssConfig *config);
+
+/**
+ * ebpf_rss_state:
+ *
+ * Returns: what has become by now of the configuration that was set last;
+ * EBPF_RSS_IN_FORCE if none was
+ */
+EBPFRSSState ebpf_rss_state(const EBPFRSS *rss);
+
+/**
+ * ebpf_rss_wait:
+ * @timeout_ms: in milliseconds
+ *
+ * Waits until the configuration that was set last is not deferred any more.
+ * For who has no EBPFRSSNotify, or has nothing else to do.
+ *
+ * Returns: as ebpf_rss_state(); EBPF_RSS_DEFERRED if the time is over
+ */
+EBPFRSSState ebpf_rss_wait(const EBPFRSS *rss, unsigned timeout_ms);
 
 /**
  * ebpf_rss_set_counting:

@@ -93,7 +93,8 @@ static EBPFRSS *load_ours(const RssConfig *config)
     if (!ours) {
         g_error("%s", error->message);
     }
-    g_assert_true(ebpf_rss_set_all(ours, config));
+    g_assert_cmpint(ebpf_rss_set_all(ours, config), ==,
+                    EBPF_RSS_IN_FORCE);
     return ours;
 }
 

@@ -49,7 +49,8 @@ static void test_off(void)
     if (!rss) {
         return;
     }
-    g_assert_true(ebpf_rss_set_all(rss, &config));
+    g_assert_cmpint(ebpf_rss_set_all(rss, &config), ==,
+                    EBPF_RSS_IN_FORCE);
     g_assert_cmpint(run(rss, "eth ip4 tcp"), >=, 1000);
     assert_counters(rss, &none);
     ebpf_rss_set_counting(rss, true);
@@ -78,7 +79,8 @@ static void test_types(void)
     }
     config.table[0] = 3;
     config.unclassified_queue = 8;
-    g_assert_true(ebpf_rss_set_all(rss, &config));
+    g_assert_cmpint(ebpf_rss_set_all(rss, &config), ==,
+                    EBPF_RSS_IN_FORCE);
     ebpf_rss_set_counting(rss, true);
     for (code = 0; code < RSS_COUNTED_TYPES; code++) {
         for (i = 0; i < code + 2; i++) {
@@ -115,9 +117,8 @@ static void test_queues(void)
         RssConfig config = config_plain(RSS_TYPES_ALL, 1);
 
         config.table[0] = queues[i];
-        while (!ebpf_rss_set_all(rss, &config)) {
-            g_usleep(1000);
-        }
+        ebpf_rss_set_all(rss, &config);
+        g_assert_cmpint(ebpf_rss_wait(rss, 20000), ==, EBPF_RSS_IN_FORCE);
         g_assert_cmpint(run(rss, "eth ip4 tcp"), ==, queues[i]);
         expected.type[2]++;
         if (queues[i] < RSS_COUNTED_QUEUES) {
@@ -155,7 +156,8 @@ static void test_threads(void)
         return;
     }
     config.table[0] = 9;
-    g_assert_true(ebpf_rss_set_all(rss, &config));
+    g_assert_cmpint(ebpf_rss_set_all(rss, &config), ==,
+                    EBPF_RSS_IN_FORCE);
     ebpf_rss_set_counting(rss, true);
     for (i = 0; i < THREADS; i++) {
         threads[i] = g_thread_new("runner", run_thread, rss);

@@ -15,6 +15,7 @@ enum {
     ENOUGH = 20,            /* descriptors, for anything that is tried here */
     LIMIT = 256,
     MANY = 100,
+    WAIT_MS = 20000,
 };
 
 static struct rlimit limit;     /* as it was */
@@ -115,7 +116,8 @@ static void test_load(void)
     g_assert_cmpint(bpf_obj_get_info_by_fd(ebpf_rss_program_fd(rss), &info,
                                            &len), ==, 0);
     g_assert_cmpstr(info.name, ==, "rss_few");
-    g_assert_true(ebpf_rss_set_all(rss, &config));
+    g_assert_cmpint(ebpf_rss_set_all(rss, &config), ==,
+                    EBPF_RSS_IN_FORCE);
     g_assert_cmpint(steer(rss), ==, 5);
 }
 
@@ -150,7 +152,6 @@ static void test_use(void)
     g_autoptr(EBPFRSS) rss = NULL;
     RssConfig config;
     Filler filler;
-    bool waits = false;
     int i;
 
     if (!bpf_run_allowed()) {
@@ -162,12 +163,9 @@ static void test_use(void)
     ebpf_rss_set_counting(rss, true);
     for (i = 0; i < MANY; i++) {
         config = one_queue(i % 8);
-        waits = !ebpf_rss_set_all(rss, &config);
+        ebpf_rss_set_all(rss, &config);
     }
-    /* In force by now, or within some grace periods. */
-    for (i = 0; waits && i < 1000 && steer(rss) != (MANY - 1) % 8; i++) {
-        g_usleep(10000);
-    }
+    g_assert_cmpint(ebpf_rss_wait(rss, WAIT_MS), ==, EBPF_RSS_IN_FORCE);
     g_assert_cmpint(steer(rss), ==, (MANY - 1) % 8);
     g_assert_cmpuint(ebpf_rss_get_counters(rss).queue[(MANY - 1) % 8], >, 0);
     g_assert_cmpint(count_free(), ==, 0);

@@ -18,39 +18,17 @@ enum {
     RANDOM_PACKETS = 120000,
     PACKETS_PER_CONFIG = 200,
     FULL_RANGE = 65536,     /* queues: any 16-bit number */
+    WAIT_MS = 20000,
 };
 
 /* Loaded once, for all tests; NULL if that is not allowed. */
 static EBPFRSS *rss;
 
-static GMutex notify_lock;
-static GCond notify_cond;
-static bool notified;
-
-static void on_notify(void *opaque)
-{
-    g_mutex_lock(&notify_lock);
-    notified = true;
-    g_cond_broadcast(&notify_cond);
-    g_mutex_unlock(&notify_lock);
-}
-
 /* Puts @config in force, and returns when it is. */
 static void set_all(const RssConfig *config)
 {
-    gint64 end = g_get_monotonic_time() + 20 * G_TIME_SPAN_SECOND;
-
-    g_mutex_lock(&notify_lock);
-    notified = false;
-    g_mutex_unlock(&notify_lock);
-    if (ebpf_rss_set_all(rss, config)) {
-        return;
-    }
-    g_mutex_lock(&notify_lock);
-    while (!notified) {
-        g_assert_true(g_cond_wait_until(&notify_cond, &notify_lock, end));
-    }
-    g_mutex_unlock(&notify_lock);
+    ebpf_rss_set_all(rss, config);
+    g_assert_cmpint(ebpf_rss_wait(rss, WAIT_MS), ==, EBPF_RSS_IN_FORCE);
 }
 
 static bool have_program(void)
@@ -61,7 +39,7 @@ static bool have_program(void)
         return false;
     }
     if (!rss) {
-        rss = ebpf_rss_load("test", on_notify, NULL, &error);
+        rss = ebpf_rss_load("test", NULL, NULL, &error);
         g_assert_no_error(error);
     }
     return true;

@@ -148,7 +148,7 @@ static int adopt_and_set(const int *fds)
     RssConfig config = one_queue(7);
     EBPFRSS *rss = ebpf_rss_adopt(fds, NULL, NULL, NULL);
 
-    if (!rss || !ebpf_rss_set_all(rss, &config)) {
+    if (!rss || ebpf_rss_set_all(rss, &config) != EBPF_RSS_IN_FORCE) {
         return 1;
     }
     ebpf_rss_set_counting(rss, true);
@@ -373,9 +373,11 @@ static void test_two_handles(void)
     other = ebpf_rss_load("other", NULL, NULL, NULL);
     g_assert_nonnull(one);
     g_assert_nonnull(other);
-    g_assert_true(ebpf_rss_set_all(one, &config));
+    g_assert_cmpint(ebpf_rss_set_all(one, &config), ==,
+                    EBPF_RSS_IN_FORCE);
     config = one_queue(6);
-    g_assert_true(ebpf_rss_set_all(other, &config));
+    g_assert_cmpint(ebpf_rss_set_all(other, &config), ==,
+                    EBPF_RSS_IN_FORCE);
     g_assert_cmpint(steer(ebpf_rss_program_fd(one)), ==, 5);
     g_assert_cmpint(steer(ebpf_rss_program_fd(other)), ==, 6);
     ebpf_rss_unload(other);

@@ -60,7 +60,8 @@ static void test_works(void)
 
     g_assert_cmpint(bpf_run(ebpf_rss_program_fd(rss), frame, sizeof(frame)),
                     ==, 0);
-    g_assert_true(ebpf_rss_set_all(rss, &config));
+    g_assert_cmpint(ebpf_rss_set_all(rss, &config), ==,
+                    EBPF_RSS_IN_FORCE);
     ebpf_rss_set_counting(rss, true);
     g_assert_cmpint(bpf_run(ebpf_rss_program_fd(rss), frame, sizeof(frame)),
                     ==, 3);

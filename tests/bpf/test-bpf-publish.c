@@ -34,6 +34,7 @@ enum {
     RUNS = 60000,           /* of the program, by all threads */
     BURST = 8,              /* configurations without a pause */
     NOBODY = 65534,         /* user */
+    WAIT_MS = 20000,
 };
 
 static GByteArray *frame;
@@ -205,7 +206,7 @@ static void test_storm(void)
         before = notifications();
         for (i = 0, now = true; i < BURST; i++) {
             config = config_number(++n);
-            now = ebpf_rss_set_all(rss, &config);
+            now = ebpf_rss_set_all(rss, &config) == EBPF_RSS_IN_FORCE;
             later += !now;
         }
         if (!now) {
@@ -219,33 +220,27 @@ static void test_storm(void)
                    RUNS, n, later);
 }
 
-/* After a burst, the last one is in force once the notification is there. */
+/* After a burst, the last one is in force once none is deferred any more. */
 static void test_last_wins(void)
 {
     g_autoptr(EBPFRSS) rss = load();
-    unsigned round, n = 0, i, before;
-    bool now = true;
+    unsigned round, n = 0, i;
 
     if (!rss) {
         return;
     }
+    g_assert_cmpint(ebpf_rss_state(rss), ==, EBPF_RSS_IN_FORCE);
     for (round = 1; round <= 20; round++) {
-        before = notifications();
         for (i = 0; i < 5 + round; i++) {
             RssConfig config = config_number(++n);
 
-            now = ebpf_rss_set_all(rss, &config);
-            if (now) {
+            if (ebpf_rss_set_all(rss, &config) == EBPF_RSS_IN_FORCE) {
                 g_assert_cmpint(in_force(rss), ==, n);
             }
         }
-        if (!now) {
-            wait_for_notify(before + 1);
-        }
-        while (in_force(rss) != n) {
-            /* The notification was an earlier one's; there is another. */
-            wait_for_notify(++before + 1);
-        }
+        g_assert_cmpint(ebpf_rss_wait(rss, WAIT_MS), ==, EBPF_RSS_IN_FORCE);
+        g_assert_cmpint(ebpf_rss_state(rss), ==, EBPF_RSS_IN_FORCE);
+        g_assert_cmpint(in_force(rss), ==, n);
     }
 }
 
@@ -261,29 +256,14 @@ static void burst(EBPFRSS *rss, unsigned n_configs)
     }
 }
 
-static bool other_notified;
-
-static void on_other_notify(void *opaque)
-{
-    g_mutex_lock(&lock);
-    other_notified = true;
-    g_cond_broadcast(&changed);
-    g_mutex_unlock(&lock);
-}
-
 /* Long enough for each publisher's worker to be done, by another handle. */
 static void wait_for_grace_periods(void)
 {
-    EBPFRSS *other = ebpf_rss_load("test", on_other_notify, NULL, NULL);
+    EBPFRSS *other = ebpf_rss_load("test", NULL, NULL, NULL);
 
     g_assert_nonnull(other);
     burst(other, 8);
-    g_mutex_lock(&lock);
-    while (!other_notified) {
-        g_cond_wait(&changed, &lock);
-    }
-    other_notified = false;
-    g_mutex_unlock(&lock);
+    g_assert_cmpint(ebpf_rss_wait(other, WAIT_MS), ==, EBPF_RSS_IN_FORCE);
     ebpf_rss_unload(other);
 }
 
@@ -321,9 +301,9 @@ static int configure_as_nobody(EBPFRSS *rss, unsigned last)
     for (n = 1; n <= last; n++) {
         RssConfig config = config_number(n);
 
-        notified = 0;
-        if (!ebpf_rss_set_all(rss, &config)) {
-            wait_for_notify(1);
+        ebpf_rss_set_all(rss, &config);
+        if (ebpf_rss_wait(rss, WAIT_MS) != EBPF_RSS_IN_FORCE) {
+            return 2;
         }
     }
     return 0;

@@ -127,7 +127,7 @@ static bool is_over(Storm *s)
 static bool publish(Storm *s, EBPFRSS *rss, unsigned n)
 {
     s->published++;
-    return ebpf_rss_set_all(rss, &s->book->config[n]);
+    return ebpf_rss_set_all(rss, &s->book->config[n]) == EBPF_RSS_IN_FORCE;
 }
 
 static unsigned any(Storm *s)

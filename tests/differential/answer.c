@@ -26,6 +26,7 @@
 
 enum {
     FRAME_MAX = 128 * 1024,     /* bytes */
+    WAIT_MS = 20000,
 };
 
 /* In place of a queue. */
@@ -51,7 +52,6 @@ G_STATIC_ASSERT(sizeof(RssConfig) == 8 + 2 * RSS_TABLE_MAX + RSS_KEY_SIZE);
 
 static EBPFRSS *rss;            /* NULL: not allowed */
 static int sender, receiver;    /* sockets; the program is the second's */
-static GAsyncQueue *in_force;   /* holds something when a wait is over */
 
 static void G_GNUC_NORETURN die(const char *what)
 {
@@ -66,18 +66,12 @@ static void take(void *to, size_t len)
     }
 }
 
-static void on_notify(void *opaque)
-{
-    g_async_queue_push(in_force, in_force);
-}
-
 static void load(void)
 {
     g_autoptr(GError) error = NULL;
     int fd, pair[2];
 
-    in_force = g_async_queue_new();
-    rss = ebpf_rss_load("answer", on_notify, NULL, &error);
+    rss = ebpf_rss_load("answer", NULL, NULL, &error);
     if (!rss) {
         fprintf(stderr, "answer: %s\n", error->message);
         exit(1);
@@ -137,8 +131,9 @@ static RssEngine *read_config(void)
         fprintf(stderr, "answer: %s\n", error->message);
         exit(1);
     }
-    if (rss && !ebpf_rss_set_all(rss, &config)) {
-        g_async_queue_pop(in_force);
+    if (rss && ebpf_rss_set_all(rss, &config) != EBPF_RSS_IN_FORCE &&
+        ebpf_rss_wait(rss, WAIT_MS) != EBPF_RSS_IN_FORCE) {
+        die("a configuration that does not come into force");
     }
     return rss_engine_new(&config);
 }

@@ -27,10 +27,8 @@ RssConfig one_queue(uint16_t queue)
 void steering_set_all(Steering *s, const RssConfig *config)
 {
     s->oracle = config_for_oracle(config);
-    /* One that has to wait is asked for again until it has not. */
-    while (!ebpf_rss_set_all(s->rss, config)) {
-        g_usleep(1000);
-    }
+    ebpf_rss_set_all(s->rss, config);
+    g_assert_cmpint(ebpf_rss_wait(s->rss, RECEIVE_MS), ==, EBPF_RSS_IN_FORCE);
 }
 
 void steering_attach(Steering *s)

@@ -177,7 +177,7 @@ static bool publish_some(Storm *s, unsigned n)
         permit(s, s->configs | 1 << n, s->modes);
     }
     s->published++;
-    return ebpf_rss_set_all(s->rss, &s->book->config[n]);
+    return ebpf_rss_set_all(s->rss, &s->book->config[n]) == EBPF_RSS_IN_FORCE;
 }
 
 /* Publishes one that is in force, alone, when this returns. */
@@ -255,7 +255,8 @@ static void change_program(Storm *s)
         old = NULL;
     }
     new = load();
-    g_assert_true(ebpf_rss_set_all(new, &s->book->config[n]));
+    g_assert_cmpint(ebpf_rss_set_all(new, &s->book->config[n]), ==,
+                    EBPF_RSS_IN_FORCE);
     permit(s, s->configs | 1 << n, s->modes);
     s->rss = new;
     attach(s);

@@ -10,6 +10,7 @@ static GMutex lock;
 static GCond changed;
 unsigned started, notified, destroyed;
 static unsigned allowed;
+static bool failing;
 void (*grace_hook)(void);
 
 bool rss_grace_init(GError **error)
@@ -17,13 +18,14 @@ bool rss_grace_init(GError **error)
     return true;
 }
 
-void rss_grace_wait(void)
+bool rss_grace_wait(void)
 {
     unsigned mine;
+    bool done;
 
     if (grace_hook) {
         grace_hook();
-        return;
+        return true;
     }
     g_mutex_lock(&lock);
     mine = ++started;
@@ -31,7 +33,9 @@ void rss_grace_wait(void)
     while (allowed < mine) {
         g_cond_wait(&changed, &lock);
     }
+    done = !failing;
     g_mutex_unlock(&lock);
+    return done;
 }
 
 void wait_until(const unsigned *counter, unsigned n)
@@ -53,6 +57,13 @@ void end_grace_periods(unsigned n)
     g_mutex_unlock(&lock);
 }
 
+void fail_grace_periods(bool fail)
+{
+    g_mutex_lock(&lock);
+    failing = fail;
+    g_mutex_unlock(&lock);
+}
+
 void count(unsigned *counter)
 {
     g_mutex_lock(&lock);
@@ -64,6 +75,7 @@ void count(unsigned *counter)
 void forget_what_happened(void)
 {
     started = allowed = notified = destroyed = 0;
+    failing = false;
 }
 
 RssConfig config_number(unsigned n)

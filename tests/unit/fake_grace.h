@@ -21,11 +21,14 @@ extern unsigned started, notified, destroyed;
 /* If set, called in place of all that is said here of grace periods. */
 extern void (*grace_hook)(void);
 
-/* All counters to 0, and no grace period may end. */
+/* All counters to 0, and no grace period may end; none fails. */
 void forget_what_happened(void);
 
 /* Lets the first @n grace periods end. */
 void end_grace_periods(unsigned n);
+
+/* Whether those that end from now on fail. */
+void fail_grace_periods(bool fail);
 
 /* Waits until @counter, one of the above, has reached @n. */
 void wait_until(const unsigned *counter, unsigned n);

@@ -82,7 +82,7 @@ static void wait_for_reads(int more)
     }
 }
 
-static bool publish(RssPublisher *p, unsigned n)
+static EBPFRSSState publish(RssPublisher *p, unsigned n)
 {
     RssConfig config = config_number(n);
 
@@ -102,13 +102,13 @@ static void test_readers(void)
 
     grace_hook = wait_for_readers;
     p = rss_publisher_new(&shared, on_destroy, NULL, NULL);
-    g_assert_true(publish(p, 0));
+    g_assert_cmpint(publish(p, 0), ==, EBPF_RSS_IN_FORCE);
     g_atomic_int_set(&stop, 0);
     for (i = 0; i < READERS; i++) {
         reader[i] = g_thread_new("reader", reader_thread, GINT_TO_POINTER(i));
     }
     for (i = 1; i <= PUBLISHES; i++) {
-        later += !publish(p, i);
+        later += publish(p, i) == EBPF_RSS_DEFERRED;
         if (i % PUBLISHES_AT_ONCE == 0) {
             wait_for_reads(1);
         }

@@ -3,6 +3,7 @@
  * The publisher's book-keeping, on ordinary memory, with grace periods that
  * the test ends: which slots are used when, what waits, who is told.
  */
+#include <signal.h>
 #include <string.h>
 
 #include "ebpf/rss_publish.h"
@@ -25,7 +26,7 @@ static RssPublisher *new_publisher(struct rss_map *map)
     return rss_publisher_new(map, on_destroy, on_notify, &notified);
 }
 
-static bool publish(RssPublisher *p, unsigned n)
+static EBPFRSSState publish(RssPublisher *p, unsigned n)
 {
     RssConfig config = config_number(n);
 
@@ -51,7 +52,7 @@ static void test_first(void)
     struct rss_map map;
     RssPublisher *p = new_publisher(&map);
 
-    g_assert_true(publish(p, 1));
+    g_assert_cmpint(publish(p, 1), ==, EBPF_RSS_IN_FORCE);
     assert_active(&map, 1);
     g_assert_cmpuint(notified, ==, 0);
     close_and_wait(p);
@@ -66,13 +67,13 @@ static void test_pending(void)
     unsigned n;
 
     for (n = 1; n < RSS_SLOTS; n++) {
-        g_assert_true(publish(p, n));
+        g_assert_cmpint(publish(p, n), ==, EBPF_RSS_IN_FORCE);
         assert_active(&map, n);
     }
     before = map;
-    g_assert_false(publish(p, 100));
-    g_assert_false(publish(p, 101));
-    g_assert_false(publish(p, 102));
+    g_assert_cmpint(publish(p, 100), ==, EBPF_RSS_DEFERRED);
+    g_assert_cmpint(publish(p, 101), ==, EBPF_RSS_DEFERRED);
+    g_assert_cmpint(publish(p, 102), ==, EBPF_RSS_DEFERRED);
     g_assert_cmpmem(&map, sizeof(map), &before, sizeof(before));
     g_assert_cmpuint(notified, ==, 0);
 
@@ -94,7 +95,7 @@ static void test_slots_kept(void)
     unsigned n, i;
 
     for (n = 1; n < RSS_SLOTS; n++) {
-        g_assert_true(publish(p, n));
+        g_assert_cmpint(publish(p, n), ==, EBPF_RSS_IN_FORCE);
         for (i = 1; i <= n; i++) {
             g_assert_true(is_config(&map.slot[i], i));
         }
@@ -113,16 +114,16 @@ static void test_retired_during(void)
     RssPublisher *p = new_publisher(&map);
     unsigned n;
 
-    g_assert_true(publish(p, 1));
+    g_assert_cmpint(publish(p, 1), ==, EBPF_RSS_IN_FORCE);
     wait_until(&started, 1);        /* for slot 0 alone */
     for (n = 2; n < RSS_SLOTS; n++) {
-        g_assert_true(publish(p, n));
+        g_assert_cmpint(publish(p, n), ==, EBPF_RSS_IN_FORCE);
     }
     end_grace_periods(1);
     wait_until(&started, 2);        /* for the others */
-    g_assert_true(publish(p, 50));
+    g_assert_cmpint(publish(p, 50), ==, EBPF_RSS_IN_FORCE);
     g_assert_cmpuint(map.active, ==, 0);
-    g_assert_false(publish(p, 51));
+    g_assert_cmpint(publish(p, 51), ==, EBPF_RSS_DEFERRED);
     assert_active(&map, 50);
     end_grace_periods(2);
     wait_until(&notified, 1);
@@ -139,7 +140,7 @@ static void test_free_again(void)
 
     end_grace_periods(G_MAXUINT);
     for (n = 1; n <= 1000; n++) {
-        if (!publish(p, n)) {
+        if (publish(p, n) == EBPF_RSS_DEFERRED) {
             later++;
             wait_until(&notified, later);
         }
@@ -157,9 +158,9 @@ static void test_close_pending(void)
     unsigned n;
 
     for (n = 1; n < RSS_SLOTS; n++) {
-        g_assert_true(publish(p, n));
+        g_assert_cmpint(publish(p, n), ==, EBPF_RSS_IN_FORCE);
     }
-    g_assert_false(publish(p, 99));
+    g_assert_cmpint(publish(p, 99), ==, EBPF_RSS_DEFERRED);
     wait_until(&started, 1);
     before = map;
     rss_publisher_close(p);
@@ -189,7 +190,8 @@ static void test_no_notify(void)
     forget_what_happened();
     p = rss_publisher_new(&map, on_destroy, NULL, NULL);
     for (n = 1; n <= RSS_SLOTS; n++) {
-        g_assert_cmpint(publish(p, n), ==, n < RSS_SLOTS);
+        g_assert_cmpint(publish(p, n), ==, n < RSS_SLOTS ? EBPF_RSS_IN_FORCE
+                                                         : EBPF_RSS_DEFERRED);
     }
     end_grace_periods(1);
     wait_until(&started, 2);
@@ -209,9 +211,9 @@ static void test_many_publishers(void)
     for (i = 0; i < MANY; i++) {
         p[i] = rss_publisher_new(&map[i], on_destroy, on_notify, &notified);
         for (n = 1; n < RSS_SLOTS; n++) {
-            g_assert_true(publish(p[i], n));
+            g_assert_cmpint(publish(p[i], n), ==, EBPF_RSS_IN_FORCE);
         }
-        g_assert_false(publish(p[i], 100 + i));
+        g_assert_cmpint(publish(p[i], 100 + i), ==, EBPF_RSS_DEFERRED);
     }
     end_grace_periods(G_MAXUINT);
     wait_until(&notified, MANY);
@@ -254,6 +256,123 @@ static void test_close_during_notify(void)
     wait_until(&destroyed, 1);
 }
 
+/* What is deferred is not in force, and who waits for that has to wait. */
+static void test_wait(void)
+{
+    struct rss_map map;
+    RssPublisher *p = new_publisher(&map);
+    unsigned n;
+
+    g_assert_cmpint(rss_publisher_wait(p, 0), ==, EBPF_RSS_IN_FORCE);
+    for (n = 1; n < RSS_SLOTS; n++) {
+        publish(p, n);
+    }
+    g_assert_cmpint(rss_publisher_wait(p, 0), ==, EBPF_RSS_IN_FORCE);
+    publish(p, 100);
+    g_assert_cmpint(rss_publisher_wait(p, 0), ==, EBPF_RSS_DEFERRED);
+    g_assert_cmpint(rss_publisher_wait(p, 20), ==, EBPF_RSS_DEFERRED);
+    end_grace_periods(1);
+    g_assert_cmpint(rss_publisher_wait(p, 20000), ==, EBPF_RSS_IN_FORCE);
+    assert_active(&map, 100);
+    close_and_wait(p);
+}
+
+/*
+ * One notification is under way, its configuration dropped, and another waits:
+ * who asks at that moment is told of the latter.
+ */
+static void test_late_notification(void)
+{
+    struct rss_map map;
+    RssPublisher *p = new_publisher(&map);
+    unsigned n;
+
+    for (n = 1; n < RSS_SLOTS; n++) {
+        publish(p, n);
+    }
+    g_assert_cmpint(publish(p, 100), ==, EBPF_RSS_DEFERRED);
+    end_grace_periods(1);
+    wait_until(&notified, 1);
+    for (n = 101; publish(p, n) != EBPF_RSS_DEFERRED; n++) {
+        continue;
+    }
+    g_assert_cmpuint(notified, ==, 1);
+    g_assert_cmpint(rss_publisher_wait(p, 0), ==, EBPF_RSS_DEFERRED);
+    assert_active(&map, n - 1);
+    end_grace_periods(G_MAXUINT);
+    wait_until(&notified, 2);
+    g_assert_cmpint(rss_publisher_wait(p, 0), ==, EBPF_RSS_IN_FORCE);
+    assert_active(&map, n);
+    close_and_wait(p);
+}
+
+/*
+ * A wait that fails frees nothing and is told; what is in force stays so. One
+ * that succeeds later makes all good again.
+ */
+static void test_failed_wait(void)
+{
+    struct rss_map map, before;
+    RssPublisher *p = new_publisher(&map);
+    unsigned n;
+
+    for (n = 1; n < RSS_SLOTS; n++) {
+        g_assert_cmpint(publish(p, n), ==, EBPF_RSS_IN_FORCE);
+    }
+    before = map;
+    g_assert_cmpint(publish(p, 100), ==, EBPF_RSS_DEFERRED);
+    wait_until(&started, 1);
+    fail_grace_periods(true);
+    end_grace_periods(G_MAXUINT);
+    wait_until(&notified, 1);
+    g_assert_cmpint(rss_publisher_wait(p, 0), ==, EBPF_RSS_UNAVAILABLE);
+
+    for (n = 101; n < 200; n++) {
+        g_assert_cmpint(publish(p, n), ==, EBPF_RSS_UNAVAILABLE);
+        g_assert_cmpint(rss_publisher_wait(p, 0), ==, EBPF_RSS_UNAVAILABLE);
+    }
+    g_assert_cmpmem(&map, sizeof(map), &before, sizeof(before));
+    g_assert_cmpuint(notified, ==, 1);
+
+    fail_grace_periods(false);
+    while (publish(p, n) == EBPF_RSS_UNAVAILABLE) {
+        g_usleep(1000);
+    }
+    g_assert_cmpint(rss_publisher_wait(p, 20000), ==, EBPF_RSS_IN_FORCE);
+    assert_active(&map, n);
+    close_and_wait(p);
+}
+
+/* The threads that wait leave the process's signals to its other threads. */
+static sigset_t blocked;
+
+static void note_signals(void)
+{
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    count(&started);
+}
+
+static void test_signals(void)
+{
+    static const int signals[] = {
+        SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGALRM, SIGUSR1, SIGPROF,
+    };
+    struct rss_map map;
+    RssPublisher *p = new_publisher(&map);
+    size_t i;
+
+    grace_hook = note_signals;
+    publish(p, 1);
+    wait_until(&started, 1);
+    grace_hook = NULL;
+    for (i = 0; i < G_N_ELEMENTS(signals); i++) {
+        g_assert_cmpint(sigismember(&blocked, signals[i]), ==, 1);
+    }
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    g_assert_cmpint(sigismember(&blocked, SIGTERM), ==, 0);
+    close_and_wait(p);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -267,6 +386,10 @@ int main(int argc, char **argv)
     g_test_add_func("/publish/close-during-notify",
                     test_close_during_notify);
     g_test_add_func("/publish/no-notify", test_no_notify);
+    g_test_add_func("/publish/wait", test_wait);
+    g_test_add_func("/publish/late-notification", test_late_notification);
+    g_test_add_func("/publish/failed-wait", test_failed_wait);
+    g_test_add_func("/publish/signals", test_signals);
     g_test_add_func("/publish/many-publishers", test_many_publishers);
     return g_test_run();
 }
