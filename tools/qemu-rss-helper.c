@@ -5,10 +5,12 @@
  * It has a privilege that its caller lacks: file capabilities, or setuid
  * root. So it does one thing, and takes no input but the two options: the
  * program that it loads is its own, and what it gives away are the
- * descriptors of that program and of its two maps, all of them new.
+ * descriptors of that program and of its maps, all of them new.
  *
- * It reads no file, no environment and nothing from the socket. It ends when
- * it has sent its one message (see ebpf/rss_helper.h).
+ * It is plain C and libbpf, so that little runs before main(), which first
+ * gives up what it does not need (confine.c). It reads no file, no environment
+ * and nothing from the socket. It ends when it has sent its one message (see
+ * ebpf/rss_helper_wire.h).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,10 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "ebpf/rss_helper.h"
+#include "confine.h"
+#include "ebpf/rss_helper_wire.h"
 
 typedef struct Options {
     int fd;                 /* -1: not given (yet) */
@@ -61,20 +67,40 @@ static bool name_is_good(const char *name)
     return len > 0 && len <= RSS_HELPER_NAME_MAX;
 }
 
+/* -1: no number, or not that of a socket */
+static int parse_fd(const char *text)
+{
+    char *end;
+    long number;
+
+    if (*text < '0' || *text > '9') {
+        return -1;              /* strtol() takes signs and spaces */
+    }
+    errno = 0;
+    number = strtol(text, &end, 10);
+    return errno || *end || number <= STDERR_FILENO || number > INT_MAX
+           ? -1 : number;
+}
+
+/* What follows @prefix in @argument; NULL if that begins otherwise. */
+static const char *value_of(const char *argument, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    return strncmp(argument, prefix, len) ? NULL : argument + len;
+}
+
 static bool parse_option(const char *argument, Options *options)
 {
-    guint64 number;
+    const char *fd = value_of(argument, "--fd=");
+    const char *name = value_of(argument, "--name=");
 
-    if (g_str_has_prefix(argument, "--fd=") && options->fd < 0 &&
-        g_ascii_string_to_unsigned(argument + strlen("--fd="), 10,
-                                   STDERR_FILENO + 1, INT_MAX, &number,
-                                   NULL)) {
-        options->fd = number;
-        return true;
+    if (fd && options->fd < 0) {
+        options->fd = parse_fd(fd);
+        return options->fd >= 0;
     }
-    if (g_str_has_prefix(argument, "--name=") && !options->name &&
-        name_is_good(argument + strlen("--name="))) {
-        options->name = argument + strlen("--name=");
+    if (name && !options->name && name_is_good(name)) {
+        options->name = name;
         return true;
     }
     return false;
@@ -102,8 +128,7 @@ static bool is_our_socket(int fd)
 /* Sends a text, with descriptors unless @fds is NULL. */
 static bool answer(int socket, const char *text, const int *fds)
 {
-    struct iovec iov = { (char *)text, MIN(strlen(text),
-                                           RSS_HELPER_TEXT_MAX) };
+    struct iovec iov = { (char *)text, strnlen(text, RSS_HELPER_TEXT_MAX) };
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(EBPF_RSS_FDS * sizeof(int))];
@@ -125,13 +150,56 @@ static bool answer(int socket, const char *text, const int *fds)
     return sent >= 0;
 }
 
+/*
+ * Before Linux 5.11 BPF counts as locked memory of the user. This takes
+ * CAP_SYS_RESOURCE, which setuid root has; without it the limit stays.
+ */
+static void raise_locked_memory(void)
+{
+    const struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+    setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
+/*
+ * What the caller has left open by mistake. Before Linux 5.9 it stays, but
+ * then the caller might have used it as well.
+ */
+static void close_others(int fd)
+{
+    if (fd > STDERR_FILENO + 1) {
+        syscall(SYS_close_range, STDERR_FILENO + 1, fd - 1, 0);
+    }
+    syscall(SYS_close_range, fd + 1u, ~0u, 0);
+}
+
+static int load(const Options *options)
+{
+    RssOpenText text;
+    int fds[EBPF_RSS_FDS];
+    bool loaded = rss_open(options->name, fds, text) == 0;
+    bool sent = answer(options->fd, loaded ? RSS_HELPER_LOADED : text,
+                       loaded ? fds : NULL);
+
+    return loaded && sent ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
     Options options = { .fd = -1 };
-    int fds[EBPF_RSS_FDS], i;
-    g_autoptr(GError) error = NULL;
+    const char *failed;
+    int i;
 
+    umask(077);
+    raise_locked_memory();
+    failed = confine();
+    if (failed) {
+        fprintf(stderr, "qemu-rss-helper: cannot %s: %s\n", failed,
+                strerror(errno));
+        return EXIT_FAILURE;
+    }
     clearenv();
+
     if (argc == 2 && !strcmp(argv[1], "--help")) {
         fputs(help, stdout);
         return EXIT_SUCCESS;
@@ -151,11 +219,6 @@ int main(int argc, char **argv)
     if (!is_our_socket(options.fd)) {
         return refuse("--fd is no connected socket of the right kind", "");
     }
-
-    if (!ebpf_rss_open(options.name, fds, &error)) {
-        answer(options.fd, error->message, NULL);
-        return EXIT_FAILURE;
-    }
-    return answer(options.fd, RSS_HELPER_LOADED, fds) ? EXIT_SUCCESS
-                                                      : EXIT_FAILURE;
+    close_others(options.fd);
+    return load(&options);
 }

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a process and the privileged helper, tools/qemu-rss-helper.c, say to
+ * each other.
+ *
+ * The helper gets a connected AF_UNIX socket (SOCK_SEQPACKET) and sends one
+ * message: RSS_HELPER_LOADED with the descriptors, or a line of text that
+ * says why there are none. It reads nothing.
+ */
+#ifndef EBPF_RSS_HELPER_WIRE_H
+#define EBPF_RSS_HELPER_WIRE_H
+
+#include "rss_open.h"
+
+/*
+ * QEMU may have been started before an update that replaced the helper. Who
+ * changes what the content of the maps means (rss_abi.h, net/rss_policy.h)
+ * changes this number, too. (Their sizes are checked by ebpf_rss_adopt().)
+ */
+#define RSS_HELPER_LOADED "rss 2"
+
+enum {
+    RSS_HELPER_NAME_MAX = 64,   /* characters */
+    RSS_HELPER_TEXT_MAX = 512,  /* bytes; a longer text is cut */
+};
+
+/* Whether a name may have this character; ASCII only. */
+static inline bool rss_helper_name_char(char c)
+{
+    return rss_ascii_alnum(c) || c == '_' || c == '.' || c == '-';
+}
+
+#endif

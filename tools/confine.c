@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a privileged program does not need, it cannot be made to use
+ *
+ * The capabilities that remain are enough to load a program of any kind. So
+ * the system calls are limited to those that this takes and what libbpf and
+ * the C library do meanwhile: bpf() cannot attach, pin or look up anything, no
+ * file can be written, nothing started, nothing mapped to be executed.
+ *
+ * A call that is missing here fails with EPERM and does not kill: libraries
+ * try calls that they can do without, each version others. A call by another
+ * architecture's numbers is no library's, so that kills.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "confine.h"
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define ARCHITECTURE AUDIT_ARCH_RISCV64
+#elif defined(__powerpc64__) && __BYTE_ORDER == __LITTLE_ENDIAN
+#define ARCHITECTURE AUDIT_ARCH_PPC64LE
+#endif
+
+static uint64_t wanted_capabilities(void)
+{
+    bool known = prctl(PR_CAPBSET_READ, CAP_BPF, 0, 0, 0) >= 0;
+
+    return known ? 1ull << CAP_BPF | 1ull << CAP_PERFMON
+                 : 1ull << CAP_SYS_ADMIN;
+}
+
+/* This takes CAP_SETPCAP, which setuid root has. */
+static void empty_bounding_set(void)
+{
+    int capability;
+
+    for (capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0;
+         capability++) {
+        prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    }
+}
+
+/* Keeps what is permitted; what is effective goes with root's id. */
+static bool become_caller(void)
+{
+    uid_t uid = getuid();
+    gid_t gid = getgid();
+
+    prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+    return setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0;
+}
+
+static bool keep_capabilities(uint64_t wanted)
+{
+    struct __user_cap_header_struct header = {
+        .version = _LINUX_CAPABILITY_VERSION_3,
+    };
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    int i;
+
+    if (syscall(SYS_capget, &header, data) < 0) {
+        return false;
+    }
+    for (i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+        data[i].permitted &= wanted >> (32 * i);
+        data[i].effective = data[i].permitted;
+        data[i].inheritable = 0;
+    }
+    return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 &&
+           syscall(SYS_capset, &header, data) == 0;
+}
+
+#ifdef ARCHITECTURE
+
+#define LOW_WORD(n) (offsetof(struct seccomp_data, args[n]) + \
+                     (__BYTE_ORDER == __BIG_ENDIAN ? 4 : 0))
+#define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
+#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_##action)
+#define DENY RETURN(ERRNO | EPERM)
+
+/* The next N statements are for this value only. */
+#define IF_IT_IS(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, n)
+#define ALLOW(value) IF_IT_IS(value, 1), RETURN(ALLOW)
+
+/* A call whose argument N has none of these bits. */
+#define ALLOW_WITHOUT(call, n, bits) \
+    IF_IT_IS(call, 4), \
+    LOAD(LOW_WORD(n)), \
+    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, 1), \
+    DENY, \
+    RETURN(ALLOW)
+
+static const struct sock_filter filter[] = {
+    LOAD(offsetof(struct seccomp_data, arch)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
+    RETURN(KILL_PROCESS),
+
+    LOAD(offsetof(struct seccomp_data, nr)),
+    /* The helper itself */
+    ALLOW(__NR_close),
+    ALLOW(__NR_close_range),
+    ALLOW(__NR_eventfd2),
+    ALLOW(__NR_exit),
+    ALLOW(__NR_exit_group),
+    ALLOW(__NR_fcntl),
+    ALLOW(__NR_getpeername),
+    ALLOW(__NR_getsockopt),
+    ALLOW(__NR_sendmsg),
+    ALLOW(__NR_write),
+    /* The C library: memory, standard output, signals */
+    ALLOW(__NR_brk),
+    ALLOW(__NR_fstat),
+    ALLOW(__NR_futex),
+    ALLOW(__NR_getrandom),
+    ALLOW(__NR_lseek),
+    ALLOW_WITHOUT(__NR_mmap, 2, PROT_EXEC),
+    ALLOW_WITHOUT(__NR_mprotect, 2, PROT_EXEC),
+    ALLOW(__NR_mremap),
+    ALLOW(__NR_munmap),
+    ALLOW(__NR_newfstatat),
+    ALLOW(__NR_read),
+    ALLOW(__NR_restart_syscall),
+    ALLOW(__NR_rt_sigreturn),
+    /* libbpf; it opens "/" or a memfd to have a descriptor's number */
+    ALLOW(__NR_dup3),
+    ALLOW(__NR_memfd_create),
+    ALLOW_WITHOUT(__NR_openat, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC),
+    ALLOW(__NR_uname),
+
+    IF_IT_IS(__NR_bpf, 11),
+    LOAD(LOW_WORD(0)),
+    ALLOW(BPF_BTF_LOAD),
+    ALLOW(BPF_MAP_CREATE),
+    ALLOW(BPF_MAP_UPDATE_ELEM),
+    ALLOW(BPF_OBJ_GET_INFO_BY_FD),
+    ALLOW(BPF_PROG_LOAD),
+    DENY,
+};
+
+static bool limit_calls(void)
+{
+    const struct sock_fprog program = {
+        sizeof(filter) / sizeof(*filter), (struct sock_filter *)filter,
+    };
+
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+#else
+
+/* Nobody has tried it there: the capabilities are the limit. */
+static bool limit_calls(void)
+{
+    return true;
+}
+
+#endif
+
+const char *confine(void)
+{
+    uint64_t wanted = wanted_capabilities();
+
+    empty_bounding_set();
+    if (!become_caller()) {
+        return "become the user who runs it";
+    }
+    if (!keep_capabilities(wanted)) {
+        return "give up capabilities";
+    }
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+        return "give up to gain privileges";
+    }
+    if (!limit_calls()) {
+        return "limit its system calls (seccomp)";
+    }
+    return NULL;
+}
