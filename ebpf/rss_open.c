@@ -10,10 +10,13 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "rss_abi.h"
@@ -27,18 +30,37 @@ enum {
 /* As it is in the object, with the end of the string. */
 static const char program_name[BPF_OBJ_NAME_LEN + 1] = "tun_rss_steering";
 
-/*
- * Puts "cannot WHAT: REASON" into @text, for a caller to show. The verifier
- * says EACCES where CAP_PERFMON is missing. Before Linux 5.11 EPERM may also
- * mean too little locked memory. Returns @err.
- */
+/* As far as this process can tell: it may be root of a namespace only. */
+static bool have_capabilities(void)
+{
+    const uint64_t both = 1ull << CAP_BPF | 1ull << CAP_PERFMON;
+    struct __user_cap_header_struct header = {
+        .version = _LINUX_CAPABILITY_VERSION_3,
+    };
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+    uint64_t effective;
+
+    syscall(SYS_capget, &header, data);
+    effective = data[0].effective | (uint64_t)data[1].effective << 32;
+    return (effective & both) == both || effective >> CAP_SYS_ADMIN & 1;
+}
+
+/* What helps against EPERM or EACCES, which the verifier says. */
+static const char *advice(void)
+{
+    return have_capabilities()
+        ? " (not for lack of CAP_BPF and CAP_PERFMON: a user namespace,"
+          " seccomp or a security module may forbid it; before Linux 5.11 it"
+          " also takes 64 KiB of locked memory for each device: see"
+          " RLIMIT_MEMLOCK, ulimit -l)"
+        : " (it takes CAP_BPF and CAP_PERFMON, or root)";
+}
+
+/* Puts "cannot WHAT: REASON" into @text, for a caller to show. Returns @err. */
 static int fail(RssOpenText text, int err, const char *what)
 {
     snprintf(text, RSS_OPEN_TEXT_SIZE, "cannot %s: %s%s", what, strerror(err),
-             rss_open_denied(err) ?
-             " (it takes CAP_BPF and CAP_PERFMON, or root; before"
-             " Linux 5.11 also 64 KiB of locked memory for each"
-             " device: see RLIMIT_MEMLOCK, ulimit -l)" : "");
+             rss_open_denied(err) ? advice() : "");
     return err;
 }
 

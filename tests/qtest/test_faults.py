@@ -87,7 +87,8 @@ class BpfRefused(OwnCard):
 
 add_rows(BpfRefused, {
     "bpf() answers EPERM": (
-        "EPERM", ["Operation not permitted", "CAP_BPF", "RLIMIT_MEMLOCK"]),
+        "EPERM", ["Operation not permitted", "not for lack of CAP_BPF",
+                  "seccomp"]),
     "bpf() answers ENOSYS": ("ENOSYS", ["Function not implemented"]),
 }, BpfRefused.check_refused)
 
