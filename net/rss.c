@@ -196,7 +196,7 @@ uint16_t rss_engine_steer(const RssEngine *engine,
     size_t input_len;
 
     if (!type || !engine->toeplitz.clmul) {
-        /* A few bits of the hash cost less than all of them from tables. */
+        /* A few bits of the hash cost less than all of them bit by bit. */
         return steer_by_masks(policy, &flow, type);
     }
     input = hash_input(&flow, type, &input_len);

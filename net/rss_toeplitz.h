@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The Toeplitz hash of RSS, all 32 bits of it: by carry-less multiplication
- * where the processor has that, else from precomputed tables.
+ * where the processor has that, else bit by bit.
  *
  * Source: virtio 1.4, "Hash calculation for incoming packets"; its known
  * answers are the RSS verification suite's.
@@ -17,24 +17,23 @@
 
 /**
  * RssToeplitz: a key, prepared
- * @clmul: @reversed is in use, else @nibble
+ * @clmul: @reversed is in use, else @key
  * @reversed: see rss_clmul.h
- * @nibble: what each value of each half byte of the input adds to the hash;
- *          the high half of byte n at 2 * n, the low half behind it
+ * @key: as it is
  */
 typedef struct RssToeplitz {
     bool clmul;
     union {
         uint64_t reversed[RSS_CLMUL_WORDS] __attribute__((aligned(16)));
-        uint32_t nibble[2 * RSS_INPUT_MAX][16];
+        uint8_t key[RSS_KEY_SIZE];
     };
 } RssToeplitz;
 
 /* Chooses the faster way that this processor has. */
 void rss_toeplitz_init(RssToeplitz *t, const uint8_t key[RSS_KEY_SIZE]);
 
-/* Takes tables, whatever the processor has. */
-void rss_toeplitz_init_tables(RssToeplitz *t, const uint8_t key[RSS_KEY_SIZE]);
+/* Takes the way that every processor has. */
+void rss_toeplitz_init_plain(RssToeplitz *t, const uint8_t key[RSS_KEY_SIZE]);
 
 /**
  * rss_toeplitz_hash:
