@@ -4,6 +4,7 @@
  * configuring it takes neither a system call nor a privilege, and does not
  * depend on who loaded it.
  */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdio.h>
@@ -13,13 +14,12 @@
 
 #include "ebpf/ebpf_rss.h"
 #include "rss_abi.h"
-#include "rss_grace.h"
 #include "rss_open.h"
 #include "rss_publish.h"
 
 struct EBPFRSS {
-    int fds[EBPF_RSS_FDS];      /* -1: not (or not yet) ours */
-    RssPublisher *publisher;
+    int program_fd, counters_fd;        /* -1: not yet ours */
+    RssPublisher *publisher;            /* has the other descriptors */
     struct rss_map *map;        /* the publisher's */
     struct rss_counter_row *counters;
 };
@@ -78,12 +78,55 @@ static bool check_field(int fd, const char *which, const char *field,
     return false;
 }
 
-static bool check_map(int fd, const char *which, size_t value_size,
-                      GError **error)
+static bool check_map(int fd, const char *which, enum bpf_map_type type,
+                      size_t value_size, GError **error)
 {
-    return check_field(fd, which, "map_type", BPF_MAP_TYPE_ARRAY, error) &&
+    return check_field(fd, which, "map_type", type, error) &&
            check_field(fd, which, "value_size", value_size, error) &&
            check_field(fd, which, "max_entries", 1, error);
+}
+
+/* Returns 0 if the kernel does not tell. */
+static __u32 map_id(int fd)
+{
+    struct bpf_map_info info = { 0 };
+    __u32 len = sizeof(info);
+
+    return bpf_obj_get_info_by_fd(fd, &info, &len) == 0 ? info.id : 0;
+}
+
+/*
+ * What knows a program is that it uses these two maps and no other. Its name
+ * and its tag are whatever its loader and its compiler have made of it. Before
+ * Linux 6.0 to ask takes a privilege: then only its type is known.
+ */
+static bool check_uses_maps(const int *fds, GError **error)
+{
+    __u32 config = map_id(fds[EBPF_RSS_FD_CONFIG]);
+    __u32 counters = map_id(fds[EBPF_RSS_FD_COUNTERS]);
+    __u32 used[2] = { 0 };
+    struct bpf_prog_info info = {
+        .nr_map_ids = G_N_ELEMENTS(used),
+        .map_ids = (uintptr_t)used,
+    };
+    __u32 len = sizeof(info);
+
+    if (!config || !counters ||
+        bpf_obj_get_info_by_fd(fds[EBPF_RSS_FD_PROGRAM], &info, &len) < 0) {
+        return true;
+    }
+    if (info.nr_map_ids == G_N_ELEMENTS(used) &&
+        ((used[0] == config && used[1] == counters) ||
+         (used[0] == counters && used[1] == config))) {
+        return true;
+    }
+    g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
+                "descriptor %d is not the steering program: it does not use"
+                " the map of configurations (descriptor %d) and that of"
+                " counters (descriptor %d)",
+                fds[EBPF_RSS_FD_PROGRAM], fds[EBPF_RSS_FD_CONFIG],
+                fds[EBPF_RSS_FD_COUNTERS]);
+    return false;
 }
 
 static bool check_fds(const int *fds, GError **error)
@@ -91,9 +134,13 @@ static bool check_fds(const int *fds, GError **error)
     return check_field(fds[EBPF_RSS_FD_PROGRAM], "program", "prog_type",
                        BPF_PROG_TYPE_SOCKET_FILTER, error) &&
            check_map(fds[EBPF_RSS_FD_CONFIG], "map of configurations",
-                     sizeof(struct rss_map), error) &&
+                     BPF_MAP_TYPE_ARRAY, sizeof(struct rss_map), error) &&
            check_map(fds[EBPF_RSS_FD_COUNTERS], "map of counters",
-                     COUNTERS_SIZE, error);
+                     BPF_MAP_TYPE_ARRAY, COUNTERS_SIZE, error) &&
+           (fds[EBPF_RSS_FD_GRACE] < 0 ||
+            check_map(fds[EBPF_RSS_FD_GRACE], "map for waiting",
+                      BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), error)) &&
+           check_uses_maps(fds, error);
 }
 
 static void *map_memory(int fd, size_t size, const char *which,
@@ -110,22 +157,24 @@ static void *map_memory(int fd, size_t size, const char *which,
     return memory;
 }
 
-static void unmap_config(struct rss_map *map)
+static void destroy(struct rss_map *map, RssGrace *grace)
 {
     munmap(map, sizeof(*map));
+    rss_grace_free(grace);
 }
 
 EBPFRSS *ebpf_rss_adopt(const int fds[EBPF_RSS_FDS],
                         EBPFRSSNotify *notify, void *opaque, GError **error)
 {
     g_autoptr(EBPFRSS) rss = NULL;
+    RssGrace *grace;
 
-    if (!rss_grace_init(error) || !check_fds(fds, error)) {
+    if (!check_fds(fds, error)) {
         return NULL;
     }
 
     rss = g_new0(EBPFRSS, 1);
-    memset(rss->fds, -1, sizeof(rss->fds));
+    rss->program_fd = rss->counters_fd = -1;
     rss->counters = map_memory(fds[EBPF_RSS_FD_COUNTERS], COUNTERS_SIZE,
                                "counters", error);
     if (!rss->counters) {
@@ -136,8 +185,16 @@ EBPFRSS *ebpf_rss_adopt(const int fds[EBPF_RSS_FDS],
     if (!rss->map) {
         return NULL;
     }
-    rss->publisher = rss_publisher_new(rss->map, unmap_config, notify, opaque);
-    memcpy(rss->fds, fds, sizeof(rss->fds));
+    grace = rss_grace_new(fds[EBPF_RSS_FD_GRACE], fds[EBPF_RSS_FD_CONFIG],
+                          error);
+    if (!grace) {
+        munmap(rss->map, sizeof(*rss->map));
+        return NULL;
+    }
+    rss->publisher = rss_publisher_new(rss->map, grace, destroy, notify,
+                                       opaque);
+    rss->program_fd = fds[EBPF_RSS_FD_PROGRAM];
+    rss->counters_fd = fds[EBPF_RSS_FD_COUNTERS];
     return g_steal_pointer(&rss);
 }
 
@@ -176,7 +233,7 @@ EBPFRSS *ebpf_rss_load(const char *name, EBPFRSSNotify *notify, void *opaque,
 
 int ebpf_rss_program_fd(const EBPFRSS *rss)
 {
-    return rss->fds[EBPF_RSS_FD_PROGRAM];
+    return rss->program_fd;
 }
 
 EBPFRSSState ebpf_rss_set_all(EBPFRSS *rss, const RssConfig *config)
@@ -221,8 +278,6 @@ RssCounters ebpf_rss_get_counters(const EBPFRSS *rss)
 
 void ebpf_rss_unload(EBPFRSS *rss)
 {
-    int i;
-
     if (!rss) {
         return;
     }
@@ -232,10 +287,9 @@ void ebpf_rss_unload(EBPFRSS *rss)
     if (rss->counters) {
         munmap(rss->counters, COUNTERS_SIZE);
     }
-    for (i = 0; i < EBPF_RSS_FDS; i++) {
-        if (rss->fds[i] >= 0) {
-            close(rss->fds[i]);
-        }
+    if (rss->program_fd >= 0) {
+        close(rss->program_fd);
+        close(rss->counters_fd);
     }
     g_free(rss);
 }

@@ -21,6 +21,24 @@ struct rss_map config SEC(".data.config");
 struct rss_counter_row counters[RSS_COUNTER_ROWS] SEC(".data.counters");
 
 /*
+ * The program does not use it. Who configures the program puts the map of
+ * configurations into it, whenever it must wait until no program runs that is
+ * running now: the kernel waits for that at each update (rss_grace.c).
+ */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+    __uint(key_size, sizeof(__u32));
+    __uint(max_entries, 1);
+    __array(values, struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(map_flags, BPF_F_MMAPABLE);
+        __uint(key_size, sizeof(__u32));
+        __uint(value_size, sizeof(struct rss_map));
+        __uint(max_entries, 1);
+    });
+} grace SEC(".maps");
+
+/*
  * The bit number of the one RSS_TYPE_* in @type, plus one; 0 if there is none.
  * Without a branch, for the verifier would take each.
  */

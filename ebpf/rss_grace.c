@@ -1,87 +1,110 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
+ * Theory of operation
+ *
  * A program runs inside an RCU read-side critical section, so a grace period
  * is what to wait for. User space has no call by that name, but two that
  * wait for one:
  *
+ *  - an update of a map of maps, since Linux 5.0 (1ae80cf31938). It takes the
+ *    map, which the loader of the program makes, and before Linux 6.0 CAP_BPF.
+ *    It always waits, so it comes first.
+ *
  *  - membarrier(MEMBARRIER_CMD_GLOBAL), without any privilege; but not on a
- *    kernel that was started with nohz_full;
- *  - an update of a map of maps, since Linux 5.0 (1ae80cf31938); where
- *    unprivileged bpf() is off, which is the rule, that needs CAP_BPF to set
- *    up, and before Linux 6.0 to do.
+ *    kernel that was started with nohz_full, and while one processor is online
+ *    it returns at once. A preemptible kernel may have a program half run then.
+ *
+ * For the latter, two processors must be *active*, as sched_getaffinity() tells
+ * of those that this thread may use. The kernel takes a processor offline in
+ * this order (kernel/sched/core.c, sched_cpu_deactivate()): it is not active
+ * any more; a grace period; it is not online any more. So if two were active
+ * when we looked, and membarrier() then finds one and does not wait, a grace
+ * period has gone by in between.
+ *
+ * Limits
+ *  - a thread that is bound to one processor cannot use membarrier() so;
+ *  - nor one on a machine with more than MAX_PROCESSORS.
  */
+#define _GNU_SOURCE
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/membarrier.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "net/rss.h"
 #include "rss_grace.h"
 
-static int outer_fd = -1;       /* map of maps; -1: membarrier() is used */
-static int inner_fd = -1;
+enum {
+    MAX_PROCESSORS = 8192,      /* as Linux can have */
+};
 
-static bool have_membarrier(void)
+struct RssGrace {
+    int outer_fd;
+    int inner_fd;
+};
+
+static bool have_two_processors(void)
 {
-    int commands = syscall(__NR_membarrier, MEMBARRIER_CMD_QUERY, 0);
+    unsigned long active[MAX_PROCESSORS / (8 * sizeof(long))] = { 0 };
+    cpu_set_t *set = (cpu_set_t *)active;
 
-    return commands > 0 && (commands & MEMBARRIER_CMD_GLOBAL);
+    return sched_getaffinity(0, sizeof(active), set) == 0 &&
+           CPU_COUNT_S(sizeof(active), set) > 1;
 }
 
-static bool update_outer(void)
+/* These return NULL after the wait, or why there was none. */
+static const char *wait_by_map(const RssGrace *grace)
 {
     const int zero = 0;
 
-    return bpf_map_update_elem(outer_fd, &zero, &inner_fd, BPF_ANY) == 0;
+    if (grace->outer_fd < 0) {
+        return "not among the descriptors";
+    }
+    return bpf_map_update_elem(grace->outer_fd, &zero, &grace->inner_fd,
+                               BPF_ANY) == 0 ? NULL : g_strerror(errno);
 }
 
-static bool create_map_of_maps(void)
+static const char *wait_by_membarrier(void)
 {
-    LIBBPF_OPTS(bpf_map_create_opts, opts);
-
-    inner_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rss_grace_inner",
-                              sizeof(int), sizeof(int), 1, NULL);
-    if (inner_fd < 0) {
-        return false;
+    if (!have_two_processors()) {
+        return "this process may use one processor only";
     }
-    opts.inner_map_fd = inner_fd;
-    outer_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "rss_grace",
-                              sizeof(int), sizeof(int), 1, &opts);
-    return outer_fd >= 0 && update_outer();
+    return syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0) == 0
+           ? NULL : g_strerror(errno);
 }
 
-static void close_map_of_maps(void)
+RssGrace *rss_grace_new(int outer_fd, int inner_fd, GError **error)
 {
-    if (outer_fd >= 0) {
-        close(outer_fd);
+    RssGrace *grace = g_new(RssGrace, 1);
+    const char *no_map, *no_membarrier;
+
+    grace->outer_fd = outer_fd;
+    grace->inner_fd = inner_fd;
+    no_map = wait_by_map(grace);
+    no_membarrier = no_map ? wait_by_membarrier() : NULL;
+    if (no_membarrier) {
+        g_free(grace);
+        g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
+                    "cannot wait for running programs, so configurations"
+                    " could be mixed: update of a map of maps: %s;"
+                    " membarrier(): %s", no_map, no_membarrier);
+        return NULL;
     }
-    if (inner_fd >= 0) {
-        close(inner_fd);
-    }
-    outer_fd = inner_fd = -1;
+    return grace;
 }
 
-bool rss_grace_init(GError **error)
+void rss_grace_free(RssGrace *grace)
 {
-    static GMutex lock;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&lock);
-    int saved;
-
-    if (outer_fd >= 0 || have_membarrier() || create_map_of_maps()) {
-        return true;
+    if (grace->outer_fd >= 0) {
+        close(grace->outer_fd);
     }
-    saved = errno;
-    close_map_of_maps();
-    g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
-                "this kernel offers no way to wait for running programs:"
-                " no membarrier(), and a map of maps cannot be used: %s",
-                g_strerror(saved));
-    return false;
+    close(grace->inner_fd);
+    g_free(grace);
 }
 
-bool rss_grace_wait(void)
+bool rss_grace_wait(const RssGrace *grace)
 {
-    return outer_fd >= 0 ? update_outer() :
-           syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0) == 0;
+    return !wait_by_map(grace) || !wait_by_membarrier();
 }

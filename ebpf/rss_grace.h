@@ -6,23 +6,34 @@
 #include <glib.h>
 #include <stdbool.h>
 
+typedef struct RssGrace RssGrace;
+
 /**
- * rss_grace_init:
+ * rss_grace_new:
+ * @outer_fd: a map of maps with one entry; -1: there is none
+ * @inner_fd: a map that it may hold
  *
- * Finds a way to wait that this kernel has. May be called more than once.
+ * Tries to wait, once. So when it returns, what runs was started after that.
  *
- * Returns: false with @error set if there is none
+ * Returns: what owns both descriptors, to be freed with rss_grace_free(); or
+ * NULL with @error set, and the descriptors still the caller's, if this
+ * process cannot wait
  */
-bool rss_grace_init(GError **error);
+RssGrace *rss_grace_new(int outer_fd, int inner_fd, GError **error);
+
+/* Closes the descriptors. */
+void rss_grace_free(RssGrace *grace);
 
 /**
  * rss_grace_wait:
  *
  * Returns after all programs have ended that were running when it was called:
- * after an RCU grace period, 5 to 30 ms. For a thread of its own.
+ * after an RCU grace period, 5 to 30 ms. For a thread of its own; but any
+ * thread may call it, and several at once.
  *
- * Returns: false if it could not wait, because a privilege is gone
+ * Returns: false if it could not wait: a privilege is gone, or all processors
+ * but one
  */
-bool rss_grace_wait(void);
+bool rss_grace_wait(const RssGrace *grace);
 
 #endif

@@ -17,7 +17,7 @@
  * changes what the content of the maps means (rss_abi.h, net/rss_policy.h)
  * changes this number, too. (Their sizes are checked by ebpf_rss_adopt().)
  */
-#define RSS_HELPER_LOADED "rss 2"
+#define RSS_HELPER_LOADED "rss 3"
 
 enum {
     RSS_HELPER_NAME_MAX = 64,   /* characters */

@@ -24,7 +24,18 @@
 #include "rss.skel.h"
 
 enum {
-    LOAD_FDS = 8,               /* that are open at a time while it loads */
+    LOAD_FDS = 10,              /* that are open at a time while it loads */
+    FIRST_MAP = EBPF_RSS_FD_CONFIG,
+};
+
+/* In the order of the descriptors. The last one is made of the first. */
+static const struct {
+    const char *symbol;         /* in the object */
+    const char *prefix;         /* of what the kernel shows */
+} maps[EBPF_RSS_FDS] = {
+    [EBPF_RSS_FD_CONFIG] = { ".data.config", "rsscfg" },
+    [EBPF_RSS_FD_COUNTERS] = { ".data.counters", "rsscnt" },
+    [EBPF_RSS_FD_GRACE] = { "grace", "rssgrc" },
 };
 
 /* As it is in the object, with the end of the string. */
@@ -101,17 +112,22 @@ static void *object_with_name(const char name[BPF_OBJ_NAME_LEN], size_t *size)
     return copy;
 }
 
-/* Maps take their names from what they are made with. */
-static bool create_map(struct bpf_map *map, const char *name)
+/*
+ * Maps take their names from what they are made with, and so does libbpf: it
+ * does not find them by their symbols any more. @inner_fd: what a map of maps
+ * is to hold, else 0.
+ */
+static bool create_map(struct bpf_map *map, const char *prefix,
+                       const char *name, int inner_fd)
 {
     LIBBPF_OPTS(bpf_map_create_opts, opts,
-                .map_flags = bpf_map__map_flags(map));
-    bool is_config = !strcmp(bpf_map__name(map), ".data.config");
+                .map_flags = bpf_map__map_flags(map),
+                .inner_map_fd = inner_fd);
     char kname[BPF_OBJ_NAME_LEN];
     bool done;
     int fd, saved;
 
-    kernel_name(kname, is_config ? "rsscfg" : "rsscnt", name);
+    kernel_name(kname, prefix, name);
     fd = bpf_map_create(bpf_map__type(map), kname, bpf_map__key_size(map),
                         bpf_map__value_size(map), bpf_map__max_entries(map),
                         &opts);
@@ -126,18 +142,18 @@ static bool create_map(struct bpf_map *map, const char *name)
 }
 
 /* Copies of the descriptors of what @object holds, which dies with it. */
-static bool copy_fds(struct bpf_object *object, int fds[EBPF_RSS_FDS])
+static bool copy_fds(struct bpf_object *object,
+                     struct bpf_map *const map[EBPF_RSS_FDS],
+                     int fds[EBPF_RSS_FDS])
 {
-    struct bpf_map *map;
-    int i = EBPF_RSS_FD_PROGRAM;
+    int i;
 
-    fds[i++] = fcntl(bpf_program__fd(bpf_object__next_program(object, NULL)),
-                     F_DUPFD_CLOEXEC, 3);
-    bpf_object__for_each_map(map, object) {
-        assert(i < EBPF_RSS_FDS);
-        fds[i++] = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3);
+    fds[EBPF_RSS_FD_PROGRAM] =
+        fcntl(bpf_program__fd(bpf_object__next_program(object, NULL)),
+              F_DUPFD_CLOEXEC, 3);
+    for (i = FIRST_MAP; i < EBPF_RSS_FDS; i++) {
+        fds[i] = fcntl(bpf_map__fd(map[i]), F_DUPFD_CLOEXEC, 3);
     }
-    assert(i == EBPF_RSS_FDS);
 
     for (i = 0; i < EBPF_RSS_FDS && fds[i] >= 0; i++) {
         continue;
@@ -157,17 +173,21 @@ static bool copy_fds(struct bpf_object *object, int fds[EBPF_RSS_FDS])
 static int load(struct bpf_object *object, const char *name,
                 int fds[EBPF_RSS_FDS], RssOpenText text)
 {
-    struct bpf_map *map;
+    struct bpf_map *map[EBPF_RSS_FDS] = { NULL };
+    int i, inner_fd;
 
-    bpf_object__for_each_map(map, object) {
-        if (!create_map(map, name)) {
+    for (i = FIRST_MAP; i < EBPF_RSS_FDS; i++) {
+        map[i] = bpf_object__find_map_by_name(object, maps[i].symbol);
+        inner_fd = i == EBPF_RSS_FD_GRACE ?
+                   bpf_map__fd(map[EBPF_RSS_FD_CONFIG]) : 0;
+        if (!create_map(map[i], maps[i].prefix, name, inner_fd)) {
             return fail(text, errno, "create the steering program's maps");
         }
     }
     if (bpf_object__load(object) < 0) {
         return fail(text, errno, "load the steering program");
     }
-    if (!copy_fds(object, fds)) {
+    if (!copy_fds(object, map, fds)) {
         return fail(text, errno, "keep the steering program");
     }
     return 0;

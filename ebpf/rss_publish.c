@@ -34,7 +34,6 @@
 #include <signal.h>
 
 #include "net/rss_compile.h"
-#include "rss_grace.h"
 #include "rss_publish.h"
 
 enum {
@@ -44,7 +43,8 @@ enum {
 struct RssPublisher {
     gatomicrefcount refs;
     struct rss_map *map;
-    void (*destroy_map)(struct rss_map *map);
+    RssGrace *grace;
+    RssPublisherDestroy *destroy;
 
     GMutex lock;        /* of all that follows */
     GCond resolved;     /* @state is not EBPF_RSS_DEFERRED any more */
@@ -62,7 +62,7 @@ struct RssPublisher {
 static void rss_publisher_unref(RssPublisher *p)
 {
     if (g_atomic_ref_count_dec(&p->refs)) {
-        p->destroy_map(p->map);
+        p->destroy(p->map, p->grace);
         g_cond_clear(&p->resolved);
         g_mutex_clear(&p->lock);
         g_free(p);
@@ -120,7 +120,7 @@ static bool wait_once(RssPublisher *p)
     p->retiring = p->retired;
     p->retired = 0;
     g_mutex_unlock(&p->lock);
-    done = rss_grace_wait();
+    done = rss_grace_wait(p->grace);
     g_mutex_lock(&p->lock);
     finish_wait(p, done);
     return done;
@@ -172,8 +172,8 @@ static void start_worker(RssPublisher *p)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-RssPublisher *rss_publisher_new(struct rss_map *map,
-                                void (*destroy_map)(struct rss_map *map),
+RssPublisher *rss_publisher_new(struct rss_map *map, RssGrace *grace,
+                                RssPublisherDestroy *destroy,
                                 EBPFRSSNotify *notify, void *opaque)
 {
     RssPublisher *p = g_new0(RssPublisher, 1);
@@ -182,7 +182,8 @@ RssPublisher *rss_publisher_new(struct rss_map *map,
     g_mutex_init(&p->lock);
     g_cond_init(&p->resolved);
     p->map = map;
-    p->destroy_map = destroy_map;
+    p->grace = grace;
+    p->destroy = destroy;
     p->notify = notify;
     p->opaque = opaque;
     return p;

@@ -7,18 +7,22 @@
 
 #include "ebpf/ebpf_rss.h"
 #include "rss_abi.h"
+#include "rss_grace.h"
 
 typedef struct RssPublisher RssPublisher;
 
+typedef void RssPublisherDestroy(struct rss_map *map, RssGrace *grace);
+
 /**
  * rss_publisher_new:
- * @map: the map's memory; stays the caller's, who must keep it until
- *       @destroy_map is called
- * @destroy_map: called with @map once nothing writes to it any more
+ * @map: the map's memory
+ * @grace: how to wait for who reads it
+ * @destroy: called with both once they are not used any more; until then the
+ *           caller must keep them
  * @notify, @opaque: as for ebpf_rss_load()
  */
-RssPublisher *rss_publisher_new(struct rss_map *map,
-                                void (*destroy_map)(struct rss_map *map),
+RssPublisher *rss_publisher_new(struct rss_map *map, RssGrace *grace,
+                                RssPublisherDestroy *destroy,
                                 EBPFRSSNotify *notify, void *opaque);
 
 /**

@@ -45,31 +45,32 @@ static void virtio_net_rss_notify(void *opaque)
 }
 
 /*
- * Uses the descriptors in "7:8:9", each a number or a name given with getfd.
+ * Uses the descriptors in "7:8:9:10", each a number or a name given with getfd.
+ * Without the last one, as loaders of old have it, QEMU may lack a way to wait.
  * Those with names are ours, whatever comes of it; numbers stay open if they
  * are of no use.
  */
 static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
 {
     g_auto(GStrv) name = g_strsplit(n->rss.ebpf_fds, ":", -1);
-    int fds[EBPF_RSS_FDS], got;
+    int n_fds = g_strv_length(name), fds[EBPF_RSS_FDS], got;
     EBPFRSS *ebpf = NULL;
     Error *err = NULL;
 
-    if (g_strv_length(name) != EBPF_RSS_FDS) {
+    if (n_fds != EBPF_RSS_FDS && n_fds != EBPF_RSS_FD_GRACE) {
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
-                    "ebpf-rss-fds=%s: %u descriptors, not %d: the program's"
-                    " and its maps'", n->rss.ebpf_fds, g_strv_length(name),
-                    EBPF_RSS_FDS);
+                    "ebpf-rss-fds=%s: %d descriptors, not %d: the program's"
+                    " and its maps'", n->rss.ebpf_fds, n_fds, EBPF_RSS_FDS);
         return NULL;
     }
-    for (got = 0; got < EBPF_RSS_FDS; got++) {
+    fds[EBPF_RSS_FD_GRACE] = -1;
+    for (got = 0; got < n_fds; got++) {
         fds[got] = monitor_fd_param(monitor_cur(), name[got], &err);
         if (fds[got] < 0) {
             break;
         }
     }
-    if (got == EBPF_RSS_FDS) {
+    if (got == n_fds) {
         ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n, error);
     } else {
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL, "ebpf-rss-fds=%s: %s",

@@ -80,15 +80,25 @@ bool ebpf_rss_open_by_helper(const char *helper, const char *name,
 /**
  * ebpf_rss_adopt:
  * @fds: from ebpf_rss_open(), in this process or another; become the
- *       handle's, but stay the caller's on failure
+ *       handle's, but stay the caller's on failure. @fds[EBPF_RSS_FD_GRACE]
+ *       may be -1.
  * @notify: called after ebpf_rss_set_all() returned EBPF_RSS_DEFERRED, or NULL
  * @opaque: for @notify
  *
- * Needs no privilege. Until the first ebpf_rss_set_all() the program returns
- * queue 0 for every packet.
+ * Needs no privilege, and takes an RCU grace period (some milliseconds). Until
+ * the first ebpf_rss_set_all() the program returns queue 0 for every packet.
+ *
+ * Before a slot of the map is written again, the programs that may be reading
+ * it must have ended. To wait for that takes one of these; it is tried here:
+ *
+ *  - @fds[EBPF_RSS_FD_GRACE], and Linux 6.0 or CAP_BPF;
+ *  - a global membarrier(), which a kernel with nohz_full has not, and two
+ *    processors that this thread may use.
  *
  * Returns: a handle for ebpf_rss_unload(), or NULL with @error set if a
- * descriptor is not what it must be
+ * descriptor is not what it must be (as far as the kernel tells: from Linux
+ * 6.0 on that the program uses these maps, before it the types and sizes), or
+ * there is no way to wait
  */
 EBPFRSS *ebpf_rss_adopt(const int fds[EBPF_RSS_FDS],
                         EBPFRSSNotify *notify, void *opaque, GError **error);
@@ -119,7 +129,7 @@ int ebpf_rss_program_fd(const EBPFRSS *rss);
  *
  * Puts @config in force, whole and at once: each packet is steered by the
  * configuration before it or by @config, never by a mixture. Takes a few
- * microseconds and needs no privilege and no system call.
+ * microseconds and needs no privilege.
  *
  * After several calls in one RCU grace period (some milliseconds) there is
  * no slot left that no program may be reading. Then @config waits for the end
@@ -171,6 +181,8 @@ RssCounters ebpf_rss_get_counters(const EBPFRSS *rss);
  * @rss: a handle or NULL
  *
  * The program itself lives on while it is attached to a tap: detach it first.
+ * If a configuration was set in the last moment, some of the descriptors are
+ * closed a grace period later.
  * When this returns, the handle's EBPFRSSNotify is not called any more.
  */
 void ebpf_rss_unload(EBPFRSS *rss);

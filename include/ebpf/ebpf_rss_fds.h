@@ -5,13 +5,13 @@
 
 /*
  * A program can be loaded by one process and used by another. It takes these
- * descriptors, in this order: the program's, then its maps' in the order of
- * the object.
+ * descriptors, in this order, which is not that of the maps in the object.
  */
 enum {
-    EBPF_RSS_FD_PROGRAM,
-    EBPF_RSS_FD_CONFIG,
-    EBPF_RSS_FD_COUNTERS,
+    EBPF_RSS_FD_PROGRAM,        /* tun_rss_steering */
+    EBPF_RSS_FD_CONFIG,         /* the map .data.config */
+    EBPF_RSS_FD_COUNTERS,       /* .data.counters */
+    EBPF_RSS_FD_GRACE,          /* grace; -1 where a loader knows only three */
     EBPF_RSS_FDS,
 };
 

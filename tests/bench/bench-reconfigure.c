@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "configs.h"
 #include "drain.h"
@@ -288,15 +289,26 @@ static void measure(Bench *b, Engine *engine, unsigned n, unsigned groups)
 static void measure_grace_periods(void)
 {
     Samples *samples = samples_new("grace", "ns");
+    int fds[EBPF_RSS_FDS];
+    RssGrace *grace;
     unsigned i;
+
+    if (!ebpf_rss_open("grace", fds, NULL)) {
+        g_error("cannot load the steering program twice");
+    }
+    grace = rss_grace_new(fds[EBPF_RSS_FD_GRACE], fds[EBPF_RSS_FD_CONFIG],
+                          NULL);
 
     for (i = 0; i < GRACE_PERIODS; i++) {
         double begin = samples_now_ns();
 
-        rss_grace_wait();
+        rss_grace_wait(grace);
         samples_add(samples, samples_now_ns() - begin);
     }
     samples_print(samples);
+    rss_grace_free(grace);
+    close(fds[EBPF_RSS_FD_PROGRAM]);
+    close(fds[EBPF_RSS_FD_COUNTERS]);
 }
 
 /*

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -89,9 +90,10 @@ static void as_nobody(int (*test)(const int *fds), const int *fds)
 
 /* What the kernel calls the program and its maps: who is it for? */
 static void assert_names(const char *device, const char *program,
-                         const char *config, const char *counters)
+                         const char *config, const char *counters,
+                         const char *grace)
 {
-    const char *expected[] = { program, config, counters };
+    const char *expected[EBPF_RSS_FDS] = { program, config, counters, grace };
     struct bpf_prog_info prog = { 0 };
     struct bpf_map_info map = { 0 };
     int fds[EBPF_RSS_FDS], i;
@@ -113,14 +115,15 @@ static void test_names(void)
     if (!bpf_run_allowed()) {
         return;
     }
-    assert_names("net0", "rss_net0", "rsscfg_net0", "rsscnt_net0");
-    assert_names("", "rss_", "rsscfg_", "rsscnt_");
+    assert_names("net0", "rss_net0", "rsscfg_net0", "rsscnt_net0",
+                 "rssgrc_net0");
+    assert_names("", "rss_", "rsscfg_", "rsscnt_", "rssgrc_");
     assert_names("a/b-c.d e\n", "rss_a_b_c_d_e_", "rsscfg_a_b_c_d_",
-                 "rsscnt_a_b_c_d_");
+                 "rsscnt_a_b_c_d_", "rssgrc_a_b_c_d_");
     assert_names("12345678901", "rss_12345678901", "rsscfg_12345678",
-                 "rsscnt_12345678");
+                 "rsscnt_12345678", "rssgrc_12345678");
     assert_names("a-name-that-is-much-too-long", "rss_a_name_that",
-                 "rsscfg_a_name_t", "rsscnt_a_name_t");
+                 "rsscfg_a_name_t", "rsscnt_a_name_t", "rssgrc_a_name_t");
 }
 
 static void test_descriptors(void)
@@ -219,11 +222,11 @@ static void test_no_threads(void)
 static int open_is_refused(const int *fds)
 {
     g_autoptr(GError) error = NULL;
-    int mine[EBPF_RSS_FDS] = { -7, -8, -9 };
+    int mine[EBPF_RSS_FDS] = { -7, -8, -9, -10 };
 
     if (ebpf_rss_open("test", mine, &error) ||
         !g_error_matches(error, RSS_ERROR, RSS_ERROR_PRIVILEGE) ||
-        mine[0] != -7 || mine[1] != -8 || mine[2] != -9 ||
+        mine[0] != -7 || mine[1] != -8 || mine[2] != -9 || mine[3] != -10 ||
         ebpf_rss_load("test", NULL, NULL, NULL)) {
         return 1;
     }
@@ -258,7 +261,7 @@ static void assert_refused(const int fds[EBPF_RSS_FDS], const char *which)
 static void test_adopt_wrong(void)
 {
     static const char *const which[EBPF_RSS_FDS] = {
-        "program", "configuration", "counters"
+        "program", "configuration", "counters", "waiting"
     };
     int good[EBPF_RSS_FDS], wrong[5], i, j;
 
@@ -278,7 +281,9 @@ static void test_adopt_wrong(void)
 
             memcpy(fds, good, sizeof(fds));
             fds[i] = wrong[j];
-            assert_refused(fds, which[i]);
+            if (i != EBPF_RSS_FD_GRACE || wrong[j] >= 0) {
+                assert_refused(fds, which[i]);
+            }
         }
     }
     for (j = 1; j < G_N_ELEMENTS(wrong); j++) {
@@ -296,15 +301,91 @@ static void test_adopt_swapped(void)
         return;
     }
     open_program("test", good);
-    fds[0] = good[0];
+    memcpy(fds, good, sizeof(fds));
     fds[1] = good[2];
     fds[2] = good[1];
     assert_refused(fds, "configuration");
+    memcpy(fds, good, sizeof(fds));
     fds[0] = good[1];
     fds[1] = good[0];
-    fds[2] = good[2];
     assert_refused(fds, "program");
+    memcpy(fds, good, sizeof(fds));
+    fds[2] = good[3];
+    fds[3] = good[2];
+    assert_refused(fds, "counters");
     close_all(good);
+}
+
+/* All of them are what they must be, but they do not belong together. */
+static void test_adopt_another(void)
+{
+    int one[EBPF_RSS_FDS], other[EBPF_RSS_FDS], i, saved;
+
+    if (!bpf_run_allowed()) {
+        return;
+    }
+    open_program("one", one);
+    open_program("other", other);
+    for (i = EBPF_RSS_FD_PROGRAM; i <= EBPF_RSS_FD_COUNTERS; i++) {
+        saved = one[i];
+        one[i] = other[i];
+        assert_refused(one, "not the steering program");
+        one[i] = saved;
+    }
+    saved = one[EBPF_RSS_FD_PROGRAM];
+    one[EBPF_RSS_FD_PROGRAM] =
+        bpf_run_load_return(BPF_PROG_TYPE_SOCKET_FILTER, 0);
+    assert_refused(one, "not the steering program");
+    close(one[EBPF_RSS_FD_PROGRAM]);
+    one[EBPF_RSS_FD_PROGRAM] = saved;
+    close_all(one);
+    close_all(other);
+}
+
+/*
+ * With three descriptors, as older loaders give them, it takes membarrier().
+ * With one processor that does not wait; then there is no handle.
+ */
+static int adopt_three(const int *four)
+{
+    int fds[EBPF_RSS_FDS];
+    cpu_set_t before, one;
+    bool several;
+    int i;
+
+    memcpy(fds, four, sizeof(fds));
+    fds[EBPF_RSS_FD_GRACE] = -1;
+    sched_getaffinity(0, sizeof(before), &before);
+    several = CPU_COUNT(&before) > 1;
+    CPU_ZERO(&one);
+    for (i = 0; !CPU_COUNT(&one); i++) {
+        if (CPU_ISSET(i, &before)) {
+            CPU_SET(i, &one);
+        }
+    }
+    if (several && adopt_and_set(fds) != 0) {
+        return 1;
+    }
+    if (sched_setaffinity(0, sizeof(one), &one) != 0) {
+        return 2;
+    }
+    return ebpf_rss_adopt(fds, NULL, NULL, NULL) ? 3 : 0;
+}
+
+static void test_adopt_three(void)
+{
+    int fds[EBPF_RSS_FDS];
+
+    if (!bpf_run_allowed()) {
+        return;
+    }
+    if (geteuid() != 0) {
+        g_test_skip("becoming another user needs root");
+        return;
+    }
+    open_program("test", fds);
+    as_nobody(adopt_three, fds);
+    close_all(fds);
 }
 
 /* Maps of the right size that cannot be mapped into a process. */
@@ -392,11 +473,13 @@ int main(int argc, char **argv)
     /* Those that fork come first, before there are threads. */
     g_test_add_func("/bpf/handles/adopt-as-nobody", test_adopt_as_nobody);
     g_test_add_func("/bpf/handles/no-threads", test_no_threads);
+    g_test_add_func("/bpf/handles/adopt-three", test_adopt_three);
     g_test_add_func("/bpf/handles/open-as-nobody", test_open_as_nobody);
     g_test_add_func("/bpf/handles/names", test_names);
     g_test_add_func("/bpf/handles/descriptors", test_descriptors);
     g_test_add_func("/bpf/handles/adopt-wrong", test_adopt_wrong);
     g_test_add_func("/bpf/handles/adopt-swapped", test_adopt_swapped);
+    g_test_add_func("/bpf/handles/adopt-another", test_adopt_another);
     g_test_add_func("/bpf/handles/adopt-not-mappable",
                     test_adopt_not_mappable);
     g_test_add_func("/bpf/handles/object", test_object);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a tool of root's does with BPF for a QEMU that may not: by libbpf.
 
-    descriptors = load_object(elf)          # program, then maps in order
+    descriptors = load_object(elf)          # in the order of ebpf-rss-fds
 
 No header of ours is used: who loads what request-ebpf gives has none either.
 """
@@ -11,6 +11,7 @@ import ctypes.util
 import os
 
 NAME = ctypes.util.find_library("bpf")
+MAPS = b".data.config", b".data.counters", b"grace"
 ARRAY, HASH = 2, 1                          # map types
 SOCKET_FILTER, SCHED_CLS = 1, 3             # program types
 F_MMAPABLE, F_RDONLY_PROG = 1 << 10, 1 << 7
@@ -36,7 +37,7 @@ def why_not():
 def _library():
     library = ctypes.CDLL(NAME, use_errno=True)
     for name in ("bpf_object__open_mem", "bpf_object__next_program",
-                 "bpf_object__next_map"):
+                 "bpf_object__find_map_by_name"):
         getattr(library, name).restype = ctypes.c_void_p
     return library
 
@@ -47,28 +48,25 @@ def _checked(result, what):
     return result
 
 
-def _each(following, handle):
-    """Return what bpf_object__next_program or _map goes through."""
-    found = []
-    item = following(handle, None)
-    while item:
-        found.append(ctypes.c_void_p(item))
-        item = following(handle, found[-1])
-    return found
-
-
 def load_object(elf):
-    """Load an object; return the descriptors of its program and its maps."""
+    """Load an object; return the descriptors of its program and its maps.
+
+    The maps' names and their order are those in docs/ebpf.rst.
+    """
     library = _library()
     handle = ctypes.c_void_p(_checked(
         library.bpf_object__open_mem(elf, ctypes.c_size_t(len(elf)), None),
         "bpf_object__open_mem"))
     try:
         _checked(library.bpf_object__load(handle), "bpf_object__load")
-        programs = _each(library.bpf_object__next_program, handle)
-        maps = _each(library.bpf_object__next_map, handle)
-        return ([os.dup(library.bpf_program__fd(each)) for each in programs]
-                + [os.dup(library.bpf_map__fd(each)) for each in maps])
+        program = ctypes.c_void_p(_checked(
+            library.bpf_object__next_program(handle, None),
+            "bpf_object__next_program"))
+        maps = [ctypes.c_void_p(_checked(
+            library.bpf_object__find_map_by_name(handle, name), name))
+            for name in MAPS]
+        return [os.dup(library.bpf_program__fd(program)),
+                *(os.dup(library.bpf_map__fd(each)) for each in maps)]
     finally:
         library.bpf_object__close(handle)
 

@@ -33,7 +33,7 @@ def fetch():
     return socket.recv_fds(test, 16, 16)[1]
 
 
-def send(fds, text=b"rss 2"):
+def send(fds, text=b"rss 3"):
     socket.send_fds(sock, [text], fds)
 
 
@@ -157,7 +157,7 @@ class BadHelper(Case):
                 os.close(fd)
 
     def test_who_insists_on_eBPF_gets_the_reason(self):
-        helper = self.helper("send(files(3))")
+        helper = self.helper("send(files(4))")
         with self.assertRaises(VmError) as caught:
             NobodyCard(place.qemu, f"ebpf-rss-helper={helper},rss-engine=ebpf")
         for words in ("ended with status 1", "RSS by eBPF cannot be had",
@@ -185,23 +185,23 @@ add_rows(BadHelper, {
     "closes its socket and hangs": (
         "sock.close(); time.sleep(600)", ["ended without an answer"]),
     "answers wrong and hangs": (
-        "send(files(3)); time.sleep(600)", ["is of no use"]),
+        "send(files(4)); time.sleep(600)", ["is of no use"]),
     "is killed": (
         "os.kill(os.getpid(), signal.SIGKILL)", ["ended without an answer"]),
     "dies halfway": (
-        "send(files(2)); os._exit(1)", ["'rss 2' with 2 descriptors"]),
+        "send(files(3)); os._exit(1)", ["'rss 3' with 3 descriptors"]),
     "sends files": (
-        "send(files(3))", ["is of no use", "the steering program's program",
+        "send(files(4))", ["is of no use", "the steering program's program",
                            "no prog_type"]),
-    "sends one too many": ("send(files(4))", ["'rss 2' with 4"]),
-    "sends very many": ("send(files(200))", ["'rss 2' with 4 or more"]),
+    "sends one too many": ("send(files(5))", ["'rss 3' with 5"]),
+    "sends very many": ("send(files(200))", ["'rss 3' with 6 or more"]),
     "sends nonsense": (
         r'send([], b"\x1b[31m\0\xff")', [": ?[31m??"]),
     "sends nonsense with descriptors": (
         r'send(files(3), b"\xff" * 4000)', ["with 3 or more descriptors"]),
 }, BadHelper.check_helper)
 
-PROGRAM, CONFIG, COUNTERS = range(3)
+PROGRAM, CONFIG, COUNTERS, GRACE = range(4)
 add_rows(BadHelper, {
     "sends a program of another type": (
         PROGRAM, lambda: libbpf.make_program(libbpf.SCHED_CLS),
@@ -215,6 +215,9 @@ add_rows(BadHelper, {
     "sends a map with fewer counters": (
         COUNTERS, lambda: libbpf.make_map(value_size=8),
         ["is of no use", "counters", "value_size is 8"]),
+    "sends a map that cannot be waited with": (
+        GRACE, libbpf.make_map,
+        ["is of no use", "map for waiting", "map_type is 2, not 12"]),
 }, BadHelper.check_wrong)
 
 

@@ -8,6 +8,7 @@ and what is wrong with either is said when it starts.
 
 import base64
 import os
+import unittest
 
 import libbpf
 from nobody import (CAP_BPF, CAP_PERFMON, NOBODY, HotPluggedCard, NobodyCard,
@@ -267,7 +268,7 @@ class StartUp(Case):
             close_all(fds)
 
     def check_list(self, row):
-        """Lists that are no three descriptors."""
+        """Lists that are not the four descriptors."""
         text, words = row
         fds = load_by_helper(place.helper("root-runs-it"))
         try:
@@ -284,8 +285,30 @@ class StartUp(Case):
         finally:
             close_all(fds)
 
+    @unittest.skipUnless(len(os.sched_getaffinity(0)) > 1,
+                         "membarrier() needs two processors")
+    def test_three_descriptors(self):
+        """What a manager of before has loaded goes on working."""
+        fds = load_by_helper(place.helper("root-runs-it"))
+        try:
+            NobodyCard(place.qemu, fds_option(fds[:GRACE]), fds).close()
+        finally:
+            close_all(fds)
 
-PROGRAM, CONFIG, COUNTERS = range(3)
+    def test_three_descriptors_on_one_processor(self):
+        """There membarrier() waits for nothing."""
+        fds = load_by_helper(place.helper("root-runs-it"))
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, [min(allowed)])
+        try:
+            self.assert_refused(fds_option(fds[:GRACE]),
+                                ["cannot wait", "one processor only"], fds)
+        finally:
+            os.sched_setaffinity(0, allowed)
+            close_all(fds)
+
+
+PROGRAM, CONFIG, COUNTERS, GRACE = range(4)
 add_rows(StartUp, {
     "descriptors: a program of another type": (
         PROGRAM, lambda fds: libbpf.make_program(libbpf.SCHED_CLS),
@@ -319,12 +342,18 @@ add_rows(StartUp, {
         COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds),
                                               flags=0),
         ["counters"]),
+    "descriptors: another program of its type": (
+        PROGRAM, lambda fds: libbpf.make_program(),
+        ["not the steering program", "does not use the map"]),
+    "descriptors: an array to wait with": (
+        GRACE, lambda fds: os.dup(fds[CONFIG]),
+        ["map for waiting", "map_type is 2, not 12"]),
 }, StartUp.check_descriptors)
 
 add_rows(StartUp, {
-    "list: none": ("0", ["1 descriptors, not 3"]),
-    "list: two": ("{0}:{1}", ["2 descriptors, not 3"]),
-    "list: four": ("{0}:{1}:{2}:{2}", ["4 descriptors, not 3"]),
+    "list: none": ("0", ["1 descriptors, not 4"]),
+    "list: two": ("{0}:{1}", ["2 descriptors, not 4"]),
+    "list: five": ("{0}:{1}:{2}:{3}:{3}", ["5 descriptors, not 4"]),
     "list: the wrong order": ("{1}:{2}:{0}", ["program"]),
     "list: not open": ("{0}:{1}:99999", ["99999"]),
     "list: no number": ("{0}:{1}:x", ["x"]),

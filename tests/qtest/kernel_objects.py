@@ -54,7 +54,7 @@ def _names(following, open_it, name_at):
 def names_of(netdev):
     """Return the names of what a netdev has."""
     return sorted(f"{prefix}_{netdev}" for prefix in
-                  ("rss", "rsscfg", "rsscnt"))
+                  ("rss", "rsscfg", "rsscnt", "rssgrc"))
 
 
 def objects_of(netdev):

@@ -13,12 +13,7 @@ static unsigned allowed;
 static bool failing;
 void (*grace_hook)(void);
 
-bool rss_grace_init(GError **error)
-{
-    return true;
-}
-
-bool rss_grace_wait(void)
+bool rss_grace_wait(const RssGrace *grace)
 {
     unsigned mine;
     bool done;

@@ -161,7 +161,7 @@ static void control_characters(void)
 
 static void zero_bytes(void)
 {
-    send_answer("rss 2\0and more", 14, EBPF_RSS_FDS);
+    send_answer("rss 3\0and more", 14, EBPF_RSS_FDS);
 }
 
 static void long_text(void)
@@ -208,7 +208,7 @@ static void fds_without_text(void)
 
 static void another_version(void)
 {
-    send_text("rss 1", EBPF_RSS_FDS);
+    send_text("rss 2", EBPF_RSS_FDS);
 }
 
 static void why_not_with_fds(void)
@@ -284,17 +284,17 @@ const FakeHelper fake_helpers[] = {
     { "control-characters", control_characters, ": ?[31mred?? end", LONG_MS },
     { "long-text", long_text, "xxxxx", LONG_MS },
 
-    { "no-fds", no_fds, "'rss 2' with 0 descriptors, not", LONG_MS },
-    { "too-few-fds", too_few_fds, "'rss 2' with 2 descriptors", LONG_MS },
-    { "one-fd-too-many", one_fd_too_many, "'rss 2' with 4", LONG_MS },
-    { "many-fds", many_fds, "'rss 2' with 4 or more", LONG_MS },
-    { "fds-without-text", fds_without_text, "'' with 3", LONG_MS },
+    { "no-fds", no_fds, "'rss 3' with 0 descriptors, not", LONG_MS },
+    { "too-few-fds", too_few_fds, "'rss 3' with 3 descriptors", LONG_MS },
+    { "one-fd-too-many", one_fd_too_many, "'rss 3' with 5", LONG_MS },
+    { "many-fds", many_fds, "'rss 3' with 6 or more", LONG_MS },
+    { "fds-without-text", fds_without_text, "'' with 4", LONG_MS },
     { "another-version", another_version,
-      "does not fit to this program: it sent 'rss 1' with 3 descriptors,"
-      " not 'rss 2' with 3", LONG_MS },
-    { "why-not-with-fds", why_not_with_fds, "'refused' with 3", LONG_MS },
-    { "zero-bytes", zero_bytes, "'rss 2?and more' with 3", LONG_MS },
-    { "long-text-with-fds", long_text_with_fds, "xxxxx' with 3 or more",
+      "does not fit to this program: it sent 'rss 2' with 4 descriptors,"
+      " not 'rss 3' with 4", LONG_MS },
+    { "why-not-with-fds", why_not_with_fds, "'refused' with 4", LONG_MS },
+    { "zero-bytes", zero_bytes, "'rss 3?and more' with 4", LONG_MS },
+    { "long-text-with-fds", long_text_with_fds, "xxxxx' with 4 or more",
       LONG_MS },
 
     /* These say in an error what they see. */

@@ -61,7 +61,7 @@ static bool allowed(void)
 static void check(const char *helper, const char *name, const char *message,
                   int timeout_ms)
 {
-    int fds[EBPF_RSS_FDS] = { -7, -7, -7 }, before = count_fds(), i;
+    int fds[EBPF_RSS_FDS] = { -7, -7, -7, -7 }, before = count_fds(), i;
     gint64 start = g_get_monotonic_time();
     g_autoptr(GError) error = NULL;
     bool done = rss_helper_open(helper, name, timeout_ms, fds, &error);

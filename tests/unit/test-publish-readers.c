@@ -89,7 +89,7 @@ static EBPFRSSState publish(RssPublisher *p, unsigned n)
     return rss_publisher_publish(p, &config);
 }
 
-static void on_destroy(struct rss_map *map)
+static void on_destroy(struct rss_map *map, RssGrace *grace)
 {
     count(&destroyed);
 }
@@ -101,7 +101,7 @@ static void test_readers(void)
     RssPublisher *p;
 
     grace_hook = wait_for_readers;
-    p = rss_publisher_new(&shared, on_destroy, NULL, NULL);
+    p = rss_publisher_new(&shared, NULL, on_destroy, NULL, NULL);
     g_assert_cmpint(publish(p, 0), ==, EBPF_RSS_IN_FORCE);
     g_atomic_int_set(&stop, 0);
     for (i = 0; i < READERS; i++) {

@@ -14,7 +14,7 @@ static void on_notify(void *opaque)
     count(opaque);
 }
 
-static void on_destroy(struct rss_map *map)
+static void on_destroy(struct rss_map *map, RssGrace *grace)
 {
     count(&destroyed);
 }
@@ -23,7 +23,7 @@ static RssPublisher *new_publisher(struct rss_map *map)
 {
     memset(map, 0, sizeof(*map));
     forget_what_happened();
-    return rss_publisher_new(map, on_destroy, on_notify, &notified);
+    return rss_publisher_new(map, NULL, on_destroy, on_notify, &notified);
 }
 
 static EBPFRSSState publish(RssPublisher *p, unsigned n)
@@ -188,7 +188,7 @@ static void test_no_notify(void)
     unsigned n;
 
     forget_what_happened();
-    p = rss_publisher_new(&map, on_destroy, NULL, NULL);
+    p = rss_publisher_new(&map, NULL, on_destroy, NULL, NULL);
     for (n = 1; n <= RSS_SLOTS; n++) {
         g_assert_cmpint(publish(p, n), ==, n < RSS_SLOTS ? EBPF_RSS_IN_FORCE
                                                          : EBPF_RSS_DEFERRED);
@@ -209,7 +209,8 @@ static void test_many_publishers(void)
 
     forget_what_happened();
     for (i = 0; i < MANY; i++) {
-        p[i] = rss_publisher_new(&map[i], on_destroy, on_notify, &notified);
+        p[i] = rss_publisher_new(&map[i], NULL, on_destroy, on_notify,
+                                 &notified);
         for (n = 1; n < RSS_SLOTS; n++) {
             g_assert_cmpint(publish(p[i], n), ==, EBPF_RSS_IN_FORCE);
         }
@@ -243,7 +244,7 @@ static void test_close_during_notify(void)
 
     forget_what_happened();
     g_atomic_int_set(&notify_seen, 0);
-    p = rss_publisher_new(&map, on_destroy, slow_notify, NULL);
+    p = rss_publisher_new(&map, NULL, on_destroy, slow_notify, NULL);
     for (n = 1; n <= RSS_SLOTS; n++) {
         publish(p, n);
     }
