@@ -181,7 +181,9 @@ class BadHelper(Case):
 
 
 add_rows(BadHelper, {
-    "hangs": ("time.sleep(600)", [f"did not answer within {TIMEOUT} s"]),
+    "hangs in QEMU's process group": (
+        "os.setpgid(0, os.getpgid(os.getppid())); time.sleep(600)",
+        [f"did not answer within {TIMEOUT} s"]),
     "closes its socket and hangs": (
         "sock.close(); time.sleep(600)", ["ended without an answer"]),
     "answers wrong and hangs": (
