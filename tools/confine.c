@@ -147,11 +147,10 @@ static const struct sock_filter filter[] = {
     ALLOW_WITHOUT(__NR_openat, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC),
     ALLOW(__NR_uname),
 
-    IF_IT_IS(__NR_bpf, 11),
+    IF_IT_IS(__NR_bpf, 9),
     LOAD(LOW_WORD(0)),
     ALLOW(BPF_BTF_LOAD),
     ALLOW(BPF_MAP_CREATE),
-    ALLOW(BPF_MAP_UPDATE_ELEM),
     ALLOW(BPF_OBJ_GET_INFO_BY_FD),
     ALLOW(BPF_PROG_LOAD),
     DENY,

@@ -30,6 +30,7 @@ static const Call denied[] = {
     { "bpf-attach", SYS_bpf, { BPF_PROG_ATTACH } },
     { "bpf-pin", SYS_bpf, { BPF_OBJ_PIN } },
     { "bpf-by-id", SYS_bpf, { BPF_MAP_GET_FD_BY_ID } },
+    { "bpf-update", SYS_bpf, { BPF_MAP_UPDATE_ELEM } },
     { "bpf-link", SYS_bpf, { BPF_LINK_CREATE } },
     { "bpf-unknown", SYS_bpf, { 1000 } },
     { "execve", SYS_execve },
