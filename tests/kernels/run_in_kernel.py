@@ -5,8 +5,10 @@
     run_in_kernel.py HOST-SUITE GUEST-SUITE BUILD-LIB QEMU
 
 The kernels are those of these Debian suites.  It prints TAP: the tests of the
-suites "bpf" and "tap" of BUILD-LIB, where the library was built, and those of
-tests/functional/test_vhost.py: a guest under KVM, with vhost=on.
+suites "bpf" and "tap" of BUILD-LIB, where the library was built; some of them
+again with one processor, and while one comes and goes, each time with
+preempt=full; and tests/functional/test_vhost.py: a guest under KVM, with
+vhost=on.
 """
 
 import functools
@@ -30,13 +32,22 @@ from vmlib.process import stop_on_signals                   # noqa: E402
 
 TIMEOUT = 1000      # seconds, for each program
 SUITES = {"bpf", "tap"}
-SHORTER = ("RSS_TEST_SECONDS=4",)       # for each test under load
+SHORTER = "RSS_TEST_SECONDS=4"          # for each test under load
+LONGER = "RSS_TEST_SECONDS=12"          # where a fault is seldom
 SEED = [f"{name}={value}" for name, value in os.environ.items()
         if name == "RSS_TEST_SEED"]
+CPU1 = "/sys/devices/system/cpu/cpu1/online"
+ONE_PROCESSOR = f"""
+    echo 0 >{CPU1}; "$@"; status=$?
+    echo 1 >{CPU1}; exit $status"""
+COMES_AND_GOES = f"""
+    while sleep 0.3; do echo 0 >{CPU1}; sleep 0.3; echo 1 >{CPU1}; done &
+    "$@"; status=$?
+    kill $!; wait; echo 1 >{CPU1}; exit $status"""
 MODULES = ("8021q", "sch_ingress", "cls_bpf")       # for the tap's tests
 
 
-def library_programs(build):
+def library_programs(build, how_long):
     """Return {name: command} of the library's tests for a kernel."""
     text = subprocess.run(["/usr/bin/meson", "introspect", build, "--tests"],
                           check=True, stdout=subprocess.PIPE,
@@ -46,9 +57,25 @@ def library_programs(build):
         suites = {suite.split(":")[-1] for suite in test["suite"]}
         if suites <= SUITES:
             env = [f"{name}={value}" for name, value in test["env"].items()]
-            programs[test["name"]] = ["env", *env, *SHORTER, *SEED,
+            programs[test["name"]] = ["env", *env, how_long, *SEED,
                                       *test["cmd"]]
     return programs
+
+
+def processor_programs(programs):
+    """Return {name: command} of those that depend on processors."""
+    reconfigure = programs["bpf-reconfigure"]
+    wanted = {
+        "one processor": (ONE_PROCESSOR, [programs["bpf-handles"],
+                                          programs["bpf-publish"],
+                                          reconfigure]),
+        "a processor comes and goes": (COMES_AND_GOES, [
+            reconfigure, [*reconfigure, "--three"]]),
+    }
+    return {f"{what}, {Path(command[-1]).name}":
+            ["sh", "-c", script, "sh", *command]
+            for what, (script, commands) in wanted.items()
+            for command in commands}
 
 
 def vhost_program(guest, qemu):
@@ -62,10 +89,11 @@ def vhost_program(guest, qemu):
         str(TOP / "tests/functional/test_vhost.py")]}
 
 
-def cases_in_kernel(kernel, programs):
+def cases_in_kernel(kernel, programs, append):
     """Run the programs in a virtual host; return their test cases."""
     cases = []
-    with virthost.VirtualHost(kernel, modules=MODULES) as host:
+    with virthost.VirtualHost(kernel, modules=MODULES,
+                              append=append) as host:
         print(f"# Linux {host.run('uname -r')}", flush=True)
         host.run("ln -sfn /proc/self/fd /dev/fd")
         for name, command in programs.items():
@@ -83,9 +111,13 @@ def main():
     kernel = get_kernel(suite)
     fetch_guest(guest)          # while this machine's file system is writable
     cases = []
-    for programs in library_programs(build), vhost_program(guest, qemu):
+    for programs, append in (
+            (library_programs(build, SHORTER), ""),
+            (processor_programs(library_programs(build, LONGER)),
+             "preempt=full"),
+            (vhost_program(guest, qemu), "")):
         cases += virthost.try_again(functools.partial(cases_in_kernel, kernel,
-                                                      programs))
+                                                      programs, append))
     for number, case in enumerate(cases, 1):
         word = "not ok" if case.outcome == FAIL else "ok"
         reason = f" # SKIP {case.text}" if case.outcome == SKIP else ""
