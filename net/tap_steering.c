@@ -19,7 +19,12 @@ static bool set_steering(int tap_fd, int prog_fd, const char *what,
 
 bool tap_steering_attach(int tap_fd, int prog_fd, GError **error)
 {
-    g_assert(prog_fd >= 0);
+    if (prog_fd < 0) {          /* to the kernel -1 means to detach */
+        g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
+                    "cannot attach a steering program to the tap: %d is not"
+                    " a descriptor", prog_fd);
+        return false;
+    }
     return set_steering(tap_fd, prog_fd, "attach the steering program to",
                         error);
 }

@@ -10,6 +10,8 @@
 #include "ebpf/ebpf_rss_fds.h"
 #include "net/rss.h"
 
+G_BEGIN_DECLS
+
 /*
  * A loaded program and its maps. If the pointer exists, they do.
  *
@@ -119,6 +121,13 @@ const void *ebpf_rss_object(size_t *size);
 /**
  * ebpf_rss_program_fd:
  *
+ * For tap_steering_attach(). The program returns the queue as the table has it;
+ * the tap takes it modulo the queues that are on.
+ *
+ * To run it by BPF_PROG_TEST_RUN, put 14 bytes of anything before the frame:
+ * there the kernel takes 14 bytes for an Ethernet header, and a socket filter
+ * starts behind them. In a tap it starts at the frame's own.
+ *
  * Returns: the program's descriptor, which stays @rss's
  */
 int ebpf_rss_program_fd(const EBPFRSS *rss);
@@ -188,5 +197,7 @@ RssCounters ebpf_rss_get_counters(const EBPFRSS *rss);
 void ebpf_rss_unload(EBPFRSS *rss);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EBPFRSS, ebpf_rss_unload)
+
+G_END_DECLS
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Receive-side scaling: a guest's configuration, the control commands that
- * carry it, and the engine that applies it in the VMM's own process.
+ * carry it, and the engine that applies it in the VMM's own process. Each
+ * function may be called from any thread.
  */
 #ifndef NET_RSS_H
 #define NET_RSS_H
@@ -11,6 +12,8 @@
 #include <stdint.h>
 
 #include "net/rss_defs.h"
+
+G_BEGIN_DECLS
 
 #define RSS_ERROR (rss_error_quark())
 GQuark rss_error_quark(void);
@@ -111,7 +114,8 @@ bool rss_parse_hash_config(const void *data, size_t len,
 /**
  * RssEngine: steers and hashes frames in this process
  *
- * An engine never changes; for a new configuration make a new one.
+ * An engine never changes; for a new configuration make a new one. So several
+ * threads may use it at once.
  */
 typedef struct RssEngine RssEngine;
 
@@ -145,7 +149,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RssEngine, rss_engine_free)
  * @frame: from the destination MAC address on
  * @len: bytes at @frame
  *
- * Returns: the receive queue. Computes no more of the hash than it takes.
+ * Returns: the receive queue, as the table has it. Where fewer are active, it
+ * is for the caller to take it modulo their number, as a tap does. Computes no
+ * more of the hash than it takes.
  */
 uint16_t rss_engine_steer(const RssEngine *engine,
                           const void *frame, size_t len);
@@ -177,5 +183,7 @@ static inline uint8_t rss_type_report(uint32_t type)
 {
     return type ? __builtin_ctz(type) + 1 : 0;
 }
+
+G_END_DECLS
 
 #endif

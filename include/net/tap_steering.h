@@ -6,6 +6,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
+G_BEGIN_DECLS
+
 /**
  * tap_steering_attach:
  * @tap_fd: any queue of the tap; it may be detached (IFF_DETACH_QUEUE)
@@ -26,5 +28,7 @@ bool tap_steering_attach(int tap_fd, int prog_fd, GError **error);
  * Gives the choice of the queue back to the kernel's own automatic steering.
  */
 bool tap_steering_detach(int tap_fd, GError **error);
+
+G_END_DECLS
 
 #endif

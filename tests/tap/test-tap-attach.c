@@ -72,7 +72,15 @@ static void test_refused(void)
         g_assert_cmpuint(spread(s), ==, 1);
         close(fd);
     }
-    /* A descriptor that is no program at all; one that is no tap. */
+    /* No descriptor; one that is no program at all; one that is no tap. */
+    for (i = 0; i < 2; i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_false(tap_steering_attach(s->net->queue[0], i ? -1 : -7,
+                                           &error));
+        g_assert_error(error, RSS_ERROR, RSS_ERROR_KERNEL);
+        g_assert_cmpuint(spread(s), ==, 1);
+    }
     g_assert_false(tap_steering_attach(s->net->queue[0], s->net->socket,
                                        NULL));
     g_assert_false(tap_steering_attach(s->net->socket,

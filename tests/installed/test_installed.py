@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The library as others take it: installed, found by pkg-config.
+
+The environment's LIBRARY_BUILD says where it was built (build/lib).  It is
+installed into a temporary folder.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent.parent
+sys.dont_write_bytecode = True          # no __pycache__ among the sources
+sys.path.insert(0, str(TOP / "scripts/checklib"))
+
+from unittest_tap import run_tests                          # noqa: E402
+
+STEER = TOP / "tests/installed/steer.c"
+SKIP = 77
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+COMPILERS = {"c": ("cc", "-std=gnu11"), "c++": ("c++", "-std=gnu++14")}
+BUILD = os.environ.get("LIBRARY_BUILD", TOP / "build/lib")
+
+
+def run(*command, **how):
+    """Run a command; return what it printed."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.STDOUT, **how)
+    if done.returncode:
+        raise AssertionError(f"{shlex.join(map(str, command))}: "
+                             f"{done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+class Installed(unittest.TestCase):
+    """One installation for all tests."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="qemu-ebpf-installed-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = Path(folder.name)
+        run("meson", "install", "-C", BUILD, "--no-rebuild",
+            "--destdir", str(cls.root))
+        (found,) = cls.root.rglob("qemu-ebpf.pc")
+        text = found.read_text()
+        prefix = re.search("^prefix=(.*)", text, re.MULTILINE)[1]
+        cls.prefix = f"{cls.root}{prefix}"
+        found.write_text(text.replace(f"prefix={prefix}",
+                                      f"prefix={cls.prefix}"))
+        cls.env = dict(os.environ, PKG_CONFIG_PATH=str(found.parent))
+
+    def pkg_config(self, what):
+        """Return the words that pkg-config says."""
+        return run("pkg-config", what, "qemu-ebpf", env=self.env).split()
+
+    def build(self, language):
+        """Return the program, compiled in this language."""
+        compiler, standard = COMPILERS[language]
+        if not shutil.which(compiler):
+            self.skipTest(f"no compiler {compiler}")
+        program = self.root / f"steer-{language}"
+        run(compiler, "-x", language, standard, *WARNINGS,
+            *self.pkg_config("--cflags"), STEER, "-x", "none", "-o", program,
+            *self.pkg_config("--libs"), cwd=self.root)
+        return program
+
+    def check_steers(self, language):
+        program = self.build(language)
+        done = subprocess.run([program], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=60)
+        if done.returncode == SKIP:
+            self.skipTest(done.stdout.strip())
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_a_program_in_C_steers_a_tap(self):
+        self.check_steers("c")
+
+    def test_a_program_in_Cxx_steers_a_tap(self):
+        self.check_steers("c++")
+
+    def test_headers_have_a_folder_of_their_own(self):
+        folder = Path(self.prefix) / "include"
+        self.assertEqual([path.name for path in folder.iterdir()],
+                         ["qemu-ebpf"])
+        self.assertEqual(
+            sorted(str(path.relative_to(folder / "qemu-ebpf"))
+                   for path in folder.rglob("*.h")),
+            ["ebpf/ebpf_rss.h", "ebpf/ebpf_rss_fds.h", "net/rss.h",
+             "net/rss_defs.h", "net/tap_steering.h"])
+
+
+if __name__ == "__main__":
+    run_tests(__file__)
