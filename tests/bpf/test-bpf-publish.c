@@ -22,6 +22,7 @@
 #include "bpf_run.h"
 #include "configs.h"
 #include "ebpf/ebpf_rss.h"
+#include "ebpf/rss_abi.h"
 #include "packet.h"
 #include "refuse.h"
 
@@ -35,6 +36,7 @@ enum {
     BURST = 8,              /* configurations without a pause */
     NOBODY = 65534,         /* user */
     WAIT_MS = 20000,
+    CONFIGS = 40,           /* in a child process */
 };
 
 static GByteArray *frame;
@@ -290,7 +292,7 @@ static void test_unload_pending(void)
 }
 
 /* In a child process: as nobody, configures, and waits where it must. */
-static int configure_as_nobody(EBPFRSS *rss, unsigned last)
+static int configure_as_nobody(EBPFRSS *rss)
 {
     unsigned n;
 
@@ -298,7 +300,7 @@ static int configure_as_nobody(EBPFRSS *rss, unsigned last)
         setresuid(NOBODY, NOBODY, NOBODY) != 0) {
         return 1;
     }
-    for (n = 1; n <= last; n++) {
+    for (n = 1; n <= CONFIGS; n++) {
         RssConfig config = config_number(n);
 
         ebpf_rss_set_all(rss, &config);
@@ -309,12 +311,24 @@ static int configure_as_nobody(EBPFRSS *rss, unsigned last)
     return 0;
 }
 
+/* Runs @configure in a child process; it must return 0. */
+static void run_child(int (*configure)(EBPFRSS *rss), EBPFRSS *rss)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        _exit(configure(rss));
+    }
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_true(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 0);
+}
+
 /* Loading takes a privilege; configuring later does not. */
 static void test_unprivileged(void)
 {
     g_autoptr(EBPFRSS) rss = load();
-    int status;
-    pid_t child;
 
     if (!rss) {
         return;
@@ -323,14 +337,39 @@ static void test_unprivileged(void)
         g_test_skip("becoming another user needs root");
         return;
     }
-    child = fork();
-    if (child == 0) {
-        _exit(configure_as_nobody(rss, 40));
+    run_child(configure_as_nobody, rss);
+    g_assert_cmpint(in_force(rss), ==, CONFIGS);
+}
+
+/* In a child process: it can wait no more, as if a privilege were gone. */
+static int configure_without_waiting(EBPFRSS *rss)
+{
+    EBPFRSSState state;
+    unsigned n;
+
+    if (!refuse_call(__NR_bpf) || !refuse_call(__NR_membarrier)) {
+        return 1;
     }
-    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
-    g_assert_true(WIFEXITED(status));
-    g_assert_cmpint(WEXITSTATUS(status), ==, 0);
-    g_assert_cmpint(in_force(rss), ==, 40);
+    for (n = 1; n <= CONFIGS; n++) {
+        RssConfig config = config_number(n);
+
+        state = ebpf_rss_set_all(rss, &config);
+        if ((state == EBPF_RSS_IN_FORCE) != (n < RSS_SLOTS)) {
+            return 2;
+        }
+    }
+    return ebpf_rss_wait(rss, WAIT_MS) == EBPF_RSS_UNAVAILABLE ? 0 : 3;
+}
+
+/* Then the slots that are free are used, and the last of them stays in force. */
+static void test_no_way_to_wait(void)
+{
+    g_autoptr(EBPFRSS) rss = load();
+
+    if (rss) {
+        run_child(configure_without_waiting, rss);
+        g_assert_cmpint(in_force(rss), ==, RSS_SLOTS - 1);
+    }
 }
 
 /* From here on membarrier() does not exist. */
@@ -354,6 +393,7 @@ int main(int argc, char **argv)
     } else {
         /* Before the first worker thread: it does not survive a fork. */
         g_test_add_func("/bpf/publish/unprivileged", test_unprivileged);
+        g_test_add_func("/bpf/publish/no-way-to-wait", test_no_way_to_wait);
     }
     g_test_add_func("/bpf/publish/last-wins", test_last_wins);
     g_test_add_func("/bpf/publish/storm", test_storm);
