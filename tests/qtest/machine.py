@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A machine without a guest: QEMU with "-accel qtest", and we are its CPU.
 
+Debian's QEMUs lack that accelerator: there, TCG has a CPU that halts at once.
+
 The machine's memory is shared with us, so that rings and buffers are read and
 written here without asking QEMU.  Ports, device memory and the clock go over
 QEMU's qtest protocol, one line of text each way.
@@ -29,6 +31,8 @@ QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or
             TOP / "build/qemu-7.2/build/qemu-system-x86_64")
 MEMORY = 16 << 20
 BIOS_SIZE = 64 << 10
+RESET_VECTOR = 0xfff0
+HALT = b"\xfa\xf4\xeb\xfd"          # cli; hlt; jmp to the hlt
 ANSWER_TIMEOUT = 30
 START_TIMEOUT = 60          # it may wait 10 s for a helper
 
@@ -72,6 +76,7 @@ class Machine:
         self.memory = mmap.mmap(memory_fd, MEMORY)
         bios_fd = unnamed_file("no-bios", BIOS_SIZE)
         self.closing.callback(os.close, bios_fd)
+        os.pwrite(bios_fd, HALT, RESET_VECTOR)
         self.log = self.closing.enter_context(tempfile.TemporaryFile())
 
         sockets = [socket.socketpair() for _ in range(2)]
@@ -91,7 +96,8 @@ class Machine:
 
     @staticmethod
     def _command(memory_fd, bios_fd, qtest_fd, qmp_fd):
-        return [str(QEMU), "-accel", "qtest", "-M", "pc,memory-backend=ram",
+        return [str(QEMU), "-accel", "qtest", "-accel", "tcg",
+                "-M", "pc,memory-backend=ram",
                 "-object", f"memory-backend-file,id=ram,size={MEMORY},"
                 f"mem-path=/dev/fd/{memory_fd},share=on",
                 "-m", f"{MEMORY >> 20}M", "-bios", f"/dev/fd/{bios_fd}",

@@ -54,7 +54,8 @@ def all_to(queue):
 class Card:
     """A virtio-net card on a 4-queue tap.
 
-    engine      the engine that QEMU must take; "auto" lets it choose
+    engine      the engine that QEMU must take; "auto" lets it choose, and None
+                is for a QEMU that has no such choice
     options     more of the device, such as "hash=on"
     arguments   more of QEMU's
     net         TapNet to use, which stays open
@@ -71,8 +72,9 @@ class Card:
             self.machine = Machine(
                 ["-netdev", self.net.netdev(netdev, vhost), "-device",
                  f"virtio-net-pci,id=card,netdev={netdev},addr={SLOT},mq=on,"
-                 "rss=on,romfile=,disable-legacy=on,"
-                 f"rss-engine={engine}" + (options and "," + options),
+                 "rss=on,romfile=,disable-legacy=on"
+                 + (f",rss-engine={engine}" if engine else "")
+                 + (options and "," + options),
                  *arguments], netns=self.net, **how)
             self.sender = self.net.packet_socket()
         except BaseException:
