@@ -7,12 +7,14 @@ A test program prints TAP, or says with its exit status what became of it:
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from checklib.results import failed, is_tap, passed, read_tap, skipped
 from checklib.run import run
 
 SKIPPED = 77        # exit status
+SLOW = 10           # seconds; how long is said of what takes more
 
 
 def _last_line(text):
@@ -36,25 +38,24 @@ def run_program(name, command, log, **how):
                    f"{done.output}{done.errors}")]
 
 
-def run_unittest(path, log, **how):
-    """The cases of one file of unittest tests."""
-    runner = Path(__file__).with_name("unittest_tap.py")
-    return run_program(path.name, [sys.executable, runner, path], log, **how)
-
-
-def _is_program(path):
-    return (path.is_file() and path.suffix != ".py" and
-            not path.name.startswith(".") and os.access(path, os.X_OK))
+def _command(path):
+    """What runs a file: unittest tests or a program; None if it is neither."""
+    if path.name.startswith("test_") and path.suffix == ".py":
+        return [sys.executable, Path(__file__).with_name("unittest_tap.py"),
+                path]
+    if (path.is_file() and path.suffix != ".py" and
+            not path.name.startswith(".") and os.access(path, os.X_OK)):
+        return [path]
+    return None
 
 
 def run_folder(tier, folder, log, **how):
     """The cases of test_*.py and of the executable files in a folder."""
     cases = []
-    for path in sorted(folder.glob("*")):
-        if path.name.startswith("test_") and path.suffix == ".py":
-            tier.say(path.name)
-            cases += run_unittest(path, log, **how)
-        elif _is_program(path):
-            tier.say(path.name)
-            cases += run_program(path.name, [path], log, **how)
+    for path in filter(_command, sorted(folder.glob("*"))):
+        tier.say(path.name)
+        start = time.monotonic()
+        cases += run_program(path.name, _command(path), log, **how)
+        if time.monotonic() - start >= SLOW:
+            tier.say(f"  {time.monotonic() - start:.0f} s")
     return cases
