@@ -48,13 +48,13 @@ struct VirtIONet {
 // file: hw/net/virtio-net.c
 
 @drop_functions@
-identifier f =~ "^(virtio_net_(de|at)tach_epbf_rss|virtio_net_disable_rss|virtio_net_attach_ebpf_to_backend|rss_data_to_rss_config|virtio_net_(un)?load_ebpf|virtio_net_handle_rss|virtio_net_get_hash_type|virtio_set_packet_hash|virtio_net_process_rss|virtio_net_rss_needed)$";
+identifier f =~ "^(virtio_net_(de|at)tach_epbf_rss|virtio_net_disable_rss|virtio_net_attach_ebpf_to_backend|rss_data_to_rss_config|virtio_net_(un)?load_ebpf|virtio_net_handle_rss|virtio_net_get_hash_type|virtio_set_packet_hash|virtio_net_handle_mq|virtio_net_process_rss|virtio_net_rss_needed)$";
 type T;
 position p;
 @@
 - T f@p(...) { ... }
 
-// expect: drop_functions = 12
+// expect: drop_functions = 13
 
 @drop_vmstate@
 identifier v = vmstate_virtio_net_rss;
@@ -192,72 +192,12 @@ n->promisc@p = 1;
 ... when any
 }
 
-@last_command_wins@
-identifier fn = virtio_net_handle_mq;
+@mq_command@
+expression E, iov, iov_cnt;
 position p;
 @@
-fn(...) {
-... when any
-- virtio_net_disable_rss@p(n);
-... when any
-}
-
-@hash_config@
-expression q, iov, iov_cnt;
-position p;
-@@
-- q = virtio_net_handle_rss@p(n, iov, iov_cnt, false);
-- return q ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
-+ return virtio_net_rss_hash_config(n, iov, iov_cnt);
-
-@rss_config@
-expression iov, iov_cnt;
-position p;
-@@
-- virtio_net_handle_rss@p(n, iov, iov_cnt, true)
-+ virtio_net_rss_parse(n, iov, iov_cnt)
-
-@refused@
-identifier fn = virtio_net_handle_mq;
-position p;
-@@
-fn(...) {
-<...
-+ virtio_net_rss_refused(n, cmd);
-return VIRTIO_NET_ERR@p;
-...>
-}
-
-// expect: refused = 4
-
-@begin@
-identifier fn = virtio_net_handle_mq;
-expression q;
-position p;
-@@
-fn(...) {
-<...
-+ if (!virtio_net_rss_begin(n, cmd, q)) {
-+     return VIRTIO_NET_ERR;
-+ }
-n->curr_queue_pairs@p = q;
-...>
-}
-
-@end@
-identifier fn = virtio_net_handle_mq;
-position p;
-@@
-fn(...) {
-<...
-virtio_net_set_queue_pairs@p(n);
-+ if (!virtio_net_rss_end(n)) {
-+     virtio_net_set_status(vdev, vdev->status);
-+     virtio_net_set_queue_pairs(n);
-+     return VIRTIO_NET_ERR;
-+ }
-...>
-}
+- virtio_net_handle_mq@p(n, E, iov, iov_cnt)
++ virtio_net_rss_command(n, E, iov, iov_cnt)
 
 @receive@
 identifier no_rss, index;

@@ -9,6 +9,28 @@
 //
 // file: hw/net/virtio-net.c
 
+@tell_the_result@
+typedef VirtIONet, bool;
+identifier fn = virtio_net_set_queue_pairs;
+identifier n, i, r;
+expression E;
+statement S;
+position p;
+@@
+- static void fn@p(VirtIONet *n)
++ bool fn(VirtIONet *n)
+  {
+      int i;
+      int r;
++     bool done = true;
+  if (E) {
+-     return;
++     return true;
+  }
+  for (...; ...; ...) S
++ return done;
+  }
+
 @attach_may_fail@
 identifier r;
 expression n, i;
@@ -16,9 +38,7 @@ position p;
 @@
 r = peer_attach@p(n, i);
 - assert(!r);
-+ if (r) {
-+     n->rss.queue_failed = true;
-+ }
++ done = done && !r;
 
 @detach_may_fail@
 identifier r;

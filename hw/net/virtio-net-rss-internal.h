@@ -25,17 +25,24 @@ bool virtio_net_rss_load(VirtIONet *n, GError **error);
 bool virtio_net_rss_attach(VirtIONet *n);
 void virtio_net_rss_detach(VirtIONet *n);
 
-/* The bottom half for a program whose configuration is in force now. */
-void virtio_net_rss_attach_bh(void *opaque);
+/* Nothing steers any more. */
+void virtio_net_rss_off(VirtIONet *n);
+
+/* The bottom half for a configuration that is not deferred any more. */
+void virtio_net_rss_notified_bh(void *opaque);
 
 /* The bottom half that goes on with the control queue. */
 void virtio_net_ctrl_bh(void *opaque);
 
-/*
- * Makes the right engine steer by what the guest has configured. Returns
- * false, and all is as it was, if there is none.
+/**
+ * virtio_net_rss_set:
+ *
+ * Makes @policy what the guest has asked for, with the engine that it takes.
+ *
+ * Returns: false with @error set, and all as it was, if there is none
  */
-bool virtio_net_rss_apply(VirtIONet *n);
+bool virtio_net_rss_set(VirtIONet *n, const VirtIONetRssPolicy *policy,
+                        GError **error);
 
 /* What both engines have counted. */
 RssCounters virtio_net_rss_counters(VirtIONet *n);

@@ -41,7 +41,7 @@ static void virtio_net_rss_notify(void *opaque)
 {
     VirtIONet *n = opaque;
 
-    qemu_bh_schedule(n->rss.attach_bh);
+    qemu_bh_schedule(n->rss.notified_bh);
 }
 
 /*
@@ -243,10 +243,10 @@ bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
     if (!check_properties(n, errp)) {
         return false;
     }
-    n->rss.config.table_len = 1;
+    n->rss.guest.config.table_len = 1;
     n->rss.ctrl_bh = virtio_bh_new_guarded(DEVICE(n), virtio_net_ctrl_bh, n);
-    n->rss.attach_bh = virtio_bh_new_guarded(DEVICE(n),
-                                             virtio_net_rss_attach_bh, n);
+    n->rss.notified_bh = virtio_bh_new_guarded(DEVICE(n),
+                                               virtio_net_rss_notified_bh, n);
     if (virtio_has_feature(n->host_features, VIRTIO_NET_F_HASH_REPORT) &&
         virtio_net_rss_has_vhost(n)) {
         trace_virtio_net_rss_fallback(n, "hash=on is not offered with vhost");
@@ -285,12 +285,11 @@ static void delete_bh(QEMUBH **bh)
 
 void virtio_net_rss_unrealize(VirtIONet *n)
 {
-    virtio_net_rss_detach(n);
-    rss_engine_free(n->rss.software);
-    n->rss.software = NULL;
+    virtio_net_rss_off(n);
+    g_clear_pointer(&n->rss.incoming, g_free);
     ebpf_rss_unload(n->rss.ebpf);
     n->rss.ebpf = NULL;
-    delete_bh(&n->rss.attach_bh);
+    delete_bh(&n->rss.notified_bh);
     delete_bh(&n->rss.ctrl_bh);
     g_free(n->rss.no_ebpf);
     n->rss.no_ebpf = NULL;

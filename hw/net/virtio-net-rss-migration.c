@@ -15,63 +15,90 @@ static bool virtio_net_rss_needed(void *opaque)
 {
     VirtIONet *n = opaque;
 
-    return n->rss.steering || n->rss.hashing;
+    return n->rss.guest.steering || n->rss.guest.config.hash_types;
 }
+
+/* The fields of the stream. */
+typedef struct VirtIONetRssStream {
+    VirtIONet *parent;
+    bool enabled;
+    bool redirect;
+    bool populate_hash;
+    RssConfig config;
+    uint16_t *table;
+} VirtIONetRssStream;
 
 static int virtio_net_rss_pre_save(void *opaque)
 {
-    VirtIONet *n = opaque;
+    VirtIONetRssStream *stream = opaque;
+    VirtIONetRss *rss = &stream->parent->rss;
 
-    n->rss.migrated_enabled = true;
-    n->rss.migrated_table = n->rss.config.table;
+    stream->enabled = true;
+    stream->redirect = rss->guest.steering;
+    stream->populate_hash = rss->populate_hash;
+    stream->config = rss->guest.config;
+    stream->table = rss->guest.config.table;
     return 0;
 }
 
-static int virtio_net_rss_post_save(void *opaque)
+static int virtio_net_rss_pre_load(void *opaque)
 {
-    VirtIONet *n = opaque;
+    VirtIONetRssStream *stream = opaque;
 
-    n->rss.migrated_table = NULL;
+    *stream = (VirtIONetRssStream) { .parent = stream->parent };
     return 0;
 }
 
 /* The stream may hold anything: what it says is checked like a guest's. */
 static int virtio_net_rss_check_stream(void *opaque, int version_id)
 {
-    VirtIONet *n = opaque;
-    g_autofree uint16_t *table = g_steal_pointer(&n->rss.migrated_table);
+    VirtIONetRssStream *stream = opaque;
+    VirtIONet *n = stream->parent;
+    g_autofree uint16_t *table = g_steal_pointer(&stream->table);
     g_autoptr(GError) err = NULL;
 
-    if (!rss_config_restore(&n->rss.config, table, n->max_queue_pairs,
+    if (!rss_config_restore(&stream->config, table, n->max_queue_pairs,
                             &err)) {
         error_report("virtio-net: incoming RSS state: %s", err->message);
-        n->rss.steering = n->rss.hashing = false;
         return -EINVAL;
     }
-    n->rss.steering = n->rss.steering && n->rss.migrated_enabled;
-    n->rss.hashing = n->rss.migrated_enabled;
+    if (stream->enabled) {
+        g_free(n->rss.incoming);
+        n->rss.incoming = g_new0(VirtIONetRssPolicy, 1);
+        n->rss.incoming->steering = stream->redirect;
+        n->rss.incoming->config = stream->config;
+    }
     return 0;
 }
+
+static const VMStateDescription vmstate_virtio_net_rss_stream = {
+    .name = "virtio-net-rss_stream",
+    .pre_save = virtio_net_rss_pre_save,
+    .pre_load = virtio_net_rss_pre_load,
+    .post_load = virtio_net_rss_check_stream,
+    .fields = (VMStateField[]) {
+        VMSTATE_BOOL(enabled, VirtIONetRssStream),
+        VMSTATE_BOOL(redirect, VirtIONetRssStream),
+        VMSTATE_BOOL(populate_hash, VirtIONetRssStream),
+        VMSTATE_UINT32(config.hash_types, VirtIONetRssStream),
+        VMSTATE_UINT16(config.table_len, VirtIONetRssStream),
+        VMSTATE_UINT16(config.unclassified_queue, VirtIONetRssStream),
+        VMSTATE_UINT8_ARRAY(config.key, VirtIONetRssStream, RSS_KEY_SIZE),
+        VMSTATE_VARRAY_UINT16_ALLOC(table, VirtIONetRssStream,
+                                    config.table_len, 0,
+                                    vmstate_info_uint16, uint16_t),
+        VMSTATE_END_OF_LIST()
+    },
+};
 
 const VMStateDescription vmstate_virtio_net_rss = {
     .name = "virtio-net-device/rss",
     .version_id = 1,
     .minimum_version_id = 1,
     .needed = virtio_net_rss_needed,
-    .pre_save = virtio_net_rss_pre_save,
-    .post_save = virtio_net_rss_post_save,
-    .post_load = virtio_net_rss_check_stream,
     .fields = (VMStateField[]) {
-        VMSTATE_BOOL(rss.migrated_enabled, VirtIONet),
-        VMSTATE_BOOL(rss.steering, VirtIONet),
-        VMSTATE_BOOL(rss.populate_hash, VirtIONet),
-        VMSTATE_UINT32(rss.config.hash_types, VirtIONet),
-        VMSTATE_UINT16(rss.config.table_len, VirtIONet),
-        VMSTATE_UINT16(rss.config.unclassified_queue, VirtIONet),
-        VMSTATE_UINT8_ARRAY(rss.config.key, VirtIONet, RSS_KEY_SIZE),
-        VMSTATE_VARRAY_UINT16_ALLOC(rss.migrated_table, VirtIONet,
-                                    rss.config.table_len, 0,
-                                    vmstate_info_uint16, uint16_t),
+        VMSTATE_WITH_TMP(VirtIONet, VirtIONetRssStream,
+                         vmstate_virtio_net_rss_stream),
         VMSTATE_END_OF_LIST()
     },
 };
@@ -122,19 +149,24 @@ static void virtio_net_rss_drop_early_packets(VirtIONet *n)
 /* Comes after the features; until then no one knows whether hashes go along. */
 int virtio_net_rss_post_load(VirtIONet *n)
 {
+    g_autofree VirtIONetRssPolicy *policy = g_steal_pointer(&n->rss.incoming);
+
     n->rss.ctrl_waits = true;
-    if (n->rss.steering &&
+    if (!policy) {
+        return 0;
+    }
+    if (policy->steering &&
         !virtio_vdev_has_feature(VIRTIO_DEVICE(n), VIRTIO_NET_F_RSS)) {
         error_report("virtio-net: incoming RSS state: steering, but RSS is not"
                      " negotiated");
         return -EINVAL;
     }
-    if (!virtio_net_rss_apply(n)) {
+    if (!virtio_net_rss_set(n, policy, NULL)) {
         error_report("virtio-net: the guest uses RSS, and the backend does"
                      " not take the steering program");
         return -EINVAL;
     }
-    if (n->rss.attached) {
+    if (n->rss.state == VIRTIO_NET_RSS_EBPF) {
         virtio_net_rss_drop_early_packets(n);
     }
     return 0;

@@ -12,14 +12,18 @@
 
 static RssEngineKind virtio_net_rss_engine(VirtIONet *n)
 {
-    if (!n->rss.steering || virtio_net_rss_peer_deleted(n)) {
+    if (!n->rss.guest.steering || virtio_net_rss_peer_deleted(n)) {
         return RSS_ENGINE_KIND_AUTOMATIC;
     }
-    if (n->rss.attached) {
+    switch (n->rss.state) {
+    case VIRTIO_NET_RSS_EBPF:
+    case VIRTIO_NET_RSS_EBPF_CHANGES:
         return RSS_ENGINE_KIND_EBPF;
+    case VIRTIO_NET_RSS_SOFTWARE:
+        return RSS_ENGINE_KIND_SOFTWARE;
+    default:
+        return RSS_ENGINE_KIND_AUTOMATIC;
     }
-    return n->rss.software ? RSS_ENGINE_KIND_SOFTWARE
-                           : RSS_ENGINE_KIND_AUTOMATIC;
 }
 
 static const char *virtio_net_rss_reason(VirtIONet *n)
@@ -29,13 +33,14 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
     if (virtio_net_rss_peer_deleted(n)) {
         return "the netdev is deleted";
     }
-    if (n->rss.attached) {
+    if (n->rss.state == VIRTIO_NET_RSS_EBPF ||
+        n->rss.state == VIRTIO_NET_RSS_EBPF_CHANGES) {
         return "the program is in the tap";
     }
-    if (n->rss.attach_waits) {
+    if (n->rss.state == VIRTIO_NET_RSS_EBPF_WAITS) {
         return "the program waits for its configuration to be in force";
     }
-    if (n->rss.steering) {
+    if (n->rss.guest.steering) {
         return n->rss.populate_hash ? "hashes are reported"
              : n->rss.no_ebpf ?: "the backend takes no program";
     }
@@ -85,7 +90,7 @@ static RssInfo *virtio_net_rss_info(VirtIONet *n)
     int i;
 
     for (i = 0; i < RSS_KEY_SIZE; i++) {
-        g_string_append_printf(key, "%02x", n->rss.config.key[i]);
+        g_string_append_printf(key, "%02x", n->rss.guest.config.key[i]);
     }
     info->key = g_string_free(key, false);
     info->device = proxy->id ? g_strdup(proxy->id)
@@ -100,14 +105,14 @@ static RssInfo *virtio_net_rss_info(VirtIONet *n)
     info->hash_report = virtio_vdev_has_feature(vdev,
                                                 VIRTIO_NET_F_HASH_REPORT);
     for (i = 0; i < RSS_HASH_TYPE__MAX; i++) {
-        if (n->rss.config.hash_types & 1 << i) {
+        if (n->rss.guest.config.hash_types & 1 << i) {
             QAPI_LIST_APPEND(types, i);
         }
     }
-    for (i = 0; n->rss.steering && i < n->rss.config.table_len; i++) {
-        QAPI_LIST_APPEND(table, n->rss.config.table[i]);
+    for (i = 0; n->rss.guest.steering && i < n->rss.guest.config.table_len; i++) {
+        QAPI_LIST_APPEND(table, n->rss.guest.config.table[i]);
     }
-    info->unclassified_queue = n->rss.config.unclassified_queue;
+    info->unclassified_queue = n->rss.guest.config.unclassified_queue;
     info->counting = n->rss.counting;
     info->counters = virtio_net_rss_packets(n);
     return info;

@@ -12,12 +12,13 @@
  *
  * Which engines there are is found out when the device is realized, in
  * virtio-net-rss-load.c. Which of them works is decided here, in
- * virtio_net_rss_apply() and nowhere else. All of it runs under the BQL.
+ * virtio_net_rss_set() and nowhere else. All of it runs under the BQL.
  *
  * A table may name more queues than are active: then the queue is taken modulo
  * the number of active ones, as the tap does.
  */
 #include "qemu/osdep.h"
+#include "hw/virtio/virtio-access.h"
 #include "net/vhost_net.h"
 #include "qemu/error-report.h"
 #include "qemu/iov.h"
@@ -59,53 +60,52 @@ static bool virtio_net_rss_set_program(VirtIONet *n, int prog_fd)
 
 bool virtio_net_rss_attach(VirtIONet *n)
 {
-    n->rss.attached =
-        virtio_net_rss_set_program(n, ebpf_rss_program_fd(n->rss.ebpf));
-    if (n->rss.attached) {
+    bool done = virtio_net_rss_set_program(n,
+                                           ebpf_rss_program_fd(n->rss.ebpf));
+
+    if (done) {
         g_clear_pointer(&n->rss.no_ebpf, g_free);
     }
-    trace_virtio_net_rss_attach(n, n->rss.attached);
-    return n->rss.attached;
+    trace_virtio_net_rss_attach(n, done);
+    return done;
 }
 
 void virtio_net_rss_detach(VirtIONet *n)
 {
-    n->rss.attach_waits = false;
-    if (n->rss.attached) {
-        n->rss.attached = false;
-        virtio_net_rss_set_program(n, -1);
-        trace_virtio_net_rss_detach(n);
-    }
+    virtio_net_rss_set_program(n, -1);
+    trace_virtio_net_rss_detach(n);
 }
 
-static void virtio_net_rss_set_software(VirtIONet *n, RssEngine *engine)
+static bool virtio_net_rss_attached(VirtIONetRssState state)
 {
-    rss_engine_free(n->rss.software);
-    n->rss.software = engine;
+    return state == VIRTIO_NET_RSS_EBPF || state == VIRTIO_NET_RSS_EBPF_CHANGES;
 }
 
 /*
- * Puts n->rss.config in force in the program, and the program in the tap. A
- * program that is attached already steers without a gap. Returns false if the
- * tap does not take it; then it steers no packet.
+ * What steered until now ends, and what @state says begins: the program is in
+ * the tap already, or @software is an engine for it.
  */
-static bool virtio_net_rss_apply_ebpf(VirtIONet *n)
+static void virtio_net_rss_enter(VirtIONet *n, VirtIONetRssState state,
+                                 RssEngine *software)
 {
-    EBPFRSSState state = ebpf_rss_set_all(n->rss.ebpf, &n->rss.config);
+    VirtIONetRssState old = n->rss.state;
 
-    if (state == EBPF_RSS_UNAVAILABLE) {
-        return false;
+    rss_engine_free(n->rss.software);
+    n->rss.software = software;
+    n->rss.state = state;
+    if (virtio_net_rss_attached(old) && !virtio_net_rss_attached(state)) {
+        virtio_net_rss_detach(n);
     }
-    if (n->rss.attached) {
-        return true;
+}
+
+/* Delivers the packets that waited for whichever queue they must go to. */
+static void virtio_net_rss_flush_all(VirtIONet *n)
+{
+    int i;
+
+    for (i = 0; i < n->curr_queue_pairs; i++) {
+        qemu_flush_queued_packets(qemu_get_subqueue(n->nic, i));
     }
-    if (state == EBPF_RSS_DEFERRED) {
-        /* Until then the program would steer by a configuration of old. */
-        n->rss.attach_waits = true;
-        trace_virtio_net_rss_attach_waits(n);
-        return true;
-    }
-    return virtio_net_rss_attach(n);
 }
 
 RssCounters virtio_net_rss_counters(VirtIONet *n)
@@ -126,242 +126,310 @@ RssCounters virtio_net_rss_counters(VirtIONet *n)
 }
 
 /* What could not be foreseen when the device was realized; said once. */
-static void virtio_net_rss_say_refused(VirtIONet *n, const char *outcome)
+static void virtio_net_rss_warn(VirtIONet *n, const char *reason,
+                                const char *outcome)
 {
     if (n->rss.no_ebpf) {
         return;
     }
     n->rss.no_ebpf = g_strdup(virtio_net_rss_peer_deleted(n)
-                              ? "the netdev is deleted"
-                              : "the tap has refused the steering program");
+                              ? "the netdev is deleted" : reason);
     warn_report("%s: %s; %s", virtio_net_rss_peer(n)->name, n->rss.no_ebpf,
                 outcome);
 }
 
-/* Does without the program from now on. */
-static void virtio_net_rss_attach_failed(VirtIONet *n)
+static const char refused[] = "the tap has refused the steering program";
+static const char unavailable[] =
+    "the kernel does not let the program change its configuration any more";
+
+/*
+ * Puts @config in force in the program, and the program in the tap. A program
+ * that is there already goes on without a gap.
+ *
+ * Returns: the state that this leads to; or VIRTIO_NET_RSS_OFF with @reason
+ * set, and then no packet is steered by @config
+ */
+static VirtIONetRssState virtio_net_rss_try_ebpf(VirtIONet *n,
+                                                 const RssConfig *config,
+                                                 const char **reason)
 {
-    virtio_net_rss_say_refused(n, virtio_net_rss_has_vhost(n)
-                               ? "RSS is off" : "RSS in QEMU instead");
-    trace_virtio_net_rss_fallback(n, n->rss.no_ebpf);
-    n->rss.counters = virtio_net_rss_counters(n);
-    ebpf_rss_unload(n->rss.ebpf);
-    n->rss.ebpf = NULL;
+    bool attached = virtio_net_rss_attached(n->rss.state);
+
+    switch (ebpf_rss_set_all(n->rss.ebpf, config)) {
+    case EBPF_RSS_IN_FORCE:
+        if (attached || virtio_net_rss_attach(n)) {
+            return VIRTIO_NET_RSS_EBPF;
+        }
+        *reason = refused;
+        return VIRTIO_NET_RSS_OFF;
+    case EBPF_RSS_DEFERRED:
+        if (attached) {
+            return VIRTIO_NET_RSS_EBPF_CHANGES;
+        }
+        trace_virtio_net_rss_attach_waits(n);
+        return VIRTIO_NET_RSS_EBPF_WAITS;
+    default:
+        *reason = unavailable;
+        return VIRTIO_NET_RSS_OFF;
+    }
 }
 
-bool virtio_net_rss_apply(VirtIONet *n)
+/* The software engine takes over, from @failed on for good. */
+static void virtio_net_rss_set_software(VirtIONet *n,
+                                        const VirtIONetRssPolicy *policy,
+                                        const char *failed)
 {
-    VirtIONetRss *rss = &n->rss;
-    bool by_ebpf = rss->steering && !rss->populate_hash && rss->ebpf;
-
-    if (!rss->steering && !(rss->hashing && rss->populate_hash)) {
-        virtio_net_rss_detach(n);
-        virtio_net_rss_set_software(n, NULL);
-        trace_virtio_net_rss_off(n);
-        return true;
-    }
-    if (by_ebpf && virtio_net_rss_apply_ebpf(n)) {
-        virtio_net_rss_set_software(n, NULL);
-        trace_virtio_net_rss_engine(n, "ebpf", rss->config.hash_types,
-                                    rss->config.table_len);
-        return true;
-    }
-    if (virtio_net_rss_has_vhost(n)) {
-        return false;
-    }
-    if (rss->steering && rss->populate_hash && rss->ebpf) {
+    virtio_net_rss_enter(n, VIRTIO_NET_RSS_SOFTWARE,
+                         rss_engine_new(&policy->config));
+    if (failed) {
+        virtio_net_rss_warn(n, failed, "RSS in QEMU instead");
+        trace_virtio_net_rss_fallback(n, n->rss.no_ebpf);
+        n->rss.counters = virtio_net_rss_counters(n);
+        ebpf_rss_unload(n->rss.ebpf);
+        n->rss.ebpf = NULL;
+    } else if (policy->steering && n->rss.ebpf) {
         trace_virtio_net_rss_fallback(n, "hashes are reported");
     }
-    virtio_net_rss_set_software(n, rss_engine_new(&rss->config));
-    virtio_net_rss_detach(n);
-    if (by_ebpf) {
-        virtio_net_rss_attach_failed(n);
-    }
-    trace_virtio_net_rss_engine(n, "software", rss->config.hash_types,
-                                rss->config.table_len);
-    return true;
+    trace_virtio_net_rss_engine(n, "software", policy->config.hash_types,
+                                policy->config.table_len);
 }
 
-/* Sets what the guest has configured, with the engine that it takes. */
-static bool virtio_net_rss_set(VirtIONet *n, bool steering, bool hashing,
-                               const RssConfig *config)
+bool virtio_net_rss_set(VirtIONet *n, const VirtIONetRssPolicy *policy,
+                        GError **error)
 {
-    bool old_steering = n->rss.steering, old_hashing = n->rss.hashing;
-    RssConfig old_config = n->rss.config;
+    VirtIONetRss *rss = &n->rss;
+    bool report = policy->config.hash_types && rss->populate_hash;
+    VirtIONetRssState state = VIRTIO_NET_RSS_OFF;
+    const char *failed = NULL;
 
-    n->rss.steering = steering;
-    n->rss.hashing = hashing;
-    n->rss.config = *config;
-    if (!steering) {
-        n->rss.config.table_len = 1;
-        n->rss.config.table[0] = 0;
+    if (policy->steering && !rss->populate_hash && rss->ebpf) {
+        state = virtio_net_rss_try_ebpf(n, &policy->config, &failed);
     }
-    if (!virtio_net_rss_apply(n)) {
-        n->rss.steering = old_steering;
-        n->rss.hashing = old_hashing;
-        n->rss.config = old_config;
-        virtio_net_rss_say_refused(n, "RSS stays as it was");
+    if (state != VIRTIO_NET_RSS_OFF) {
+        virtio_net_rss_enter(n, state, NULL);
+        trace_virtio_net_rss_engine(n, "ebpf", policy->config.hash_types,
+                                    policy->config.table_len);
+    } else if (!policy->steering && !report) {
+        virtio_net_rss_enter(n, VIRTIO_NET_RSS_OFF, NULL);
+        trace_virtio_net_rss_off(n);
+    } else if (virtio_net_rss_has_vhost(n)) {
+        virtio_net_rss_warn(n, failed, "RSS stays as it was");
+        g_set_error_literal(error, RSS_ERROR, RSS_ERROR_KERNEL, rss->no_ebpf);
         return false;
+    } else {
+        virtio_net_rss_set_software(n, policy, failed);
     }
+    rss->guest = *policy;
     return true;
 }
 
-static void virtio_net_rss_off(VirtIONet *n)
+void virtio_net_rss_off(VirtIONet *n)
 {
-    const RssConfig none = { .table_len = 1 };
+    const VirtIONetRssPolicy off = { .config.table_len = 1 };
 
-    virtio_net_rss_set(n, false, false, &none);
+    virtio_net_rss_set(n, &off, NULL);
 }
 
-void virtio_net_rss_attach_bh(void *opaque)
+/* What the program cannot do any more after it was accepted. */
+static void virtio_net_rss_failed(VirtIONet *n, const char *reason)
+{
+    if (virtio_net_rss_has_vhost(n)) {
+        virtio_net_rss_warn(n, reason, "RSS is off");
+        virtio_net_rss_off(n);
+    } else {
+        virtio_net_rss_set_software(n, &n->rss.guest, reason);
+    }
+}
+
+/*
+ * The notification may be late: what it is about may be dropped, and another
+ * configuration may wait. So the handle is asked.
+ */
+void virtio_net_rss_notified_bh(void *opaque)
 {
     VirtIONet *n = opaque;
+    VirtIONetRssState state = n->rss.state;
 
-    EBPFRSSState state = n->rss.ebpf ? ebpf_rss_state(n->rss.ebpf)
-                                     : EBPF_RSS_IN_FORCE;
-
-    /* What this is about may be dropped, and another one wait in its place. */
-    if (state == EBPF_RSS_DEFERRED) {
+    if (state != VIRTIO_NET_RSS_EBPF_WAITS &&
+        state != VIRTIO_NET_RSS_EBPF_CHANGES) {
         return;
     }
-    if (state == EBPF_RSS_IN_FORCE && !n->rss.attach_waits) {
-        return;
-    }
-    n->rss.attach_waits = false;
-    if (state == EBPF_RSS_UNAVAILABLE || !virtio_net_rss_attach(n)) {
-        virtio_net_rss_attach_failed(n);
-        if (!virtio_net_rss_apply(n)) {
-            virtio_net_rss_off(n);
+    switch (ebpf_rss_state(n->rss.ebpf)) {
+    case EBPF_RSS_DEFERRED:
+        break;
+    case EBPF_RSS_IN_FORCE:
+        if (virtio_net_rss_attached(state) || virtio_net_rss_attach(n)) {
+            virtio_net_rss_enter(n, VIRTIO_NET_RSS_EBPF, NULL);
+        } else {
+            virtio_net_rss_failed(n, refused);
         }
+        break;
+    case EBPF_RSS_UNAVAILABLE:
+        virtio_net_rss_failed(n, unavailable);
+        break;
     }
 }
 
 void virtio_net_rss_reset(VirtIONet *n)
 {
-    n->rss.next_waits = false;
     n->rss.ctrl_waits = false;
     virtio_net_rss_off(n);
 }
 
-/* The command behind class and command byte; what is too much is left out. */
-static size_t virtio_net_rss_copy(const struct iovec *iov, unsigned iov_cnt,
-                                  uint8_t data[RSS_COMMAND_MAX])
+/*
+ * A command that was checked: what the device has to become. It begins as
+ * what the device is.
+ */
+typedef struct Change {
+    uint16_t queue_pairs;
+    VirtIONetRssPolicy policy;
+} Change;
+
+static bool refuse(GError **error, const char *reason)
 {
-    return iov_to_buf(iov, iov_cnt, 0, data, RSS_COMMAND_MAX);
+    g_set_error_literal(error, RSS_ERROR, RSS_ERROR_COMMAND, reason);
+    return false;
 }
 
-uint16_t virtio_net_rss_parse(VirtIONet *n,
-                              const struct iovec *iov, unsigned iov_cnt)
+static void turn_off(Change *change)
 {
-    uint8_t data[RSS_COMMAND_MAX];
-    size_t len = virtio_net_rss_copy(iov, iov_cnt, data);
-    g_autoptr(GError) err = NULL;
+    change->policy = (VirtIONetRssPolicy) { .config.table_len = 1 };
+}
+
+static bool parse_vq_pairs_set(VirtIONet *n, const uint8_t *data, size_t len,
+                               Change *change, GError **error)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(n);
+    struct virtio_net_ctrl_mq mq;
+
+    if (!virtio_vdev_has_feature(vdev, VIRTIO_NET_F_MQ)) {
+        return refuse(error, "multiqueue is not negotiated");
+    }
+    if (len < sizeof(mq)) {
+        return refuse(error, "VQ_PAIRS_SET is cut off");
+    }
+    memcpy(&mq, data, sizeof(mq));
+    change->queue_pairs = virtio_lduw_p(vdev, &mq.virtqueue_pairs);
+    if (!change->queue_pairs || change->queue_pairs > n->max_queue_pairs) {
+        return refuse(error, "VQ_PAIRS_SET is out of range");
+    }
+    if (virtio_vdev_has_feature(vdev, VIRTIO_NET_F_RSS)) {
+        turn_off(change);
+    }                   /* else what HASH_CONFIG has set stays */
+    return true;
+}
+
+static bool parse_rss_config(VirtIONet *n, const uint8_t *data, size_t len,
+                             Change *change, GError **error)
+{
+    RssCommand command;
 
     if (!virtio_vdev_has_feature(VIRTIO_DEVICE(n), VIRTIO_NET_F_RSS)) {
-        trace_virtio_net_rss_refuse(n, "RSS is not negotiated");
-        return 0;
+        return refuse(error, "RSS is not negotiated");
     }
-    if (!rss_parse_rss_config(data, len, n->max_queue_pairs,
-                              &n->rss.next, &err)) {
-        trace_virtio_net_rss_refuse(n, err->message);
-        return 0;
-    }
-    return n->rss.next.queue_pairs;
-}
-
-static bool virtio_net_rss_apply_next(VirtIONet *n)
-{
-    if (n->rss.next.off) {
-        virtio_net_rss_off(n);
-        return true;
-    }
-    if (!virtio_net_rss_set(n, true, n->rss.next.config.hash_types,
-                            &n->rss.next.config)) {
-        trace_virtio_net_rss_refuse(n, n->rss.no_ebpf);
+    if (!rss_parse_rss_config(data, len, n->max_queue_pairs, &command,
+                              error)) {
         return false;
+    }
+    change->queue_pairs = command.queue_pairs;
+    if (command.off) {
+        turn_off(change);
+    } else {
+        change->policy.steering = true;
+        change->policy.config = command.config;
     }
     return true;
 }
 
-void virtio_net_rss_refused(VirtIONet *n, uint8_t cmd)
+static bool parse_hash_config(VirtIONet *n, const uint8_t *data, size_t len,
+                              Change *change, GError **error)
 {
-    if (cmd != VIRTIO_NET_CTRL_MQ_RSS_CONFIG) {
-        trace_virtio_net_rss_refuse(n, cmd == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET
-                                    ? "VQ_PAIRS_SET is cut off, not negotiated"
-                                      " or out of range"
-                                    : "unknown command");
-    }
-}
-
-bool virtio_net_rss_begin(VirtIONet *n, uint8_t cmd, uint16_t queue_pairs)
-{
-    n->rss.old_queue_pairs = n->curr_queue_pairs;
-    n->rss.queue_failed = false;
-    n->rss.next_waits = false;
-    if (cmd == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET) {
-        if (!virtio_vdev_has_feature(VIRTIO_DEVICE(n), VIRTIO_NET_F_RSS)) {
-            /* What HASH_CONFIG has set stays; it says nothing of queues. */
-            return true;
-        }
-        n->rss.next.off = true;
-    }
-    /* A table must not name queues that are not there yet, or no more. */
-    n->rss.next_waits = queue_pairs > n->curr_queue_pairs;
-    return n->rss.next_waits || virtio_net_rss_apply_next(n);
-}
-
-/* Delivers the packets that waited for whichever queue they must go to. */
-static void virtio_net_rss_flush_all(VirtIONet *n)
-{
-    int i;
-
-    for (i = 0; i < n->curr_queue_pairs; i++) {
-        qemu_flush_queued_packets(qemu_get_subqueue(n->nic, i));
-    }
-}
-
-bool virtio_net_rss_end(VirtIONet *n)
-{
-    bool waited = n->rss.next_waits;
-
-    n->rss.next_waits = false;
-    if (n->rss.queue_failed) {
-        trace_virtio_net_rss_refuse(n, "the backend does not enable a queue");
-    }
-    if (n->rss.queue_failed || (waited && !virtio_net_rss_apply_next(n))) {
-        n->curr_queue_pairs = n->rss.old_queue_pairs;
-        return false;
-    }
-    if (waited) {
-        /* They may go to other queues now, whose buffers no one announces. */
-        virtio_net_rss_flush_all(n);
-    }
-    return true;
-}
-
-uint8_t virtio_net_rss_hash_config(VirtIONet *n,
-                                   const struct iovec *iov, unsigned iov_cnt)
-{
-    uint8_t data[RSS_COMMAND_MAX];
-    size_t len = virtio_net_rss_copy(iov, iov_cnt, data);
-    g_autoptr(GError) err = NULL;
+    RssConfig *config = &change->policy.config;
     RssCommand command;
-    RssConfig config = n->rss.config;
 
     if (!virtio_vdev_has_feature(VIRTIO_DEVICE(n), VIRTIO_NET_F_HASH_REPORT)) {
-        trace_virtio_net_rss_refuse(n, "hash report is not negotiated");
-        return VIRTIO_NET_ERR;
+        return refuse(error, "hash report is not negotiated");
     }
-    if (!rss_parse_hash_config(data, len, &command, &err)) {
-        trace_virtio_net_rss_refuse(n, err->message);
-        return VIRTIO_NET_ERR;
+    if (!rss_parse_hash_config(data, len, &command, error)) {
+        return false;
     }
-
     /* Where RSS is on, its table stays; there is one hash for both. */
-    config.hash_types = command.config.hash_types;
-    memcpy(config.key, command.config.key, sizeof(config.key));
-    if (!virtio_net_rss_set(n, n->rss.steering, config.hash_types, &config)) {
-        trace_virtio_net_rss_refuse(n, n->rss.no_ebpf);
+    config->hash_types = command.config.hash_types;
+    memcpy(config->key, command.config.key, sizeof(config->key));
+    return true;
+}
+
+/*
+ * Makes so many queue pairs active. False if the backend does not enable them
+ * all; the caller must then set another number.
+ */
+static bool virtio_net_rss_set_pairs(VirtIONet *n, uint16_t queue_pairs)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(n);
+    NetClientState *peer = virtio_net_rss_peer(n);
+
+    n->curr_queue_pairs = queue_pairs;
+    if (peer && peer->info->type == NET_CLIENT_DRIVER_VHOST_VDPA) {
+        return true;            /* it sees the guest's command itself */
+    }
+    /* Sending from a queue ends before the backend disables it. */
+    VIRTIO_DEVICE_GET_CLASS(vdev)->set_status(vdev, vdev->status);
+    return virtio_net_set_queue_pairs(n);
+}
+
+/* A table must not name queues that are not there yet, or no more. */
+static bool virtio_net_rss_change(VirtIONet *n, const Change *change,
+                                  GError **error)
+{
+    uint16_t old_pairs = n->curr_queue_pairs;
+
+    if (change->queue_pairs <= old_pairs) {
+        if (!virtio_net_rss_set(n, &change->policy, error)) {
+            return false;
+        }
+        virtio_net_rss_set_pairs(n, change->queue_pairs);
+        return true;
+    }
+    if (!virtio_net_rss_set_pairs(n, change->queue_pairs)) {
+        virtio_net_rss_set_pairs(n, old_pairs);
+        return refuse(error, "the backend does not enable a queue");
+    }
+    if (!virtio_net_rss_set(n, &change->policy, error)) {
+        virtio_net_rss_set_pairs(n, old_pairs);
+        return false;
+    }
+    /* They may go to other queues now, whose buffers no one announces. */
+    virtio_net_rss_flush_all(n);
+    return true;
+}
+
+static bool virtio_net_rss_parse(VirtIONet *n, uint8_t cmd,
+                                 const uint8_t *data, size_t len,
+                                 Change *change, GError **error)
+{
+    switch (cmd) {
+    case VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET:
+        return parse_vq_pairs_set(n, data, len, change, error);
+    case VIRTIO_NET_CTRL_MQ_RSS_CONFIG:
+        return parse_rss_config(n, data, len, change, error);
+    case VIRTIO_NET_CTRL_MQ_HASH_CONFIG:
+        return parse_hash_config(n, data, len, change, error);
+    default:
+        return refuse(error, "unknown command");
+    }
+}
+
+uint8_t virtio_net_rss_command(VirtIONet *n, uint8_t cmd,
+                               const struct iovec *iov, unsigned iov_cnt)
+{
+    uint8_t data[RSS_COMMAND_MAX];      /* what is more is left out */
+    size_t len = iov_to_buf(iov, iov_cnt, 0, data, sizeof(data));
+    Change change = { n->curr_queue_pairs, n->rss.guest };
+    g_autoptr(GError) err = NULL;
+
+    if (!virtio_net_rss_parse(n, cmd, data, len, &change, &err) ||
+        !virtio_net_rss_change(n, &change, &err)) {
+        trace_virtio_net_rss_refuse(n, err->message);
         return VIRTIO_NET_ERR;
     }
     return VIRTIO_NET_OK;
@@ -394,7 +462,7 @@ int virtio_net_rss_receive(NetClientState *nc, const uint8_t *buf,
     }
     queue = virtio_net_rss_steer(n, buf + n->host_hdr_len,
                                  size - n->host_hdr_len);
-    return n->rss.steering && queue != nc->queue_index ? queue : -1;
+    return n->rss.guest.steering && queue != nc->queue_index ? queue : -1;
 }
 
 static void virtio_net_rss_write_hash(VirtIONet *n, const struct iovec *sg,
@@ -418,7 +486,7 @@ void virtio_net_rss_deliver(VirtIONet *n, const struct iovec *sg,
     if (rss->populate_hash) {
         virtio_net_rss_write_hash(n, sg, sg_cnt);
     }
-    if (rss->counting && rss->steering && rss->software) {
+    if (rss->counting && rss->guest.steering && rss->software) {
         rss->counters.type[rss_type_report(rss->result.type)]++;
         if (rss->result.queue < RSS_COUNTED_QUEUES) {
             rss->counters.queue[rss->result.queue]++;
@@ -428,7 +496,7 @@ void virtio_net_rss_deliver(VirtIONet *n, const struct iovec *sg,
 
 void virtio_net_rss_flush(VirtIONet *n, int queue)
 {
-    if (n->rss.software && n->rss.steering) {
+    if (n->rss.software && n->rss.guest.steering) {
         /* What waits for this queue may have come in on any other. */
         virtio_net_rss_flush_all(n);
     } else {

@@ -15,50 +15,80 @@
 struct VirtIONet;
 
 /**
- * VirtIONetRss: RSS and hash reports of one device
+ * VirtIONetRssPolicy: what a guest has asked for
  * @steering: the last command of its kind was an RSS_CONFIG that turned RSS on
- * @hashing: the guest has configured hash types and a key
+ * @config: where packets belong; while not @steering, its table has the one
+ *          entry 0
+ */
+typedef struct VirtIONetRssPolicy {
+    bool steering;
+    RssConfig config;
+} VirtIONetRssPolicy;
+
+/**
+ * VirtIONetRssState: what steers, or hashes
+ *
+ *      ┌────────────────── no program, or hashes ────────────▶ SOFTWARE
+ *      │                   are reported                            ▲
+ *      │                                                           │ refused
+ *     OFF ── all slots ──▶ EBPF_WAITS ── a slot is free ──┐        │ by the
+ *      │     are in use                                   ▼        │ kernel
+ *      └── a slot is free ──────────────────────────────▶ EBPF ────┤
+ *                                                         │  ▲     │
+ *                   a new configuration, all slots in use │  │ a slot
+ *                                                         ▼  │ is free
+ *                                                  EBPF_CHANGES ───┘
+ *
+ * From each to OFF when the guest turns RSS off, when it is reset, and when it
+ * does not negotiate the features any more. With vhost there is no SOFTWARE:
+ * a command that would lead there is refused, else it is OFF.
+ *
+ * @VIRTIO_NET_RSS_OFF: the backend's own choice, and no hashes
+ * @VIRTIO_NET_RSS_SOFTWARE: the engine in the receive path
+ * @VIRTIO_NET_RSS_EBPF_WAITS: still the backend's choice; the program goes
+ *      into the tap once the guest's configuration is in force in it
+ * @VIRTIO_NET_RSS_EBPF: the program in the tap
+ * @VIRTIO_NET_RSS_EBPF_CHANGES: the same, by the configuration before
+ */
+typedef enum VirtIONetRssState {
+    VIRTIO_NET_RSS_OFF,
+    VIRTIO_NET_RSS_SOFTWARE,
+    VIRTIO_NET_RSS_EBPF_WAITS,
+    VIRTIO_NET_RSS_EBPF,
+    VIRTIO_NET_RSS_EBPF_CHANGES,
+} VirtIONetRssState;
+
+/**
+ * VirtIONetRss: RSS and hash reports of one device
+ * @guest: what its driver has asked for
+ * @incoming: what a migration stream says of that; NULL but while it is loaded
+ * @state: what is done about it
  * @populate_hash: VIRTIO_NET_F_HASH_REPORT is negotiated; packets carry a hash
- * @config: what the guest configured; while not @steering, its table has the
- *          one entry 0
- * @next: command that was checked and not yet applied
- * @next_waits: it is applied once there are as many queues as it asks for
- * @old_queue_pairs: how many were active before
- * @queue_failed: the backend has not enabled all that were to be active
- * @software: the software engine, if it works now
+ * @software: the software engine, in this state
  * @result: what it said of the packet that is being received
  * @ebpf: the loaded program, or NULL
  * @no_ebpf: why there is none, or why the tap does not take it any more
- * @attached: it is in the tap
- * @attach_waits: it goes there once its configuration is in force
- * @attach_bh: the bottom half that does so
+ * @notified_bh: the bottom half that ends VIRTIO_NET_RSS_EBPF_WAITS and
+ *               VIRTIO_NET_RSS_EBPF_CHANGES
  * @counting: packets are counted
  * @counters: those that the software engine has steered, and a program that
  *            is not there any more
  * @ctrl_waits: commands may be waiting in the control queue
  * @ctrl_bh: the bottom half that goes on with them; see virtio-net-ctrl.c
  * @engine, @ebpf_fds, @ebpf_helper: properties, see virtio-net-rss-load.c
- * @migrated_*: fields as they are in the migration stream
  */
 typedef struct VirtIONetRss {
-    bool steering;
-    bool hashing;
+    VirtIONetRssPolicy guest;
+    VirtIONetRssPolicy *incoming;
+    VirtIONetRssState state;
     bool populate_hash;
-    RssConfig config;
-
-    RssCommand next;
-    bool next_waits;
-    uint16_t old_queue_pairs;
-    bool queue_failed;
 
     RssEngine *software;
     RssResult result;
 
     EBPFRSS *ebpf;
     char *no_ebpf;
-    bool attached;
-    bool attach_waits;
-    QEMUBH *attach_bh;
+    QEMUBH *notified_bh;
 
     bool counting;
     RssCounters counters;
@@ -69,9 +99,6 @@ typedef struct VirtIONetRss {
     char *engine;
     char *ebpf_fds;
     char *ebpf_helper;
-
-    bool migrated_enabled;
-    uint16_t *migrated_table;
 } VirtIONetRss;
 
 extern const PropertyInfo qdev_prop_virtio_net_rss_counters;
@@ -116,44 +143,27 @@ void virtio_net_rss_set_features(struct VirtIONet *n);
 void virtio_net_rss_reset(struct VirtIONet *n);
 
 /**
- * virtio_net_rss_parse:
+ * virtio_net_rss_command:
+ * @cmd: of class VIRTIO_NET_CTRL_MQ
+ * @iov: what follows class and command byte
  *
- * Checks an RSS_CONFIG and keeps it for virtio_net_rss_begin().
+ * Sets the number of queue pairs, and how packets are steered and hashed. The
+ * last command wins: an RSS_CONFIG turns RSS on, a VQ_PAIRS_SET turns it off.
  *
- * Returns: the queue pairs it asks for, or 0 if it must be refused
+ * Returns: VIRTIO_NET_OK; or VIRTIO_NET_ERR, and nothing has changed
  */
-uint16_t virtio_net_rss_parse(struct VirtIONet *n,
-                              const struct iovec *iov, unsigned iov_cnt);
-
-/* A command was refused before it came to virtio_net_rss_begin(). */
-void virtio_net_rss_refused(struct VirtIONet *n, uint8_t cmd);
+uint8_t virtio_net_rss_command(struct VirtIONet *n, uint8_t cmd,
+                               const struct iovec *iov, unsigned iov_cnt);
 
 /**
- * virtio_net_rss_begin:
- * @cmd: VIRTIO_NET_CTRL_MQ_RSS_CONFIG or VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET
+ * virtio_net_set_queue_pairs: in virtio-net.c
  *
- * The device is going to have @queue_pairs active queue pairs. The last
- * command wins: an RSS_CONFIG sets RSS, a VQ_PAIRS_SET turns it off.
+ * Enables as many of the backend's queues as are to be active, and disables
+ * the others.
  *
- * Returns: false if the command must be refused; nothing has changed then
+ * Returns: false if one could not be enabled
  */
-bool virtio_net_rss_begin(struct VirtIONet *n, uint8_t cmd,
-                          uint16_t queue_pairs);
-
-/**
- * virtio_net_rss_end:
- *
- * The device has the queue pairs that virtio_net_rss_begin() spoke of, unless
- * queue_failed has been set since.
- *
- * Returns: false if the command must be refused after all; then the number of
- * active queue pairs is the old one again, and the caller must see to that
- */
-bool virtio_net_rss_end(struct VirtIONet *n);
-
-/* Applies a HASH_CONFIG. Returns VIRTIO_NET_OK or VIRTIO_NET_ERR. */
-uint8_t virtio_net_rss_hash_config(struct VirtIONet *n,
-                                   const struct iovec *iov, unsigned iov_cnt);
+bool virtio_net_set_queue_pairs(struct VirtIONet *n);
 
 /**
  * virtio_net_rss_receive:
