@@ -44,6 +44,7 @@ def svg(title, unit, groups, series):
     group = BAR * len(series) + GAP
     height = group * len(groups) + MARGIN + 0.3 * (len(series) > 1)
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.15)      # another font is wider
     axes = figure.add_subplot()
     for number, (name, cells) in enumerate(series.items()):
         colour, hatch = STYLES[len(series) - 1 - number]
