@@ -7,14 +7,19 @@ QEMU in it, so nothing can be left behind, whatever ends us.
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import socket
+import struct
 
 from . import VmError
 from .process import Descriptor, run
 
 CLONE_NEWNET = 0x40000000
+TUNSETIFF = 0x400454ca
+IFF_TAP, IFF_MULTI_QUEUE = 0x0002, 0x0100
+IFF_NO_PI, IFF_VNET_HDR = 0x1000, 0x4000
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -94,6 +99,16 @@ class TapNet(Descriptor):
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             sock.bind((self.name, 0))
         return sock
+
+    def open_queue(self):
+        """Return a descriptor of a queue of the tap."""
+        request = struct.pack("16sH22x", self.name.encode(), IFF_TAP
+                              | IFF_NO_PI | IFF_MULTI_QUEUE | IFF_VNET_HDR)
+        with self.entered():
+            fd = os.open("/dev/net/tun",
+                         os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            fcntl.ioctl(fd, TUNSETIFF, request)
+        return fd
 
     def counters(self):
         """Return the tap's own counters: {"packets": …, "dropped": …}."""

@@ -9,7 +9,6 @@ driver.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -31,8 +30,6 @@ from vmlib.tapnet import TapNet                         # noqa: E402
 
 HELPER = QEMU.parent / "subprojects/qemu-ebpf/tools/qemu-rss-helper"
 NOBODY = 65534
-TUNSETIFF = 0x400454ca
-IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR = 2, 0x100, 0x1000, 0x4000
 CAP_PERFMON, CAP_BPF = 38, 39
 DEVICE = {"driver": "virtio-net-pci", "id": "card", "netdev": "net0",
           "addr": f"{rig.SLOT:#x}", "mq": True, "rss": True, "romfile": "",
@@ -131,19 +128,6 @@ def device_text(options):
     return ",".join(words + ([options] if options else []))
 
 
-def open_queues(net):
-    """Return descriptors of all queues of a TapNet's tap."""
-    queues = []
-    request = struct.pack("16sH22x", net.name.encode(), IFF_TAP | IFF_NO_PI
-                          | IFF_MULTI_QUEUE | IFF_VNET_HDR)
-    with net.entered():
-        for _ in range(net.queues):
-            queues.append(os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK
-                                  | os.O_CLOEXEC))
-            fcntl.ioctl(queues[-1], TUNSETIFF, request)
-    return queues
-
-
 class NobodyCard(rig.Card):
     """The card of tests/qtest in a machine that nobody runs.
 
@@ -156,7 +140,8 @@ class NobodyCard(rig.Card):
                  no_new_privs=False):
         with contextlib.ExitStack() as undo:
             self.net = undo.enter_context(TapNet(rig.QUEUES))
-            queues = open_queues(self.net)
+            queues = [self.net.open_queue()
+                      for _ in range(self.net.queues)]
             for fd in queues:
                 undo.callback(os.close, fd)
             self.sender = undo.enter_context(self.net.packet_socket())

@@ -5,6 +5,7 @@
 Most of it needs neither root nor a tap.
 """
 
+import os
 import re
 import socket
 import struct
@@ -12,8 +13,9 @@ import tempfile
 import threading
 
 from machine import QEMU, Machine, VmError
-from rig import (AUTO, EBPF, KEY, SLOT, SOFTWARE, Card, Case, OwnCardsCase,
-                 add_rows, run_tests, spread, wait_until)
+from rig import (AUTO, EBPF, KEY, QUEUES, SLOT, SOFTWARE, Card, Case,
+                 OwnCardsCase, TapNet, add_rows, run_tests, spread,
+                 wait_until)
 from rss_reference import ALL_TYPES, NON_EX_TYPES
 from virtio_net import (ERR, F_HASH_REPORT, F_RSS, OK, RSS_CONFIG,
                         RSS_KEY_MAX, RSS_TABLE_MAX, RSS_TYPES, VirtioNet,
@@ -184,6 +186,87 @@ class OneQueue(Case):
 
 
 add_rows(OneQueue, ONE_QUEUE, OneQueue.check_command)
+
+
+# A tap that cannot be had, and a word of the error: for descriptors, "null"
+# is one of a file that is no vhost device, and "tap" one of a tap.
+BAD_TAPS = {
+    "no vhost device": ({"vhost": True}, "vhost"),
+    "no vhost device, vhostforce": ({"vhostforce": True}, "vhost"),
+    "vhostfd is another device": ({"vhostfd": "null"}, "vhost-net"),
+    "vhostfd is not open": ({"vhostfd": "999"}, "descriptor"),
+    "vhostfd has an unknown name": ({"vhostfd": "nobody"}, "nobody"),
+    "fds are not open": ({"fds": "998:999"}, "998"),
+    "one of fds is not open": ({"fds": "tap:999"}, "999"),
+    "one of vhostfds is not open": ({"fds": "tap:tap", "vhost": True,
+                                     "vhostfds": "null:999"}, "vhost-net"),
+}
+
+
+class BadTaps(OwnCardsCase):
+    """A netdev that cannot be made is an error with the reason."""
+
+    def setUp(self):
+        super().setUp()
+        self.net = TapNet(QUEUES)
+        self.addCleanup(self.net.close)
+        self.good = {"ifname": self.net.name, "queues": QUEUES,
+                     "script": "no", "downscript": "no"}
+
+    def options(self, row):
+        """Return netdev_add's arguments, with descriptors of ours."""
+        if os.access("/dev/vhost-net", os.F_OK) and not any(
+                "fd" in name for name in row):
+            self.skipTest("this machine has a /dev/vhost-net")
+        options = dict(row)
+        self.fds = []
+        for name in ("fds", "vhostfd", "vhostfds"):
+            if name in row:
+                options[name] = ":".join(map(self.descriptor,
+                                             row[name].split(":")))
+        if "fds" not in row:
+            options.update(self.good)
+        return {"type": "tap", "id": "net0", **options}
+
+    def descriptor(self, name):
+        """Return a descriptor's number; other words stay as they are."""
+        if name not in ("null", "tap"):
+            return name
+        fd = (os.open("/dev/null", os.O_RDWR) if name == "null"
+              else self.net.open_queue())
+        self.addCleanup(os.close, fd)
+        self.fds.append(fd)
+        return str(fd)
+
+    def check_start(self, row):
+        options, word = row
+        text = ",".join(f"{name}={value}" for name, value
+                        in self.options(options).items())
+        text = text.replace("type=tap", "tap").replace("=True", "=on")
+        with self.assertRaises(VmError) as caught:
+            Machine(["-netdev", text], self.net, self.fds).stop()
+        self.assertIn("status 1", str(caught.exception))
+        self.assertIn(word, str(caught.exception))
+
+    def check_running(self, row):
+        options, word = row
+        options = self.options(options)
+        machine = Machine([], self.net, self.fds)
+        self.addCleanup(machine.stop)
+        with self.assertRaises(VmError) as caught:
+            machine.qmp("netdev_add", options)
+        self.assertIn(word, str(caught.exception))
+        with self.assertRaises(VmError):
+            machine.qmp("netdev_add", options)
+        machine.qmp("netdev_add", {"type": "tap", "id": "net0", **self.good})
+        machine.qmp("device_add", {"driver": "virtio-net-pci", "mq": True,
+                                   "netdev": "net0", "romfile": ""})
+
+
+add_rows(BadTaps, {"at start, " + name: row
+                   for name, row in BAD_TAPS.items()}, BadTaps.check_start)
+add_rows(BadTaps, {"netdev_add, " + name: row
+                   for name, row in BAD_TAPS.items()}, BadTaps.check_running)
 
 
 class Privileges(OwnCardsCase):
