@@ -188,6 +188,56 @@ class OneQueue(Case):
 add_rows(OneQueue, ONE_QUEUE, OneQueue.check_command)
 
 
+# What a virtio-net-pci with failover=on cannot be realized with.
+UNREALIZABLE = {
+    "rx_queue_size=0": {"rx_queue_size": 0},
+    "rx_queue_size=2048": {"rx_queue_size": 2048},
+    "tx_queue_size=0": {"tx_queue_size": 0},
+    "tx_queue_size=2048": {"tx_queue_size": 2048},
+    "duplex=none": {"duplex": "none"},
+    "speed=-2": {"speed": -2},
+    "rss-engine=magic": {"rss": True, "rss-engine": "magic"},
+    "rss-engine=ebpf": {"rss": True, "rss-engine": EBPF},
+    "rss=on,ctrl_vq=off": {"rss": True, "ctrl_vq": False},
+    "neither legacy nor modern": {"disable-legacy": "on",
+                                  "disable-modern": True},
+    "romfile": {"romfile": "/nonexistent"},
+    "romfile and rss=on": {"romfile": "/nonexistent", "rss": True},
+    "failover_pair_id": {"failover_pair_id": "primary"},
+    "addr": {"addr": f"{SLOT:#x}"},
+}
+
+
+class Unrealizable(Case):
+    """A card that cannot be realized leaves nothing behind in QEMU."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.machine = machine_with("rss=on")
+        cls.addClassCleanup(cls.machine.stop)
+
+    def add(self, **properties):
+        """Plug a card."""
+        self.machine.qmp("device_add", {"driver": "virtio-net-pci",
+                                        "romfile": "", "failover": True,
+                                        **properties})
+
+    def check_device(self, wrong):
+        for _ in range(2):
+            with self.assertRaises(VmError):
+                self.add(id="wrong", **wrong)
+            self.machine.check_alive()
+        self.add(id=f"good-{list(UNREALIZABLE.values()).index(wrong)}")
+        self.machine.qmp("migrate", {"uri": "exec:cat > /dev/null"})
+        self.assertTrue(wait_until(lambda: self.machine.qmp("query-migrate")
+                                   ["status"] == "completed", 10, 0.01))
+        self.machine.qmp("cont")
+
+
+add_rows(Unrealizable, {"device_add twice, " + name: row
+                        for name, row in UNREALIZABLE.items()},
+         Unrealizable.check_device)
+
 # A tap that cannot be had, and a word of the error: for descriptors, "null"
 # is one of a file that is no vhost device, and "tap" one of a tap.
 BAD_TAPS = {
