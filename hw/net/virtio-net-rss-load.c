@@ -238,8 +238,10 @@ static void clear_tap(VirtIONet *n)
 
 bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
 {
+    static uint64_t devices;
     g_autoptr(GError) err = NULL;
 
+    n->rss.serial = devices++;
     if (!check_properties(n, errp)) {
         return false;
     }

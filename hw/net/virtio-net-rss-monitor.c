@@ -56,6 +56,22 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
     return "the guest has not turned RSS on";
 }
 
+/* Why the packets of this moment are not in the counters, or NULL. */
+static const char *virtio_net_rss_not_counted(VirtIONet *n,
+                                              RssEngineKind engine)
+{
+    if (!n->rss.counting) {
+        return NULL;
+    }
+    if (engine == RSS_ENGINE_KIND_AUTOMATIC) {
+        return "RSS is not in force";
+    }
+    if (engine == RSS_ENGINE_KIND_EBPF && n->curr_queue_pairs == 1) {
+        return "with one active queue the kernel does not run the program";
+    }
+    return NULL;
+}
+
 static RssPacketCounters *virtio_net_rss_packets(VirtIONet *n)
 {
     RssPacketCounters *info = g_new0(RssPacketCounters, 1);
@@ -78,12 +94,22 @@ static RssPacketCounters *virtio_net_rss_packets(VirtIONet *n)
     return info;
 }
 
+/* The id may be that of the transport, such as a virtio-net-pci. */
+static char *virtio_net_rss_device(VirtIONet *n)
+{
+    DeviceState *device = DEVICE(n);
+    DeviceState *transport = device->parent_bus->parent;
+    const char *id = device->id ?: transport->id;
+
+    return id ? g_strdup(id) : object_get_canonical_path(OBJECT(transport));
+}
+
 static RssInfo *virtio_net_rss_info(VirtIONet *n)
 {
     RssInfo *info = g_new0(RssInfo, 1);
     NetClientState *peer = virtio_net_rss_peer(n);
     VirtIODevice *vdev = VIRTIO_DEVICE(n);
-    DeviceState *proxy = DEVICE(vdev)->parent_bus->parent;
+    const char *not_counted;
     RssHashTypeList **types = &info->hash_types;
     uint16List **table = &info->table;
     GString *key = g_string_new(NULL);
@@ -93,8 +119,7 @@ static RssInfo *virtio_net_rss_info(VirtIONet *n)
         g_string_append_printf(key, "%02x", n->rss.guest.config.key[i]);
     }
     info->key = g_string_free(key, false);
-    info->device = proxy->id ? g_strdup(proxy->id)
-                             : object_get_canonical_path(OBJECT(proxy));
+    info->device = virtio_net_rss_device(n);
     info->has_netdev = peer;
     info->netdev = peer ? g_strdup(peer->name) : NULL;
     info->offered = virtio_host_has_feature(vdev, VIRTIO_NET_F_RSS);
@@ -114,27 +139,42 @@ static RssInfo *virtio_net_rss_info(VirtIONet *n)
     }
     info->unclassified_queue = n->rss.guest.config.unclassified_queue;
     info->counting = n->rss.counting;
+    not_counted = virtio_net_rss_not_counted(n, info->engine);
+    info->has_not_counted = not_counted;
+    info->not_counted = g_strdup(not_counted);
     info->counters = virtio_net_rss_packets(n);
     return info;
 }
 
+static int by_serial(const void *a, const void *b)
+{
+    const VirtIONet *x = a, *y = b;
+
+    return x->rss.serial < y->rss.serial ? -1 : 1;
+}
+
 static int virtio_net_rss_collect(Object *obj, void *opaque)
 {
-    RssInfoList **list = opaque;
+    GSList **devices = opaque;
     VirtIONet *n = (VirtIONet *)object_dynamic_cast(obj, TYPE_VIRTIO_NET);
 
     if (n && DEVICE(n)->realized) {
-        QAPI_LIST_PREPEND(*list, virtio_net_rss_info(n));
+        *devices = g_slist_insert_sorted(*devices, n, by_serial);
     }
     return 0;
 }
 
 RssInfoList *qmp_x_query_rss(Error **errp)
 {
-    RssInfoList *list = NULL;
+    g_autoptr(GSList) devices = NULL;
+    RssInfoList *list = NULL, **tail = &list;
+    GSList *device;
 
     object_child_foreach_recursive(object_get_root(), virtio_net_rss_collect,
-                                   &list);
+                                   &devices);
+    for (device = devices; device; device = device->next) {
+        QAPI_LIST_APPEND(tail, virtio_net_rss_info(device->data));
+    }
     return list;
 }
 
@@ -150,7 +190,7 @@ EbpfObject *qmp_request_ebpf(EbpfProgramID id, Error **errp)
 }
 #endif
 
-/* The table as runs of entries of the same queue: "0-31:0 32-63:1". */
+/* The table as runs of entries of the same queue: "0-31:0 32:1". */
 static void print_table(Monitor *mon, uint16List *table)
 {
     int i = 0, start = 0;
@@ -158,15 +198,35 @@ static void print_table(Monitor *mon, uint16List *table)
     monitor_printf(mon, "  table:");
     for (; table; table = table->next, i++) {
         if (!table->next || table->next->value != table->value) {
-            monitor_printf(mon, " %d-%d:%u", start, i, table->value);
+            monitor_printf(mon, " %d", start);
+            if (start < i) {
+                monitor_printf(mon, "-%d", i);
+            }
+            monitor_printf(mon, ":%u", table->value);
             start = i + 1;
         }
     }
     monitor_printf(mon, "\n");
 }
 
-static void print_counters(Monitor *mon, RssPacketCounters *counters)
+static void print_types(Monitor *mon, RssInfo *info)
 {
+    RssHashTypeList *type;
+
+    monitor_printf(mon, "  hash types:%s", info->hash_types ? "" : " none");
+    for (type = info->hash_types; type; type = type->next) {
+        monitor_printf(mon, " %s", RssHashType_str(type->value));
+    }
+    if (info->table) {
+        monitor_printf(mon, "; unclassified queue %u",
+                       info->unclassified_queue);
+    }
+    monitor_printf(mon, "\n");
+}
+
+static void print_counters(Monitor *mon, RssInfo *info)
+{
+    RssPacketCounters *counters = info->counters;
     RssHashTypeCountList *type;
     uint64List *queue;
     int i = 0;
@@ -184,12 +244,13 @@ static void print_counters(Monitor *mon, RssPacketCounters *counters)
     }
     monitor_printf(mon, ", unclassified %" PRIu64 "\n",
                    counters->unclassified);
+    if (info->not_counted) {
+        monitor_printf(mon, "  not counted now: %s\n", info->not_counted);
+    }
 }
 
 static void print_info(Monitor *mon, RssInfo *info)
 {
-    RssHashTypeList *type;
-
     monitor_printf(mon, "%s: engine %s (%s)\n", info->device,
                    RssEngineKind_str(info->engine), info->reason);
     monitor_printf(mon, "  RSS %soffered, %snegotiated, hash report %s,"
@@ -197,17 +258,14 @@ static void print_info(Monitor *mon, RssInfo *info)
                    info->negotiated ? "" : "not ",
                    info->hash_report ? "on" : "off", info->queue_pairs,
                    info->queue_pairs == 1 ? "" : "s");
+    if (info->hash_types || info->table) {
+        print_types(mon, info);
+    }
     if (info->table) {
-        monitor_printf(mon, "  hash types:");
-        for (type = info->hash_types; type; type = type->next) {
-            monitor_printf(mon, " %s", RssHashType_str(type->value));
-        }
-        monitor_printf(mon, "; unclassified queue %u\n",
-                       info->unclassified_queue);
         print_table(mon, info->table);
     }
     if (info->counting) {
-        print_counters(mon, info->counters);
+        print_counters(mon, info);
     }
 }
 

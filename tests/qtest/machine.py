@@ -149,6 +149,10 @@ class Machine:
         """Run a QMP command and return its answer."""
         return self._qmp.command(command, arguments, timeout)
 
+    def info_rss(self):
+        """Return what the monitor's "info rss" prints."""
+        return self.qmp("human-monitor-command", {"command-line": "info rss"})
+
     def wait_event(self, name, timeout=ANSWER_TIMEOUT):
         """Wait until QMP has told of an event since the last call."""
         def happened():

@@ -45,6 +45,33 @@ class Counters(OwnCardsCase):
             arrived += new
         self.assertEqual(self.counted(), ([0, COUNT, 0, 0], COUNT))
 
+    def test_one_active_queue(self):
+        """Then the kernel asks no program, and QEMU says so."""
+        for engine, words in ((EBPF, "the kernel does not run the program"),
+                              (SOFTWARE, None)):
+            self.begin(engine)
+            self.set_rss(all_to(0), 1)
+            before = self.counted()[1]
+            self.pass_frames(flows(COUNT))
+            rss = self.card.machine.qmp("x-query-rss")[0]
+            if words:
+                self.assertIn(words, rss["not-counted"])
+                self.assertIn("not counted now: ", self.card.machine.info_rss())
+                self.assertEqual(self.counted()[1], before)
+            else:
+                self.assertNotIn("not-counted", rss)
+                self.assertEqual(self.counted()[1], before + COUNT)
+            self.set_rss(spread())
+            self.assertNotIn("not-counted",
+                             self.card.machine.qmp("x-query-rss")[0])
+            self.assertNotIn("not counted now", self.card.machine.info_rss())
+
+    def test_not_while_RSS_is_off(self):
+        self.begin(EBPF)
+        self.assertEqual(
+            self.card.machine.qmp("x-query-rss")[0]["not-counted"],
+            "RSS is not in force")
+
     def test_those_of_a_program_that_is_gone(self):
         """The tap refuses it; they stay, and QEMU counts on."""
         refusal = Refusal()

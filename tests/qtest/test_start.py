@@ -17,9 +17,9 @@ from rig import (AUTO, EBPF, KEY, QUEUES, SLOT, SOFTWARE, Card, Case,
                  OwnCardsCase, TapNet, add_rows, run_tests, spread,
                  wait_until)
 from rss_reference import ALL_TYPES, NON_EX_TYPES
-from virtio_net import (ERR, F_HASH_REPORT, F_RSS, OK, RSS_CONFIG,
-                        RSS_KEY_MAX, RSS_TABLE_MAX, RSS_TYPES, VirtioNet,
-                        rss_config)
+from virtio_net import (ERR, F_HASH_REPORT, F_RSS, FEATURES, HASH_CONFIG, OK,
+                        RSS_CONFIG, RSS_KEY_MAX, RSS_TABLE_MAX, RSS_TYPES,
+                        VirtioNet, hash_config, rss_config)
 from virtio_pci import DEVICE, VirtioPci
 
 DEVICE_ARGUMENT = ("virtio-net-pci,netdev=net0,romfile=,disable-legacy=on,"
@@ -162,6 +162,59 @@ class VhostUser(Case):
             machine.traces("virtio_net_rss_fallback"),
             ["reason: hash=on is not offered with vhost",
              "reason: the backend cannot take a steering program"])
+
+
+class Shown(Case):
+    """What x-query-rss and "info rss" tell."""
+
+    def machine(self, *arguments):
+        machine = Machine(arguments)
+        self.addCleanup(machine.stop)
+        return machine
+
+    def test_cards_in_the_order_in_which_they_were_made(self):
+        names = ["c", "a", "d", "b"]
+        machine = self.machine(*[
+            word for name in names for word in
+            ("-device", f"virtio-net-pci,id={name},romfile=,rss=on")])
+        self.assertEqual([card["device"] for card in
+                          machine.qmp("x-query-rss")], names)
+        machine.qmp("device_add", {"driver": "virtio-net-pci", "id": "Z",
+                                   "romfile": "", "rss": True})
+        self.assertEqual([card["device"] for card in
+                          machine.qmp("x-query-rss")], names + ["Z"])
+
+    def test_a_card_whose_transport_has_no_id(self):
+        machine = self.machine("-M", "microvm", "-global",
+                               "virtio-mmio.force-legacy=off", "-device",
+                               "virtio-net-device,id=n0,rss=on")
+        self.assertEqual(machine.qmp("x-query-rss")[0]["device"], "n0")
+        self.assertIn("n0: engine automatic", machine.info_rss())
+
+    def test_a_card_without_any_id(self):
+        machine = self.machine("-device", "virtio-net-pci,romfile=")
+        self.assertTrue(machine.qmp("x-query-rss")[0]["device"]
+                        .startswith("/machine/peripheral-anon/"))
+
+    def test_the_table(self):
+        machine = machine_with("rss=on")
+        self.addCleanup(machine.stop)
+        nic = VirtioNet(machine, SLOT).start()
+        self.assertEqual(nic.command(RSS_CONFIG, ONE_QUEUE["valid"][0]), OK)
+        self.assertIn("\r\n  table: 0-127:0\r\n", machine.info_rss())
+        data = rss_config(0, [0], KEY, 1)
+        self.assertEqual(nic.command(RSS_CONFIG, data), OK)
+        self.assertIn("\r\n  hash types: none; unclassified queue 0\r\n"
+                      "  table: 0:0\r\n", machine.info_rss())
+
+    def test_hash_types_of_hash_reports_alone(self):
+        machine = machine_with("hash=on")
+        self.addCleanup(machine.stop)
+        nic = VirtioNet(machine, SLOT).start(FEATURES | 1 << F_HASH_REPORT)
+        self.assertNotIn("hash types", machine.info_rss())
+        self.assertEqual(nic.command(HASH_CONFIG, hash_config(5, KEY)), OK)
+        self.assertIn("\r\n  hash types: ipv4 udpv4\r\n", machine.info_rss())
+        self.assertNotIn("table", machine.info_rss())
 
 
 class OneQueue(Case):

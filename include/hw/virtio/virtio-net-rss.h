@@ -60,6 +60,7 @@ typedef enum VirtIONetRssState {
 
 /**
  * VirtIONetRss: RSS and hash reports of one device
+ * @serial: tells which of two devices was realized first
  * @guest: what its driver has asked for
  * @incoming: what a migration stream says of that; NULL but while it is loaded
  * @state: what is done about it
@@ -78,6 +79,8 @@ typedef enum VirtIONetRssState {
  * @engine, @ebpf_fds, @ebpf_helper: properties, see virtio-net-rss-load.c
  */
 typedef struct VirtIONetRss {
+    uint64_t serial;
+
     VirtIONetRssPolicy guest;
     VirtIONetRssPolicy *incoming;
     VirtIONetRssState state;
