@@ -173,7 +173,7 @@ static bool check_answer(const char *helper, const Answer *answer,
     }
     close_all(answer->fds, answer->n_fds);
     if (loaded || answer->n_fds) {
-        set_helper_error(error, "%s does not fit to this program: it sent"
+        set_helper_error(error, "%s is of another version: it sent"
                          " '%s' with %u%s descriptors, not '%s' with %d",
                          helper, answer->text, answer->n_fds,
                          answer->cut ? " or more" : "", RSS_HELPER_LOADED,
@@ -199,8 +199,8 @@ bool rss_helper_open(const char *helper, const char *name, int timeout_ms,
      * ordinary user sets up goes with no_new_privs.
      */
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
-        set_helper_error(error, "%s is of no use: this process has given up"
-                         " to gain privileges (no_new_privs)", helper);
+        set_helper_error(error, "%s cannot gain privileges: no_new_privs is"
+                         " set for this process", helper);
         return false;
     }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {

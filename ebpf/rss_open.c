@@ -62,9 +62,9 @@ static const char *advice(void)
     return have_capabilities()
         ? " (not for lack of CAP_BPF and CAP_PERFMON: a user namespace,"
           " seccomp or a security module may forbid it; before Linux 5.11 it"
-          " also takes 64 KiB of locked memory for each device: see"
+          " also needs 64 KiB of locked memory for each device: see"
           " RLIMIT_MEMLOCK, ulimit -l)"
-        : " (it takes CAP_BPF and CAP_PERFMON, or root)";
+        : " (needs CAP_BPF and CAP_PERFMON, or root)";
 }
 
 /* Puts "cannot WHAT: REASON" into @text, for a caller to show. Returns @err. */

@@ -138,7 +138,7 @@ static void test_no_privilege(void)
     g_assert_false(ebpf_rss_open_by_helper(helper, "x", fds, &error));
     g_assert_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE);
     g_assert_nonnull(strstr(error->message, helper));
-    g_assert_nonnull(strstr(error->message, "it takes CAP_BPF"));
+    g_assert_nonnull(strstr(error->message, "needs CAP_BPF"));
     g_assert_null(strstr(error->message, "RLIMIT_MEMLOCK"));
 }
 

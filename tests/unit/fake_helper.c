@@ -290,7 +290,7 @@ const FakeHelper fake_helpers[] = {
     { "many-fds", many_fds, "'rss 3' with 6 or more", LONG_MS },
     { "fds-without-text", fds_without_text, "'' with 4", LONG_MS },
     { "another-version", another_version,
-      "does not fit to this program: it sent 'rss 2' with 4 descriptors,"
+      "is of another version: it sent 'rss 2' with 4 descriptors,"
       " not 'rss 3' with 4", LONG_MS },
     { "why-not-with-fds", why_not_with_fds, "'refused' with 4", LONG_MS },
     { "zero-bytes", zero_bytes, "'rss 3?and more' with 4", LONG_MS },
