@@ -130,13 +130,31 @@ position p;
 @@
 - ebpf_rss_init@p(...);
 
-@get_features@
-expression f, E;
+@drop_feature_check@
 position p;
 @@
 - if (!ebpf_rss_is_loaded@p(&n->ebpf_rss)) { ... }
-+ f = virtio_net_rss_get_features(n, f);
-f = vhost_net_get_features(E, f);
+
+@get_features@
+identifier fn = virtio_net_get_features;
+expression f;
+position p;
+@@
+fn(...) {
+<...
+- return f@p;
++ return virtio_net_rss_get_features(n, f, errp);
+...>
+}
+
+// expect: get_features = 2
+
+@describe_properties@
+expression dc, props;
+position p;
+@@
+device_class_set_props@p(dc, props);
++ virtio_net_rss_describe(klass);
 
 @offer_hash_without_vnet_hdr@
 expression f;

@@ -3,11 +3,14 @@
  * Finding an engine for a virtio-net device when it is realized.
  *
  * The property rss-engine says what the user wants: "ebpf" and "software"
- * insist, and what cannot be had is an error; "auto", the default, takes what
- * there is, and says once what it could not get.
+ * insist, and an engine that is unavailable is an error; "auto", the default,
+ * takes what there is, and warns once of what is unavailable.
  *
  * A program comes from ebpf-rss-fds, if that is given; else QEMU loads it; if
  * QEMU may not, the program ebpf-rss-helper does so for it.
+ *
+ * Whether the guest can be offered RSS at all is known later, when the device
+ * is plugged into its transport: virtio_net_rss_get_features().
  */
 #include "qemu/osdep.h"
 #include "monitor/monitor.h"
@@ -15,9 +18,7 @@
 #include "net/tap_steering.h"
 #include "net/vhost_net.h"
 #include "qapi/error.h"
-#include "qapi/qmp/qlist.h"
-#include "qapi/qmp/qstring.h"
-#include "qapi/visitor-impl.h"
+#include "qapi/qapi-visit-rss.h"
 #include "qapi/visitor.h"
 #include "qemu/ctype.h"
 #include "qemu/cutils.h"
@@ -31,9 +32,18 @@
 #define CONFIG_QEMU_RSS_HELPER ""
 #endif
 
-static bool wants(VirtIONet *n, const char *engine)
+/* What the user insists on is an error if it is unavailable. */
+static bool insists(VirtIONet *n)
 {
-    return !g_strcmp0(n->rss.engine ?: "auto", engine);
+    return n->rss.engine != RSS_ENGINE_MODE_AUTO || n->rss.ebpf_fds;
+}
+
+/* Begins each warning. */
+static const char *backend_name(VirtIONet *n)
+{
+    NetClientState *peer = virtio_net_rss_peer(n);
+
+    return peer ? peer->name : "virtio-net";
 }
 
 /* A configuration that had to wait is in force. In a thread of the library. */
@@ -48,7 +58,7 @@ static void virtio_net_rss_notify(void *opaque)
  * Uses the descriptors in "7:8:9:10", each a number or a name given with getfd.
  * Without the last one, as loaders of old have it, QEMU may lack a way to wait.
  * Those with names are ours, whatever comes of it; numbers stay open if they
- * are of no use.
+ * do not fit.
  */
 static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
 {
@@ -107,8 +117,13 @@ static bool open_by_helper(VirtIONet *n, const char *name,
     if (ebpf_rss_open_by_helper(helper, name, fds, &err)) {
         return true;
     }
-    g_set_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE, "%s; %s",
-                own->message, err->message);
+    if (g_str_has_suffix(err->message, own->message)) {
+        g_set_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE,
+                    "%s; %s has no privileges either", own->message, helper);
+    } else {
+        g_set_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE, "%s; %s",
+                    own->message, err->message);
+    }
     return false;
 }
 
@@ -138,7 +153,7 @@ static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
         close(fds[i]);
     }
     if (!ebpf && by_helper) {
-        g_prefix_error(error, "what %s has sent is of no use: ", helper);
+        g_prefix_error(error, "unusable descriptors from %s: ", helper);
     }
     return ebpf;
 }
@@ -149,7 +164,8 @@ bool virtio_net_rss_load(VirtIONet *n, GError **error)
 
     if (!peer || !peer->info->set_steering_ebpf) {
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
-                    "the backend cannot take a steering program");
+                    "the backend does not support steering programs (a tap"
+                    " does)");
         return false;
     }
     n->rss.ebpf = open_program(n, peer->name, error);
@@ -158,7 +174,7 @@ bool virtio_net_rss_load(VirtIONet *n, GError **error)
     }
     if (!virtio_net_rss_attach(n)) {
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
-                    "the backend does not take the steering program");
+                    "cannot attach the steering program to the tap");
         ebpf_rss_unload(n->rss.ebpf);
         n->rss.ebpf = NULL;
         return false;
@@ -174,56 +190,34 @@ static bool check_properties(VirtIONet *n, Error **errp)
     bool rss = virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS);
     bool hash = virtio_has_feature(n->host_features,
                                    VIRTIO_NET_F_HASH_REPORT);
+    bool ebpf = n->rss.engine == RSS_ENGINE_MODE_EBPF;
+    bool software = n->rss.engine == RSS_ENGINE_MODE_SOFTWARE;
 
-    if (!wants(n, "auto") && !wants(n, "ebpf") && !wants(n, "software")) {
-        error_setg(errp, "rss-engine must be auto, ebpf or software, not '%s'",
-                   n->rss.engine);
-        return false;
-    }
     if ((rss || hash) && !virtio_has_feature(n->host_features,
                                              VIRTIO_NET_F_CTRL_VQ)) {
-        error_setg(errp, "%s=on without ctrl_vq=on, by which the guest would"
-                   " configure it", rss ? "rss" : "hash");
+        error_setg(errp, "%s=on requires ctrl_vq=on", rss ? "rss" : "hash");
         return false;
     }
-    if (n->rss.ebpf_fds && !rss) {
-        error_setg(errp, "ebpf-rss-fds without rss=on");
+    if (!rss && (insists(n) || n->rss.counting)) {
+        error_setg(errp, "%s requires rss=on",
+                   n->rss.ebpf_fds ? "ebpf-rss-fds" :
+                   ebpf ? "rss-engine=ebpf" :
+                   software ? "rss-engine=software" : "rss-counters=on");
         return false;
     }
-    if (wants(n, "ebpf") && !rss) {
-        error_setg(errp, "rss-engine=ebpf without rss=on");
+    if (ebpf && hash) {
+        error_setg(errp, "rss-engine=ebpf does not support hash=on");
         return false;
     }
-    if (wants(n, "ebpf") && hash) {
-        error_setg(errp, "rss-engine=ebpf cannot report hashes, but hash=on");
+    if (software && virtio_net_rss_has_vhost(n)) {
+        error_setg(errp, "rss-engine=software does not support vhost=on");
         return false;
     }
-    if (wants(n, "software") && virtio_net_rss_has_vhost(n)) {
-        error_setg(errp, "rss-engine=software: with vhost=on QEMU sees no"
-                   " packet that it could steer");
-        return false;
-    }
-    if (n->rss.ebpf_fds && wants(n, "software")) {
-        error_setg(errp, "ebpf-rss-fds with rss-engine=software");
+    if (software && n->rss.ebpf_fds) {
+        error_setg(errp, "ebpf-rss-fds does not go with rss-engine=software");
         return false;
     }
     return true;
-}
-
-/* With rss-engine=auto: a fallback that the user should know of. */
-static void warn_fallback(VirtIONet *n)
-{
-    NetClientState *peer = virtio_net_rss_peer(n);
-
-    trace_virtio_net_rss_fallback(n, n->rss.no_ebpf);
-    if (virtio_net_rss_has_vhost(n)) {
-        warn_report("%s: rss=on is not offered to the guest, which with"
-                    " vhost=on takes the eBPF engine: %s",
-                    peer->name, n->rss.no_ebpf);
-    } else if (peer && peer->info->set_steering_ebpf) {
-        warn_report("%s: RSS in QEMU instead of the kernel: %s",
-                    peer->name, n->rss.no_ebpf);
-    }
 }
 
 /* A QEMU that was killed has left its program in a tap that outlives it. */
@@ -249,31 +243,23 @@ bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
     n->rss.ctrl_bh = virtio_bh_new_guarded(DEVICE(n), virtio_net_ctrl_bh, n);
     n->rss.notified_bh = virtio_bh_new_guarded(DEVICE(n),
                                                virtio_net_rss_notified_bh, n);
-    if (virtio_has_feature(n->host_features, VIRTIO_NET_F_HASH_REPORT) &&
-        virtio_net_rss_has_vhost(n)) {
-        trace_virtio_net_rss_fallback(n, "hash=on is not offered with vhost");
-        warn_report("%s: hash=on is not offered to the guest: with vhost there"
-                    " is no one who could report hashes",
-                    virtio_net_rss_peer(n)->name);
-    }
     if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
         return true;
     }
     clear_tap(n);
-    if (wants(n, "software")) {
+    if (n->rss.engine == RSS_ENGINE_MODE_SOFTWARE) {
         n->rss.no_ebpf = g_strdup("rss-engine=software");
         return true;
     }
     if (virtio_net_rss_load(n, &err)) {
         return true;
     }
-    if (wants(n, "ebpf") || n->rss.ebpf_fds) {
-        error_setg(errp, "RSS by eBPF cannot be had: %s", err->message);
+    if (insists(n)) {
+        error_setg(errp, "the eBPF engine is unavailable: %s", err->message);
         virtio_net_rss_unrealize(n);
         return false;
     }
     n->rss.no_ebpf = g_strdup(err->message);
-    warn_fallback(n);
     return true;
 }
 
@@ -293,20 +279,100 @@ void virtio_net_rss_unrealize(VirtIONet *n)
     n->rss.ebpf = NULL;
     delete_bh(&n->rss.notified_bh);
     delete_bh(&n->rss.ctrl_bh);
-    g_free(n->rss.no_ebpf);
-    n->rss.no_ebpf = NULL;
+    g_clear_pointer(&n->rss.no_ebpf, g_free);
+    g_clear_pointer(&n->rss.not_offered, g_free);
 }
 
-uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features)
+/* Why the guest is not offered the RSS that was asked for; NULL if it is. */
+static char *why_not_rss(VirtIONet *n, const char *legacy)
 {
-    if (virtio_net_rss_has_vhost(n)) {
-        if (!n->rss.ebpf) {
-            virtio_clear_feature(&features, VIRTIO_NET_F_RSS);
-        }
+    if (legacy) {
+        return g_strdup(legacy);
+    }
+    if (virtio_net_rss_has_vhost(n) && !n->rss.ebpf) {
+        return g_strdup_printf("with vhost it needs the eBPF engine: %s",
+                               n->rss.no_ebpf);
+    }
+    return NULL;
+}
+
+static void warn_not_offered(VirtIONet *n, const char *what, const char *why)
+{
+    trace_virtio_net_rss_fallback(n, why);
+    warn_report("%s: %s not offered to the guest: %s", backend_name(n), what,
+                why);
+}
+
+/* With rss-engine=auto: of a fallback the user should know. */
+static void warn_fallback(VirtIONet *n)
+{
+    NetClientState *peer = virtio_net_rss_peer(n);
+
+    trace_virtio_net_rss_fallback(n, n->rss.no_ebpf);
+    if (peer && peer->info->set_steering_ebpf) {
+        warn_report("%s: RSS falls back to QEMU: %s", backend_name(n),
+                    n->rss.no_ebpf);
+    }
+}
+
+uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features,
+                                     Error **errp)
+{
+    bool rss = virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS);
+    const char *legacy = NULL;
+
+    if (!virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
+        legacy = "a legacy virtio device does not support it (see"
+                 " disable-modern, force-legacy)";
+    }
+    n->rss.not_offered = rss ? why_not_rss(n, legacy) : NULL;
+    if (n->rss.not_offered && insists(n)) {
+        error_setg(errp, "RSS is not offered to the guest: %s",
+                   n->rss.not_offered);
+        return features;
+    }
+    if (n->rss.not_offered) {
+        virtio_clear_feature(&features, VIRTIO_NET_F_RSS);
+        warn_not_offered(n, "RSS is", n->rss.not_offered);
+        g_clear_pointer(&n->rss.ebpf, ebpf_rss_unload);
+    } else if (n->rss.no_ebpf && !insists(n)) {
+        warn_fallback(n);
+    }
+    if (virtio_has_feature(n->host_features, VIRTIO_NET_F_HASH_REPORT) &&
+        (legacy || virtio_net_rss_has_vhost(n))) {
         virtio_clear_feature(&features, VIRTIO_NET_F_HASH_REPORT);
+        warn_not_offered(n, "hash reports are",
+                         legacy ?: "not supported with vhost");
     }
     return features;
 }
+
+static void get_engine(Object *obj, Visitor *v, const char *name,
+                       void *opaque, Error **errp)
+{
+    visit_type_RssEngineMode(v, name, object_field_prop_ptr(obj, opaque),
+                             errp);
+}
+
+static void set_engine(Object *obj, Visitor *v, const char *name,
+                       void *opaque, Error **errp)
+{
+    visit_type_RssEngineMode(v, name, object_field_prop_ptr(obj, opaque),
+                             errp);
+}
+
+static void set_default_engine(ObjectProperty *op, const Property *prop)
+{
+    object_property_set_default_str(op, RssEngineMode_str(prop->defval.i));
+}
+
+const PropertyInfo qdev_prop_virtio_net_rss_engine = {
+    .name = "RssEngineMode",
+    .enum_table = &RssEngineMode_lookup,
+    .get = get_engine,
+    .set = set_engine,
+    .set_default_value = set_default_engine,
+};
 
 static void get_counting(Object *obj, Visitor *v, const char *name,
                          void *opaque, Error **errp)
@@ -320,86 +386,50 @@ static void set_counting(Object *obj, Visitor *v, const char *name,
                          void *opaque, Error **errp)
 {
     VirtIONet *n = VIRTIO_NET(obj);
+    bool counting;
 
-    if (visit_type_bool(v, name, &n->rss.counting, errp) && n->rss.ebpf) {
-        ebpf_rss_set_counting(n->rss.ebpf, n->rss.counting);
+    if (!visit_type_bool(v, name, &counting, errp)) {
+        return;
+    }
+    if (counting && DEVICE(obj)->realized &&
+        !virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
+        error_setg(errp, "rss-counters=on requires rss=on");
+        return;
+    }
+    n->rss.counting = counting;
+    if (n->rss.ebpf) {
+        ebpf_rss_set_counting(n->rss.ebpf, counting);
     }
 }
-
-/* As a string "7:8:9", or as a list, which is what QEMU 9.0 takes. */
-static void get_fds(Object *obj, Visitor *v, const char *name,
-                    void *opaque, Error **errp)
-{
-    char **fds = object_field_prop_ptr(obj, opaque);
-    g_autofree char *value = g_strdup(*fds ?: "");
-
-    visit_type_str(v, name, &value, errp);
-}
-
-/* The strings in a list, with colons between; NULL if it has others. */
-static char *join_list(QList *list)
-{
-    g_autoptr(GString) joined = g_string_new(NULL);
-    QListEntry *entry;
-
-    QLIST_FOREACH_ENTRY(list, entry) {
-        QString *item = qobject_to(QString, qlist_entry_obj(entry));
-
-        if (!item) {
-            return NULL;
-        }
-        g_string_append_printf(joined, "%s%s", joined->len ? ":" : "",
-                               qstring_get_str(item));
-    }
-    return g_string_free(g_steal_pointer(&joined), false);
-}
-
-static void set_fds(Object *obj, Visitor *v, const char *name,
-                    void *opaque, Error **errp)
-{
-    char **fds = object_field_prop_ptr(obj, opaque);
-    QObject *any = NULL;
-    char *value = NULL;
-
-    if (!v->type_any) {                 /* -global */
-        visit_type_str(v, name, &value, errp);
-    } else if (visit_type_any(v, name, &any, errp)) {
-        if (qobject_to(QString, any)) {
-            value = g_strdup(qstring_get_str(qobject_to(QString, any)));
-        } else if (qobject_to(QList, any)) {
-            value = join_list(qobject_to(QList, any));
-        }
-        if (!value) {
-            error_setg(errp, "'%s' is a string or a list of strings", name);
-        }
-        qobject_unref(any);
-    }
-    if (value) {
-        g_free(*fds);
-        *fds = value;
-    }
-}
-
-static void release_fds(Object *obj, const char *name, void *opaque)
-{
-    char **fds = object_field_prop_ptr(obj, opaque);
-
-    g_free(*fds);
-    *fds = NULL;
-}
-
-const PropertyInfo qdev_prop_virtio_net_rss_fds = {
-    .name = "str",
-    .description = "descriptors of a loaded steering program and its maps",
-    .get = get_fds,
-    .set = set_fds,
-    .release = release_fds,
-};
 
 const PropertyInfo qdev_prop_virtio_net_rss_counters = {
     .name = "bool",
-    .description = "count the packets that RSS steers; may change any time",
     .get = get_counting,
     .set = set_counting,
     .realized_set_allowed = true,
 };
+
+void virtio_net_rss_describe(ObjectClass *klass)
+{
+    static const struct {
+        const char *property, *text;
+    } descriptions[] = {
+        { "rss", "offer receive-side scaling to the guest" },
+        { "hash", "offer hash reports to the guest" },
+        { "rss-engine", "what steers packets: auto takes what is available,"
+                        " ebpf and software insist" },
+        { "ebpf-rss-fds", "descriptors of a loaded steering program:"
+                          " PROGRAM:CONFIG:COUNTERS:GRACE" },
+        { "ebpf-rss-helper", "path of the program that loads the steering"
+                             " program if QEMU may not" },
+        { "rss-counters", "count steered packets; may be changed at run"
+                          " time" },
+    };
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(descriptions); i++) {
+        object_class_property_set_description(klass,
+                                              descriptions[i].property,
+                                              descriptions[i].text);
+    }
+}

@@ -115,9 +115,8 @@ void virtio_net_rss_set_features(VirtIONet *n)
         error_report("virtio-net: the guest uses RSS, but here the device has"
                      " rss=off");
     } else {
-        error_report("virtio-net: the guest uses RSS, which with vhost=on"
-                     " takes the eBPF engine; it cannot be had here: %s",
-                     n->rss.no_ebpf ?: "the backend does not offer it");
+        error_report("virtio-net: the guest uses RSS, which is unavailable"
+                     " here: %s", n->rss.not_offered);
     }
 }
 

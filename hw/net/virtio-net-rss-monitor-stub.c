@@ -13,7 +13,7 @@ RssInfoList *qmp_x_query_rss(Error **errp)
 #ifdef CONFIG_EBPF
 EbpfObject *qmp_request_ebpf(EbpfProgramID id, Error **errp)
 {
-    error_setg(errp, "this QEMU has no virtio-net, which the program is for");
+    error_setg(errp, "this QEMU was built without virtio-net");
     return NULL;
 }
 #endif

@@ -47,6 +47,9 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
     if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
         return "rss=off";
     }
+    if (n->rss.not_offered) {
+        return n->rss.not_offered;
+    }
     if (virtio_net_rss_has_vhost(n) && n->rss.no_ebpf) {
         return n->rss.no_ebpf;
     }

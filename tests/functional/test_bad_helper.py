@@ -130,7 +130,7 @@ class BadHelper(Case):
         self.addCleanup(card.close)
         self.assertLess(time.monotonic() - start, 3 * TIMEOUT)
         self.assertEqual(len(card.warnings()), 1, card.warnings())
-        for word in ["RSS in QEMU instead", str(helper), *words]:
+        for word in ["RSS falls back to QEMU", str(helper), *words]:
             self.assertIn(word, card.warnings()[0])
         self.assertEqual(descriptors(card), expected)
         self.assertEqual(children(card), [])
@@ -160,8 +160,8 @@ class BadHelper(Case):
         helper = self.helper("send(files(4))")
         with self.assertRaises(VmError) as caught:
             NobodyCard(place.qemu, f"ebpf-rss-helper={helper},rss-engine=ebpf")
-        for words in ("ended with status 1", "RSS by eBPF cannot be had",
-                      f"what {helper} has sent is of no use"):
+        for words in ("ended with status 1", "the eBPF engine is unavailable",
+                      f"unusable descriptors from {helper}"):
             self.assertIn(words, str(caught.exception))
 
     def test_the_right_descriptors(self):
@@ -187,14 +187,14 @@ add_rows(BadHelper, {
     "closes its socket and hangs": (
         "sock.close(); time.sleep(600)", ["ended without an answer"]),
     "answers wrong and hangs": (
-        "send(files(4)); time.sleep(600)", ["is of no use"]),
+        "send(files(4)); time.sleep(600)", ["unusable descriptors"]),
     "is killed": (
         "os.kill(os.getpid(), signal.SIGKILL)", ["ended without an answer"]),
     "dies halfway": (
         "send(files(3)); os._exit(1)", ["'rss 3' with 3 descriptors"]),
     "sends files": (
-        "send(files(4))", ["is of no use", "the steering program's program",
-                           "no prog_type"]),
+        "send(files(4))", ["unusable descriptors",
+                           "the steering program's program", "no prog_type"]),
     "sends one too many": ("send(files(5))", ["'rss 3' with 5"]),
     "sends very many": ("send(files(200))", ["'rss 3' with 6 or more"]),
     "sends nonsense": (
@@ -207,19 +207,19 @@ PROGRAM, CONFIG, COUNTERS, GRACE = range(4)
 add_rows(BadHelper, {
     "sends a program of another type": (
         PROGRAM, lambda: libbpf.make_program(libbpf.SCHED_CLS),
-        ["is of no use", "prog_type is 3, not 1"]),
+        ["unusable descriptors", "prog_type is 3, not 1"]),
     "sends a map of another type": (
         CONFIG, lambda: libbpf.make_map(libbpf.HASH, flags=0),
-        ["is of no use", "map_type is 1, not 2"]),
+        ["unusable descriptors", "map_type is 1, not 2"]),
     "sends a map with other values": (
         CONFIG, lambda: libbpf.make_map(value_size=8),
-        ["is of no use", "value_size is 8"]),
+        ["unusable descriptors", "value_size is 8"]),
     "sends a map with fewer counters": (
         COUNTERS, lambda: libbpf.make_map(value_size=8),
-        ["is of no use", "counters", "value_size is 8"]),
+        ["unusable descriptors", "counters", "value_size is 8"]),
     "sends a map that cannot be waited with": (
         GRACE, libbpf.make_map,
-        ["is of no use", "map for waiting", "map_type is 2, not 12"]),
+        ["unusable descriptors", "map for waiting", "map_type is 2, not 12"]),
 }, BadHelper.check_wrong)
 
 

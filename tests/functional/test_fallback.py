@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Never silently off: what happens where eBPF cannot be had.
+"""Never silently off: what happens where eBPF is unavailable.
 
 QEMU starts without the right to load eBPF programs, or with a backend that
 takes none.  The same with vhost=on is in test_vhost.py; what needs no tap is
@@ -98,7 +98,7 @@ class Fallback(FallbackCase):
         with RssGuest(NO_HELPER, qemu=Unprivileged(find_qemu())) as guest:
             warnings = guest.warnings()
             self.assertEqual(len(warnings), 1, warnings)
-            self.assertIn("RSS in QEMU instead of the kernel", warnings[0])
+            self.assertIn("RSS falls back to QEMU", warnings[0])
             self.assertIn(NOT_PERMITTED, warnings[0])
             for weights in ("6 1 1 0", "1 1 1 1"):
                 guest.shell("ethtool -X eth0 weight " + weights)
@@ -127,15 +127,15 @@ class Fallback(FallbackCase):
     def test_backend_that_cannot_steer(self):
         machine = self.on_macvtap("")
         self.addCleanup(machine.stop)
-        self.assert_one_warning(machine, "RSS in QEMU instead",
-                                "does not take the steering program")
+        self.assert_one_warning(machine, "RSS falls back to QEMU",
+                                "cannot attach the steering program")
         self.assertTrue(machine.qmp("x-query-rss")[0]["offered"])
 
     def test_backend_that_cannot_steer_but_eBPF_is_insisted_on(self):
         with self.assertRaises(VmError) as caught:
             self.on_macvtap(f"rss-engine={EBPF}").stop()
         self.assertIn("status 1", str(caught.exception))
-        self.assertIn("does not take the steering program",
+        self.assertIn("cannot attach the steering program",
                       str(caught.exception))
 
 

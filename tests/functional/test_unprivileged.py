@@ -162,19 +162,6 @@ class HelperSetuid(SteeringEbpf, NobodyCase):
         return NobodyCard(place.qemu, f"ebpf-rss-helper={helper}")
 
 
-class DescriptorsInAList(SteeringEbpf, NobodyCase):
-    """As QEMU 9.0 takes them: a list of strings, in JSON."""
-
-    @classmethod
-    def card_of(cls):
-        fds = load_by_helper(place.helper("root-runs-it"))
-        try:
-            return NobodyCard(place.qemu,
-                              {"ebpf-rss-fds": list(map(str, fds))}, fds)
-        finally:
-            close_all(fds)
-
-
 class HotPlugDescriptors(SteeringEbpf, NobodyCase):
     """A card that comes later; its descriptors have names."""
 
@@ -213,7 +200,7 @@ class Neither(Steering, NobodyCase):
     def test_it_says_why_once(self):
         warnings = self.card.warnings()
         self.assertEqual(len(warnings), 1, warnings)
-        for words in ("net0", "RSS in QEMU instead of the kernel",
+        for words in ("net0", "RSS falls back to QEMU",
                       "Operation not permitted", "CAP_BPF",
                       "cannot run /nonexistent"):
             self.assertIn(words, warnings[0])
@@ -246,7 +233,7 @@ class StartUp(Case):
             card.close()
 
     def check_helper(self, row):
-        """A helper that is of no use: fatal only for who insists."""
+        """A helper that cannot help: fatal only for who insists."""
         helper, words, how = row
         option = f"ebpf-rss-helper={helper()}"
         self.assert_falls_back(option, ["CAP_BPF"] + words, **how)
@@ -276,6 +263,11 @@ class StartUp(Case):
                                 fds)
         finally:
             close_all(fds)
+
+    def test_a_list_where_QEMU_has_no_such_properties(self):
+        """QEMU 7.2: a string."""
+        self.assert_refused({"ebpf-rss-fds": ["7", "8", "9"]},
+                            ["'ebpf-rss-fds', expected: string"])
 
     def test_descriptors_that_fit(self):
         """The other rows are refused for what is wrong in them alone."""
@@ -365,7 +357,7 @@ add_rows(StartUp, {
         lambda: "/nonexistent",
         ["cannot run /nonexistent: No such file or directory"], {}),
     "helper: without capabilities": (
-        lambda: place.helper("plain"), ["plain: cannot create"], {}),
+        lambda: place.helper("plain"), ["plain has no privileges either"], {}),
     "helper: may not be run": (
         lambda: place.helper("not-for-you", mode=0o700),
         ["not-for-you: Permission denied"], {}),

@@ -27,7 +27,7 @@ class BpfRefusedVhost(FallbackCase):
     def check_refused(self, row):
         error, words = row
         with started(NO_HELPER, prefix=[DENY, error]) as machine:
-            self.assert_one_warning(machine, "rss=on is not offered", words)
+            self.assert_one_warning(machine, "RSS is not offered", words)
             rss = machine.qmp("x-query-rss")[0]
             self.assertFalse(rss["offered"])
             self.assertIn(words, rss["reason"])
@@ -148,8 +148,9 @@ class TakenAwayVhost(TapCase):
         with contextlib.suppress(VmError):      # it may end while it is asked
             card.machine.qmp("migrate-incoming", {"uri": f"exec:cat {path}"})
         self.assertEqual(card.machine.process.wait(30), 1)
-        self.assertIn("with vhost=on takes the eBPF engine; it cannot be had "
-                      "here: ", card.machine.messages())
+        self.assertIn("the guest uses RSS, which is unavailable here: with "
+                      "vhost it needs the eBPF engine: ",
+                      card.machine.messages())
 
 
 add_rows(TakenAwayVhost, {

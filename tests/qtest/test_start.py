@@ -36,6 +36,8 @@ def machine_with(options):
                        pass_fds=[theirs.fileno()])
 
 
+LEGACY = "disable-legacy=off,disable-modern=on"
+
 # Device options, and whether RSS and hash report are offered.
 OFFERS = {
     "nothing asked for": ("rss=off", False, False),
@@ -46,19 +48,32 @@ OFFERS = {
 
 # Wrong options, and what the message must say.
 WRONG = {
-    "unknown engine": ("rss=on,rss-engine=magic", "magic"),
-    "eBPF without rss=on": ("rss-engine=ebpf", "rss=on"),
-    "eBPF with hash=on": ("rss=on,hash=on,rss-engine=ebpf", "hash"),
+    "unknown engine": ("rss=on,rss-engine=magic",
+                       "'rss-engine' does not accept value 'magic'"),
+    "eBPF without rss=on": ("rss-engine=ebpf",
+                            "rss-engine=ebpf requires rss=on"),
+    "software without rss=on": ("rss-engine=software",
+                                "rss-engine=software requires rss=on"),
+    "counters without rss=on": ("rss-counters=on",
+                                "rss-counters=on requires rss=on"),
+    "counters with hash=on alone": ("hash=on,rss-counters=on",
+                                    "rss-counters=on requires rss=on"),
+    "eBPF with hash=on": ("rss=on,hash=on,rss-engine=ebpf",
+                          "rss-engine=ebpf does not support hash=on"),
     "descriptors without rss=on": ("ebpf-rss-fds=7:8:9",
-                                   "ebpf-rss-fds without rss=on"),
+                                   "ebpf-rss-fds requires rss=on"),
     "descriptors with hash=on alone": ("hash=on,ebpf-rss-fds=7:8:9",
-                                       "ebpf-rss-fds without rss=on"),
+                                       "ebpf-rss-fds requires rss=on"),
     "RSS without a control queue": ("rss=on,ctrl_vq=off",
-                                    "rss=on without ctrl_vq=on"),
+                                    "rss=on requires ctrl_vq=on"),
     "hash report without a control queue": ("hash=on,ctrl_vq=off",
-                                            "hash=on without ctrl_vq=on"),
-    "eBPF with a backend that is no tap": ("rss=on,rss-engine=ebpf",
-                                           "backend"),
+                                            "hash=on requires ctrl_vq=on"),
+    "eBPF with a backend that is no tap": (
+        "rss=on,rss-engine=ebpf",
+        "the backend does not support steering programs"),
+    "software with a legacy device": (
+        "rss=on,rss-engine=software," + LEGACY,
+        "RSS is not offered to the guest: a legacy virtio device"),
 }
 
 # RSS_CONFIG for a card with one queue pair.
@@ -156,12 +171,13 @@ class VhostUser(Case):
         self.assertFalse(device.offered() >> F_HASH_REPORT & 1)
         warnings = "".join(machine.warnings())
         self.assertEqual(warnings.count("warning: "), 2, warnings)
-        self.assertIn("net0: hash=on is not offered", warnings)
-        self.assertIn("net0: rss=on is not offered", warnings)
+        self.assertIn("net0: hash reports are not offered", warnings)
+        self.assertIn("net0: RSS is not offered", warnings)
         self.assertEqual(
             machine.traces("virtio_net_rss_fallback"),
-            ["reason: hash=on is not offered with vhost",
-             "reason: the backend cannot take a steering program"])
+            ["reason: with vhost it needs the eBPF engine: the backend does "
+             "not support steering programs (a tap does)",
+             "reason: not supported with vhost"])
 
 
 class Shown(Case):
@@ -196,6 +212,45 @@ class Shown(Case):
         self.assertTrue(machine.qmp("x-query-rss")[0]["device"]
                         .startswith("/machine/peripheral-anon/"))
 
+    def test_counting_needs_RSS(self):
+        machine = self.machine("-device", "virtio-net-pci,id=n,romfile=")
+        with self.assertRaises(VmError) as caught:
+            machine.qmp("qom-set", {"path": "n", "value": True,
+                                    "property": "rss-counters"})
+        self.assertIn("rss-counters=on requires rss=on",
+                      str(caught.exception))
+        self.assertFalse(machine.qmp("x-query-rss")[0]["counting"])
+        machine.qmp("qom-set", {"path": "n", "value": False,
+                                "property": "rss-counters"})
+
+    def test_descriptions(self):
+        """"-device virtio-net-pci,help" prints these."""
+        machine = self.machine()
+        described = {
+            entry["name"]: entry.get("description", "") for entry in
+            machine.qmp("device-list-properties",
+                        {"typename": "virtio-net-pci"})}
+        for name, words in (("rss", "receive-side scaling"),
+                            ("hash", "hash reports"),
+                            ("rss-engine", "auto"),
+                            ("ebpf-rss-fds", "descriptors"),
+                            ("ebpf-rss-helper", "loads the steering program"),
+                            ("rss-counters", "count")):
+            self.assertIn(words, described[name], name)
+
+    def check_legacy(self, arguments):
+        """Neither RSS nor hash report can be negotiated: not offered."""
+        machine = self.machine("-netdev", "hubport,id=net0,hubid=0",
+                               *arguments)
+        rss = machine.qmp("x-query-rss")[0]
+        self.assertFalse(rss["offered"])
+        self.assertIn("a legacy virtio device", rss["reason"])
+        warnings = machine.warnings()
+        self.assertEqual(len(warnings), 2, warnings)
+        for warning, words in zip(warnings, ("RSS is", "hash reports are")):
+            self.assertIn(f"net0: {words} not offered to the guest: a legacy "
+                          "virtio device", warning)
+
     def test_the_table(self):
         machine = machine_with("rss=on")
         self.addCleanup(machine.stop)
@@ -215,6 +270,15 @@ class Shown(Case):
         self.assertEqual(nic.command(HASH_CONFIG, hash_config(5, KEY)), OK)
         self.assertIn("\r\n  hash types: ipv4 udpv4\r\n", machine.info_rss())
         self.assertNotIn("table", machine.info_rss())
+
+
+OPTIONS = "netdev=net0,rss=on,hash=on"
+add_rows(Shown, {
+    "legacy: virtio-net-pci": (
+        "-device", f"virtio-net-pci,romfile=,disable-modern=on,{OPTIONS}"),
+    "legacy: microvm's virtio-mmio": (
+        "-M", "microvm", "-device", "virtio-net-device," + OPTIONS),
+}, Shown.check_legacy)
 
 
 class OneQueue(Case):
@@ -387,7 +451,10 @@ class Privileges(OwnCardsCase):
         warnings = [line for line in self.card.machine.messages().splitlines()
                     if "warning" in line]
         self.assertEqual(len(warnings), 1, warnings)
-        self.assertIn("not permitted", warnings[0])
+        self.assertIn("RSS falls back to QEMU: cannot create the steering "
+                      "program's maps: Operation not permitted (needs CAP_BPF "
+                      "and CAP_PERFMON, or root); ", warnings[0])
+        self.assertNotIn("MEMLOCK", warnings[0])
         self.assertNotIn("libbpf:", self.card.machine.messages())
 
     def test_the_default_helper_is_the_one_of_this_QEMU(self):
@@ -399,8 +466,8 @@ class Privileges(OwnCardsCase):
         self.addCleanup(card.close)
         warnings = card.machine.warnings()
         self.assertEqual(len(warnings), 1, warnings)
-        self.assertRegex(warnings[0], rf"{re.escape(str(bundle))}\S*"
-                         "qemu-rss-helper")
+        self.assertRegex(warnings[0], rf"; {re.escape(str(bundle))}\S*"
+                         "qemu-rss-helper has no privileges either$")
 
     def test_insisting_on_eBPF_is_an_error(self):
         with self.assertRaises(VmError) as caught:
@@ -417,11 +484,17 @@ class Privileges(OwnCardsCase):
         for number in range(20):
             with self.assertRaises(VmError) as caught:
                 card.machine.qmp("device_add", {**new, "id": f"new{number}"})
-            self.assertIn("cannot be had", str(caught.exception))
+            self.assertIn("is unavailable", str(caught.exception))
         card.machine.qmp("device_add", {"driver": "virtio-rng-pci"})
         card.machine.qmp("migrate", {"uri": "exec:cat > /dev/null"})
         self.assertTrue(wait_until(lambda: card.machine.qmp("query-migrate")
                                    ["status"] == "completed", 10, 0.01))
+
+    def test_insisting_on_eBPF_for_a_legacy_device_is_an_error(self):
+        with self.assertRaises(VmError) as caught:
+            Card(EBPF, LEGACY).close()
+        self.assertIn("RSS is not offered to the guest: a legacy virtio "
+                      "device", str(caught.exception))
 
     def test_insisting_on_software_warns_of_nothing(self):
         for without_bpf in (False, True):

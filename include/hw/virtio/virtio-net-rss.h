@@ -10,6 +10,7 @@
 #include "hw/qdev-properties.h"
 #include "net/net.h"
 #include "net/rss.h"
+#include "qapi/qapi-types-rss.h"
 #include "qemu/iov.h"
 
 struct VirtIONet;
@@ -69,6 +70,7 @@ typedef enum VirtIONetRssState {
  * @result: what it said of the packet that is being received
  * @ebpf: the loaded program, or NULL
  * @no_ebpf: why there is none, or why the tap does not take it any more
+ * @not_offered: why the guest is not offered RSS although rss=on, or NULL
  * @notified_bh: the bottom half that ends VIRTIO_NET_RSS_EBPF_WAITS and
  *               VIRTIO_NET_RSS_EBPF_CHANGES
  * @counting: packets are counted
@@ -91,6 +93,7 @@ typedef struct VirtIONetRss {
 
     EBPFRSS *ebpf;
     char *no_ebpf;
+    char *not_offered;
     QEMUBH *notified_bh;
 
     bool counting;
@@ -99,39 +102,53 @@ typedef struct VirtIONetRss {
     bool ctrl_waits;
     QEMUBH *ctrl_bh;
 
-    char *engine;
+    RssEngineMode engine;
     char *ebpf_fds;
     char *ebpf_helper;
 } VirtIONetRss;
 
 extern const PropertyInfo qdev_prop_virtio_net_rss_counters;
-extern const PropertyInfo qdev_prop_virtio_net_rss_fds;
+extern const PropertyInfo qdev_prop_virtio_net_rss_engine;
 extern const VMStateDescription vmstate_virtio_net_rss;
 
 /* Properties of the device @type, which has a VirtIONetRss named rss. */
 #define DEFINE_VIRTIO_NET_RSS_PROPERTIES(type)                                \
-    DEFINE_PROP_STRING("rss-engine", type, rss.engine),                       \
-    DEFINE_PROP("ebpf-rss-fds", type, rss.ebpf_fds,                           \
-                qdev_prop_virtio_net_rss_fds, char *),                        \
+    DEFINE_PROP_SIGNED("rss-engine", type, rss.engine, RSS_ENGINE_MODE_AUTO,  \
+                       qdev_prop_virtio_net_rss_engine, RssEngineMode),       \
+    DEFINE_PROP_STRING("ebpf-rss-fds", type, rss.ebpf_fds),                   \
     DEFINE_PROP_STRING("ebpf-rss-helper", type, rss.ebpf_helper),             \
     DEFINE_PROP("rss-counters", type, rss.counting,                           \
                 qdev_prop_virtio_net_rss_counters, bool)
+
+/* Gives those properties their descriptions, which "-device" shows. */
+void virtio_net_rss_describe(ObjectClass *klass);
 
 /**
  * virtio_net_rss_realize:
  *
  * Looks for an engine for what the device's properties ask for. Comes before
- * the device has a NIC. Says aloud what cannot be had.
+ * the device has a NIC.
  *
- * Returns: false with @errp set if the user insists on it
+ * Returns: false with @errp set if the properties contradict each other, or
+ * the user insists on an engine that is unavailable
  */
 bool virtio_net_rss_realize(struct VirtIONet *n, Error **errp);
 
 /* May be called for a device that was not realized, and twice. */
 void virtio_net_rss_unrealize(struct VirtIONet *n);
 
-/* Returns @features without those that no engine can provide. */
-uint64_t virtio_net_rss_get_features(struct VirtIONet *n, uint64_t features);
+/**
+ * virtio_net_rss_get_features:
+ * @features: what transport and backend leave of the device's features
+ *
+ * Called once, when the realized device is plugged into its transport. Warns
+ * of what was asked for and is unavailable.
+ *
+ * Returns: @features without those that cannot be negotiated or provided.
+ * With @errp set if the user insists on one of them
+ */
+uint64_t virtio_net_rss_get_features(struct VirtIONet *n, uint64_t features,
+                                     Error **errp);
 
 /**
  * virtio_net_rss_set_features:
