@@ -59,7 +59,7 @@ static int virtio_net_rss_check_stream(void *opaque, int version_id)
 
     if (!rss_config_restore(&stream->config, table, n->max_queue_pairs,
                             &err)) {
-        error_report("virtio-net: incoming RSS state: %s", err->message);
+        error_report("virtio-net: invalid RSS state: %s", err->message);
         return -EINVAL;
     }
     if (stream->enabled) {
@@ -156,13 +156,13 @@ int virtio_net_rss_post_load(VirtIONet *n)
     }
     if (policy->steering &&
         !virtio_vdev_has_feature(VIRTIO_DEVICE(n), VIRTIO_NET_F_RSS)) {
-        error_report("virtio-net: incoming RSS state: steering, but RSS is not"
+        error_report("virtio-net: invalid RSS state: steering, but RSS is not"
                      " negotiated");
         return -EINVAL;
     }
     if (!virtio_net_rss_set(n, policy, NULL)) {
-        error_report("virtio-net: the guest uses RSS, and the backend does"
-                     " not take the steering program");
+        error_report("virtio-net: the guest uses RSS, which is unavailable"
+                     " here: %s", n->rss.no_ebpf);
         return -EINVAL;
     }
     if (n->rss.state == VIRTIO_NET_RSS_EBPF) {

@@ -31,18 +31,19 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
     VirtIODevice *vdev = VIRTIO_DEVICE(n);
 
     if (virtio_net_rss_peer_deleted(n)) {
-        return "the netdev is deleted";
+        return "the netdev was deleted";
     }
     if (n->rss.state == VIRTIO_NET_RSS_EBPF ||
         n->rss.state == VIRTIO_NET_RSS_EBPF_CHANGES) {
-        return "the program is in the tap";
+        return "the program is attached to the tap";
     }
     if (n->rss.state == VIRTIO_NET_RSS_EBPF_WAITS) {
         return "the program waits for its configuration to be in force";
     }
     if (n->rss.guest.steering) {
-        return n->rss.populate_hash ? "hashes are reported"
-             : n->rss.no_ebpf ?: "the backend takes no program";
+        return n->rss.populate_hash ? "hash reports need the software engine"
+             : n->rss.no_ebpf ?: "the backend does not support steering"
+                                 " programs (a tap does)";
     }
     if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
         return "rss=off";
@@ -54,9 +55,9 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
         return n->rss.no_ebpf;
     }
     if (!virtio_vdev_has_feature(vdev, VIRTIO_NET_F_RSS)) {
-        return "the guest's driver has not accepted RSS";
+        return "the guest's driver has not negotiated RSS";
     }
-    return "the guest has not turned RSS on";
+    return "the guest has not enabled RSS";
 }
 
 /* Why the packets of this moment are not in the counters, or NULL. */

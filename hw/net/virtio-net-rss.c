@@ -132,15 +132,17 @@ static void virtio_net_rss_warn(VirtIONet *n, const char *reason,
     if (n->rss.no_ebpf) {
         return;
     }
-    n->rss.no_ebpf = g_strdup(virtio_net_rss_peer_deleted(n)
-                              ? "the netdev is deleted" : reason);
-    warn_report("%s: %s; %s", virtio_net_rss_peer(n)->name, n->rss.no_ebpf,
-                outcome);
+    if (virtio_net_rss_peer_deleted(n)) {
+        reason = "the netdev was deleted";
+        outcome = "RSS is off";
+    }
+    n->rss.no_ebpf = g_strdup(reason);
+    warn_report("%s: %s; %s", virtio_net_rss_peer(n)->name, reason, outcome);
 }
 
-static const char refused[] = "the tap has refused the steering program";
+static const char refused[] = "cannot attach the steering program to the tap";
 static const char unavailable[] =
-    "the kernel does not let the program change its configuration any more";
+    "cannot change the steering program's configuration any more";
 
 /*
  * Puts @config in force in the program, and the program in the tap. A program
@@ -182,13 +184,13 @@ static void virtio_net_rss_set_software(VirtIONet *n,
     virtio_net_rss_enter(n, VIRTIO_NET_RSS_SOFTWARE,
                          rss_engine_new(&policy->config));
     if (failed) {
-        virtio_net_rss_warn(n, failed, "RSS in QEMU instead");
+        virtio_net_rss_warn(n, failed, "RSS falls back to QEMU");
         trace_virtio_net_rss_fallback(n, n->rss.no_ebpf);
         n->rss.counters = virtio_net_rss_counters(n);
         ebpf_rss_unload(n->rss.ebpf);
         n->rss.ebpf = NULL;
     } else if (policy->steering && n->rss.ebpf) {
-        trace_virtio_net_rss_fallback(n, "hashes are reported");
+        trace_virtio_net_rss_fallback(n, "hash reports need the software engine");
     }
     trace_virtio_net_rss_engine(n, "software", policy->config.hash_types,
                                 policy->config.table_len);
@@ -213,7 +215,7 @@ bool virtio_net_rss_set(VirtIONet *n, const VirtIONetRssPolicy *policy,
         virtio_net_rss_enter(n, VIRTIO_NET_RSS_OFF, NULL);
         trace_virtio_net_rss_off(n);
     } else if (virtio_net_rss_has_vhost(n)) {
-        virtio_net_rss_warn(n, failed, "RSS stays as it was");
+        virtio_net_rss_warn(n, failed, "RSS is unchanged");
         g_set_error_literal(error, RSS_ERROR, RSS_ERROR_KERNEL, rss->no_ebpf);
         return false;
     } else {
@@ -306,7 +308,7 @@ static bool parse_vq_pairs_set(VirtIONet *n, const uint8_t *data, size_t len,
         return refuse(error, "multiqueue is not negotiated");
     }
     if (len < sizeof(mq)) {
-        return refuse(error, "VQ_PAIRS_SET is cut off");
+        return refuse(error, "VQ_PAIRS_SET is truncated");
     }
     memcpy(&mq, data, sizeof(mq));
     change->queue_pairs = virtio_lduw_p(vdev, &mq.virtqueue_pairs);
@@ -392,7 +394,7 @@ static bool virtio_net_rss_change(VirtIONet *n, const Change *change,
     }
     if (!virtio_net_rss_set_pairs(n, change->queue_pairs)) {
         virtio_net_rss_set_pairs(n, old_pairs);
-        return refuse(error, "the backend does not enable a queue");
+        return refuse(error, "the backend cannot enable a queue");
     }
     if (!virtio_net_rss_set(n, &change->policy, error)) {
         virtio_net_rss_set_pairs(n, old_pairs);

@@ -30,7 +30,7 @@ class HashReport(Case):
         """The software engine steers by this configuration."""
         rss = self.assert_query(SOFTWARE, config)
         self.assertTrue(rss["hash-report"])
-        self.assertEqual(rss["reason"], "hashes are reported")
+        self.assertEqual(rss["reason"], "hash reports need the software engine")
         runs = self.guest.program_runs()
         self.assert_each_received(flows(64), config.queue)
         self.assertEqual(self.guest.program_runs(), runs,

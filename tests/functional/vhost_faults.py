@@ -17,8 +17,8 @@ from rig import (AUTO, QUEUES, Card, TapCase, add_rows, all_to, spread,
 from test_faults import DENY, delete_tap, leave_free, open_numbers
 from virtio_net import ERR, OK
 
-REFUSED = "the tap has refused the steering program"
-STAYS = f"net0: {REFUSED}; RSS stays as it was"
+REFUSED = "cannot attach the steering program to the tap"
+STAYS = f"net0: {REFUSED}; RSS is unchanged"
 
 
 class BpfRefusedVhost(FallbackCase):

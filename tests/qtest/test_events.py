@@ -30,7 +30,7 @@ REFUSED = {
                                "out of range"),
     "VQ_PAIRS_SET, too many pairs": (VQ_PAIRS_SET, b"\5\0", FEATURES,
                                      "out of range"),
-    "VQ_PAIRS_SET, cut off": (VQ_PAIRS_SET, b"\1", FEATURES, "cut off"),
+    "VQ_PAIRS_SET, cut off": (VQ_PAIRS_SET, b"\1", FEATURES, "truncated"),
     "VQ_PAIRS_SET, not negotiated": (VQ_PAIRS_SET, b"\1\0",
                                      FEATURES & ~(1 << F_MQ),
                                      "not negotiated"),
@@ -86,7 +86,7 @@ class Events(OwnCardsCase):
         self.assertEqual(self.traces("fallback"), [])
         self.assertEqual(self.nic.set_rss(spread(), QUEUES), OK)
         self.assertEqual(self.traces("fallback"),
-                         ["reason: hashes are reported"])
+                         ["reason: hash reports need the software engine"])
 
     def test_a_program_that_waits_for_its_configuration(self):
         """Off and on again until no slot is free for a while."""

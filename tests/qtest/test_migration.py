@@ -121,10 +121,10 @@ class Migration(OwnCardsCase):
         self.set_rss(spread())
         self.migrate(AUTO, refusal=refusal)
         machine = self.card.machine
-        reason = "the tap has refused the steering program"
+        reason = "cannot attach the steering program to the tap"
         warnings = machine.warnings()
         self.assertEqual(len(warnings), 1, warnings)
-        self.assertIn(reason + "; RSS in QEMU instead", warnings[0])
+        self.assertIn(reason + "; RSS falls back to QEMU", warnings[0])
         self.assertEqual(machine.traces("virtio_net_rss_fallback"),
                          ["reason: " + reason])
         rss = machine.qmp("x-query-rss")[0]
