@@ -392,7 +392,7 @@ RSS_INLINE int rss_is_vlan(__u16 ethertype)
 
 /*
  * Finds where the tags of a tagged frame end. Returns their length in bytes,
- * or 0 if there are more than RSS_MAX_VLANS or the frame ends first.
+ * or 0 if the guest sees more than RSS_MAX_VLANS or the frame ends first.
  */
 RSS_INLINE __u8 rss_skip_vlans(const RssPacket *pkt)
 {
@@ -405,7 +405,8 @@ RSS_INLINE __u8 rss_skip_vlans(const RssPacket *pkt)
             break;
         }
         if (!rss_is_vlan(rss_get_16(ethertype))) {
-            return 4 * i;
+            return i == RSS_MAX_VLANS && rss_packet_has_tag_beside(pkt) ? 0 :
+                   4 * i;
         }
     }
     return 0;

@@ -37,6 +37,11 @@ RSS_INLINE __u32 rss_packet_len(const RssPacket *pkt)
     return pkt->len;
 }
 
+RSS_INLINE int rss_packet_has_tag_beside(const RssPacket *pkt)
+{
+    return pkt->vlan_present;
+}
+
 RSS_INLINE long rss_packet_load(const RssPacket *pkt, __u32 offset,
                                 void *to, __u32 len)
 {
@@ -80,6 +85,11 @@ typedef struct RssPacket {
 RSS_INLINE __u32 rss_packet_len(const RssPacket *pkt)
 {
     return pkt->len;
+}
+
+RSS_INLINE int rss_packet_has_tag_beside(const RssPacket *pkt)
+{
+    return 0;
 }
 
 RSS_INLINE long rss_packet_load(const RssPacket *pkt, __u32 offset,
@@ -126,6 +136,10 @@ RSS_INLINE long rss_packet_load_head(const RssPacket *pkt, __u32 offset,
  * rss_packet_load_head() does the same for RSS_HEAD_LEN bytes, but of a frame
  * that ends before them it takes what there is. It returns less than 0 if that
  * is not even RSS_HEAD_MIN bytes.
+ *
+ * rss_packet_has_tag_beside() says whether the kernel keeps a VLAN tag, 802.1Q
+ * or 802.1ad, beside the frame. A tap puts it in front of the tags in the
+ * frame, so the guest, and an engine behind the tap, find it there.
  */
 RSS_INLINE long rss_packet_load(const RssPacket *pkt, __u32 offset,
                                 void *to, __u32 len);

@@ -193,11 +193,11 @@ int tap_net_add_vlan(TapNet *net)
 }
 
 /* Loads a tc program that pushes a tag and lets the frame go on. */
-static int load_tagger(void)
+static int load_tagger(uint16_t ethertype)
 {
     const struct bpf_insn program[] = {
         { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2,
-          .imm = htons(ETH_P_8021Q) },
+          .imm = htons(ethertype) },
         { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3,
           .imm = TAP_VLAN_ID },
         { .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_vlan_push },
@@ -209,11 +209,11 @@ static int load_tagger(void)
                          program, G_N_ELEMENTS(program), NULL);
 }
 
-bool tap_net_tag_all(TapNet *net)
+bool tap_net_tag_all(TapNet *net, uint16_t ethertype)
 {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = net->ifindex,
                 .attach_point = BPF_TC_EGRESS);
-    LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = load_tagger());
+    LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = load_tagger(ethertype));
     int err;
 
     g_assert_cmpint(opts.prog_fd, >=, 0);

@@ -63,11 +63,12 @@ void tap_net_bypass_qdisc(TapNet *net);
 int tap_net_add_vlan(TapNet *net);
 
 /*
- * Makes the kernel put a VLAN tag on all frames that it sends into the tap:
- * beside the frame, as a VLAN device does (skb->vlan_tci), by a tc program.
- * Returns false if this kernel has no tc programs.
+ * Makes the kernel put a VLAN tag, with this EtherType, on all frames that it
+ * sends into the tap: beside the frame, as a VLAN device does
+ * (skb->vlan_tci), by a tc program. Returns false if this kernel has no tc
+ * programs.
  */
-bool tap_net_tag_all(TapNet *net);
+bool tap_net_tag_all(TapNet *net, uint16_t ethertype);
 
 /* Sends a frame into the tap; false if the kernel refuses it. */
 bool tap_net_send(TapNet *net, const uint8_t *frame, size_t len);
