@@ -391,25 +391,25 @@ RSS_INLINE int rss_is_vlan(__u16 ethertype)
 }
 
 /*
- * Finds where the tags of a tagged frame end. Returns their length in bytes,
- * or 0 if the guest sees more than RSS_MAX_VLANS or the frame ends first.
+ * Finds where the tags of a tagged frame end. Returns their length in bytes, or
+ * 0 if the guest sees more than RSS_MAX_VLANS. All EtherTypes that it looks at
+ * are in the head; in a frame that ends first they are 0.
  */
-RSS_INLINE __u8 rss_skip_vlans(const RssPacket *pkt)
+RSS_INLINE __u8 rss_skip_vlans(const RssPacket *pkt, const __u8 *head)
 {
-    __u8 ethertype[2];
     int i;
 
-    for (i = 1; i <= RSS_MAX_VLANS; i++) {
-        if (rss_packet_load(pkt, RSS_OFF_ETHERTYPE + 4 * i, ethertype,
-                            sizeof(ethertype)) < 0) {
-            break;
-        }
-        if (!rss_is_vlan(rss_get_16(ethertype))) {
-            return i == RSS_MAX_VLANS && rss_packet_has_tag_beside(pkt) ? 0 :
-                   4 * i;
+    RSS_UNROLL
+    for (i = 1; i < RSS_MAX_VLANS; i++) {
+        if (!rss_is_vlan(rss_get_16(head + RSS_OFF_ETHERTYPE + 4 * i))) {
+            return 4 * i;
         }
     }
-    return 0;
+    if (rss_is_vlan(rss_get_16(head + RSS_OFF_ETHERTYPE + 4 * i)) ||
+        rss_packet_has_tag_beside(pkt)) {
+        return 0;
+    }
+    return 4 * i;
 }
 
 /* The same as rss_dissect(), of a frame whose head is there. */
@@ -428,7 +428,7 @@ RSS_INLINE __u32 rss_dissect_head(const RssPacket *pkt, struct rss_flow *flow,
 RSS_OUTLINE __u32 rss_dissect_tagged(const RssPacket *pkt,
                                      struct rss_flow *flow)
 {
-    flow->tags = rss_skip_vlans(pkt);
+    flow->tags = rss_skip_vlans(pkt, flow->head);
     if (!flow->tags ||
         rss_packet_load_head(pkt, flow->tags, flow->head) < 0) {
         return 0;

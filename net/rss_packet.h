@@ -117,6 +117,7 @@ RSS_INLINE long rss_packet_load_head(const RssPacket *pkt, __u32 offset,
     }
     if (RSS_UNLIKELY(len < RSS_HEAD_LEN)) {
         memcpy(to, from, len);
+        memset(to + len, 0, RSS_HEAD_LEN - len);
         return 0;
     }
     memcpy(to, from, 16);
@@ -134,8 +135,8 @@ RSS_INLINE long rss_packet_load_head(const RssPacket *pkt, __u32 offset,
  * than 0 if they are not all there; then @to holds nothing of use.
  *
  * rss_packet_load_head() does the same for RSS_HEAD_LEN bytes, but of a frame
- * that ends before them it takes what there is. It returns less than 0 if that
- * is not even RSS_HEAD_MIN bytes.
+ * that ends before them it takes what there is, and zeros. It returns less than
+ * 0 if that is not even RSS_HEAD_MIN bytes.
  *
  * rss_packet_has_tag_beside() says whether the kernel keeps a VLAN tag, 802.1Q
  * or 802.1ad, beside the frame. A tap puts it in front of the tags in the
