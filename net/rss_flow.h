@@ -33,12 +33,14 @@
  * Most packets have none of tags, options and extension headers. What these
  * need is in functions of their own (RSS_OUTLINE), out of the way of the
  * others: each line of the instruction cache that a packet touches counts.
+ * Extension headers are loaded several at once (struct rss_window).
  *
  * The BPF verifier walks every path, and walks on from where paths meet once
  * for each set of values that it knows there. What differs by path is
- * therefore kept in bytes on the stack, of which it knows nothing. That
- * makes loading several times faster; make bench prints the time, and how many
- * instructions the verifier walks.
+ * therefore kept in bytes on the stack, of which it knows nothing; and where
+ * many paths meet, it is made to notice (rss_paths_meet()). That makes loading
+ * several times faster; make bench prints the time, and how many instructions
+ * the verifier walks.
  */
 #ifndef NET_RSS_FLOW_H
 #define NET_RSS_FLOW_H
@@ -62,13 +64,6 @@ enum {
     RSS_OFF_IPV6_INPUT = 22,
     RSS_OFF_IPV6_PORTS = 54,
 };
-
-/* A number of 16 bits as it is in a frame. */
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define RSS_BE16(x) ((x) >> 8 | ((x) & 0xff) << 8)
-#else
-#define RSS_BE16(x) (x)
-#endif
 
 enum {
     RSS_ETHERTYPE_IPV4 = 0x0800,
@@ -169,10 +164,9 @@ RSS_INLINE __u8 rss_transport(__u8 ip_proto, __u32 room)
 
 /**
  * struct rss_walk: a place on the way along IPv6 extension headers
- * @offset: of the header that comes next, in bytes. 16 bits are enough: a
- *          header has 2,048 bytes at the most.
- * @option: of the option that comes next, if that is less than @offset; then
- *          @offset is where the options end
+ * @end: where the next header begins, in bytes. 16 bits are enough: a header
+ *       has 2,048 bytes at the most.
+ * @at: where the walk is: before @end at an option, else at @end
  * @home: of the Home Address option's address
  * @rt2: of the type-2 routing header's address
  * @next: what the next header is
@@ -182,8 +176,8 @@ RSS_INLINE __u8 rss_transport(__u8 ip_proto, __u32 room)
  */
 struct rss_walk {
     __u16 pad;      /* later verifiers know what is in an aligned word */
-    __u16 offset;
-    __u16 option;
+    __u16 end;
+    __u16 at;
     __u16 home;
     __u16 pad2;     /* likewise */
     __u16 rt2;
@@ -196,27 +190,27 @@ RSS_INLINE __u16 rss_walk_start(const struct rss_flow *flow)
     return flow->tags + RSS_OFF_IPV6_PORTS;
 }
 
-/* Looks at one destination option. Returns less than 0 if it is cut off. */
-RSS_INLINE long rss_step_option(const RssPacket *pkt,
-                                volatile struct rss_walk *walk)
+/* One byte of eight, the first is number 0. */
+RSS_INLINE __u8 rss_byte(__u64 bytes, int number)
 {
-    __u32 offset = walk->option;
-    __u8 option[2];
+    return bytes >> (56 - 8 * number);
+}
 
-    if (rss_packet_load(pkt, offset, option, sizeof(option)) < 0) {
-        return -1;
+/*
+ * Looks at one destination option. Of one that is cut off, the length is not
+ * there, and does not matter: nothing comes behind it.
+ */
+RSS_INLINE void rss_step_option(volatile struct rss_walk *walk, __u64 option)
+{
+    const __u8 type = rss_byte(option, 0), len = rss_byte(option, 1);
+    const __u32 at = walk->at, end = walk->end;
+    __u32 next = type == RSS_OPT_PAD1 ? at + 1 : at + 2 + len;
+
+    if (type == RSS_OPT_HOME_ADDRESS && len == 16 && next <= end) {
+        walk->home = at + 2;
+        next = end;
     }
-    if (option[0] == RSS_OPT_PAD1) {
-        walk->option = offset + 1;
-        return 0;
-    }
-    walk->option = offset + 2 + option[1];
-    if (option[0] == RSS_OPT_HOME_ADDRESS && option[1] == 16 &&
-        offset + 2 + 16 <= walk->offset) {
-        walk->home = offset + 2;
-        walk->option = walk->offset;
-    }
-    return 0;
+    walk->at = next < end ? next : end;
 }
 
 /*
@@ -225,42 +219,36 @@ RSS_INLINE long rss_step_option(const RssPacket *pkt,
  */
 RSS_INLINE long rss_step_header(const RssPacket *pkt,
                                 volatile struct rss_walk *walk,
-                                const struct rss_flow *flow)
+                                const struct rss_flow *flow, __u64 header)
 {
     const __u16 none = rss_walk_start(flow);
-    __u32 offset = walk->offset;
-    __u32 header_len;
-    __u8 header[8];
+    const __u8 kind = walk->next, len = rss_byte(header, 1);
+    __u32 begin = walk->at;
+    __u32 end = begin + 8 + len * 8;
 
-    if (walk->next == RSS_PROTO_ESP ||
-        rss_packet_load(pkt, offset, header, sizeof(header)) < 0) {
-        return -1;
-    }
-
-    header_len = 8 + header[1] * 8;
-    if (walk->next == RSS_PROTO_FRAGMENT) {
-        header_len = 8;
-        if (rss_get_16(header + 2) & RSS_BE16(0xfff9)) {
+    if (kind == RSS_PROTO_FRAGMENT) {
+        end = begin + 8;
+        if (header >> 32 & 0xfff9) {
             return -1;          /* offset or M: the others have no ports */
         }
-    } else if (walk->next == RSS_PROTO_AH) {
-        header_len = 8 + header[1] * 4;     /* RFC 4302, section 2.2 */
+    } else if (kind == RSS_PROTO_AH) {
+        end = begin + 8 + len * 4;          /* RFC 4302, section 2.2 */
     }
-    if (offset + header_len > rss_packet_len(pkt)) {
+    if (kind == RSS_PROTO_ESP || end > rss_packet_len(pkt)) {
         return -1;
     }
-    walk->offset = offset + header_len;
-    walk->option = walk->offset;
+    walk->end = end;
+    walk->at = end;
 
-    if (walk->next == RSS_PROTO_DEST_OPTS && walk->home == none) {
-        walk->option = offset + 2;
+    if (kind == RSS_PROTO_DEST_OPTS && walk->home == none) {
+        walk->at = begin + 2;
     }
-    if (walk->next == RSS_PROTO_ROUTING && walk->rt2 == none &&
-        header[2] == RSS_ROUTING_TYPE_2 &&
-        header[1] == RSS_ROUTING_TYPE_2_LEN) {
-        walk->rt2 = offset + 8;
+    if (kind == RSS_PROTO_ROUTING && walk->rt2 == none &&
+        rss_byte(header, 2) == RSS_ROUTING_TYPE_2 &&
+        len == RSS_ROUTING_TYPE_2_LEN) {
+        walk->rt2 = begin + 8;
     }
-    walk->next = header[0];
+    walk->next = rss_byte(header, 0);
     return 0;
 }
 
@@ -275,31 +263,36 @@ RSS_INLINE __u32 rss_walk_ext_headers(const RssPacket *pkt,
                                       struct rss_flow *flow,
                                       volatile struct rss_walk *walk)
 {
+    struct rss_window window;
+    __u64 bytes;
+    __u32 ports;
     __u8 transport;
     int i;
 
-    walk->offset = walk->option = rss_walk_start(flow);
+    walk->end = walk->at = rss_walk_start(flow);
     walk->home = walk->rt2 = rss_walk_start(flow);
     walk->next = flow->head[RSS_OFF_IPV6_NEXT];
+    rss_window_load(&window, pkt, walk->at);
 
     for (i = 0; i < RSS_MAX_STEPS; i++) {
-        if (walk->option < walk->offset) {
-            if (rss_step_option(pkt, walk) < 0) {
-                break;
-            }
+        bytes = rss_window_get(&window, pkt, walk->at);
+        if (walk->at < walk->end) {
+            rss_step_option(walk, bytes);
         } else if (!rss_is_ext_header(walk->next) ||
-                   rss_step_header(pkt, walk, flow) < 0) {
+                   rss_step_header(pkt, walk, flow, bytes) < 0) {
             break;
         }
     }
-    if (walk->option < walk->offset || rss_is_ext_header(walk->next)) {
+    if (walk->at < walk->end || rss_is_ext_header(walk->next)) {
         return RSS_FOUND_IPV6 | RSS_FOUND_EXT;      /* it ended before them */
     }
 
-    transport = rss_transport(walk->next, rss_packet_len(pkt) - walk->offset);
-    if (transport && rss_packet_load(pkt, walk->offset, flow->head +
-                                     RSS_OFF_IPV6_PORTS, 4) < 0) {
-        transport = 0;
+    transport = rss_transport(walk->next, rss_packet_len(pkt) - walk->end);
+    if (transport) {
+        bytes = rss_window_get(&window, pkt, walk->end);
+        ports = RSS_BE32((__u32)(bytes >> 32));
+        __builtin_memcpy(__builtin_assume_aligned(
+                             flow->head + RSS_OFF_IPV6_PORTS, 4), &ports, 4);
     }
     return RSS_FOUND_IPV6 | RSS_FOUND_EXT | transport;
 }

@@ -18,6 +18,17 @@ enum {
     RSS_HEAD_MIN = 34,      /* Ethernet, IPv4 */
 };
 
+/* A number as it is in a frame. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define RSS_BE16(x) ((x) >> 8 | ((x) & 0xff) << 8)
+#define RSS_BE32(x) __builtin_bswap32(x)
+#define RSS_BE64(x) __builtin_bswap64(x)
+#else
+#define RSS_BE16(x) (x)
+#define RSS_BE32(x) (x)
+#define RSS_BE64(x) (x)
+#endif
+
 #define RSS_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define RSS_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
@@ -67,6 +78,75 @@ RSS_INLINE long rss_packet_load_head(const RssPacket *pkt, __u32 offset,
         return 0;
     }
     return rss_packet_load_short_head(pkt, offset, to);
+}
+
+/*
+ * Where paths meet, for the verifier: it goes on once for all of them if it has
+ * kept a state there, and it keeps one when eight instructions and two jumps
+ * are behind it. These are, and the kernel takes them out of the program.
+ */
+RSS_INLINE void rss_paths_meet(void)
+{
+    asm volatile("goto +0\n goto +0\n goto +0\n goto +0\n"
+                 "goto +0\n goto +0\n goto +0\n goto +0");
+}
+
+/* All bits if @value is less than 0, else none. No branch. */
+RSS_INLINE __s64 rss_if_negative(__s64 value)
+{
+    value >>= 63;
+    asm volatile("" : "+r" (value));
+    return value;
+}
+
+/*
+ * A piece of the frame, in whole words, of which @start is the first byte.
+ *
+ * A word is picked by masks: not before Linux 5.12 may a program read its stack
+ * at an offset that the verifier does not know, and branches it would all walk.
+ */
+struct rss_window {
+    __u64 word[3];
+    __u16 pad;      /* later verifiers know what is in an aligned word */
+    volatile __u16 start;
+};
+
+/*
+ * It does not fail, for near the frame's end it begins before @offset. If it
+ * did, the helper would have written zeros.
+ */
+RSS_INLINE void rss_window_load(struct rss_window *window,
+                                const RssPacket *pkt, __u32 offset)
+{
+    const __u32 len = sizeof(window->word);
+    __s64 room = (__s64)pkt->len - len - offset;
+
+    offset += room & rss_if_negative(room);
+    window->start = offset;
+    bpf_skb_load_bytes(pkt, offset, window->word, len);
+}
+
+RSS_INLINE __u64 rss_window_get(struct rss_window *window,
+                                const RssPacket *pkt, __u32 offset)
+{
+    const __u64 *word = window->word;
+    __u64 at, first, second;
+    __s64 mask;
+
+    rss_paths_meet();
+    if ((__u32)(offset - window->start) > sizeof(window->word) - 8) {
+        rss_window_load(window, pkt, offset);
+    }
+    rss_paths_meet();
+    at = offset - window->start;
+    mask = rss_if_negative(at - 16);
+    first = word[2] ^ ((word[2] ^ word[1]) & mask);
+    second = word[2] & mask;
+    mask = rss_if_negative(at - 8);
+    first ^= (word[1] ^ word[0]) & mask;
+    second ^= (word[2] ^ word[1]) & mask;
+    at = at % 8 * 8;
+    return RSS_BE64(first) << at | RSS_BE64(second) >> 1 >> (63 - at);
 }
 
 #else
@@ -128,6 +208,28 @@ RSS_INLINE long rss_packet_load_head(const RssPacket *pkt, __u32 offset,
     return 0;
 }
 
+/* All of the frame can be seen. */
+struct rss_window {
+};
+
+RSS_INLINE void rss_window_load(struct rss_window *window,
+                                const RssPacket *pkt, __u32 offset)
+{
+}
+
+RSS_INLINE __u64 rss_window_get(struct rss_window *window,
+                                const RssPacket *pkt, __u32 offset)
+{
+    __u64 bytes = 0;
+
+    if (RSS_LIKELY(offset + 8 <= pkt->len)) {
+        memcpy(&bytes, pkt->data + offset, 8);
+    } else if (offset < pkt->len) {
+        memcpy(&bytes, pkt->data + offset, pkt->len - offset);
+    }
+    return RSS_BE64(bytes);
+}
+
 #endif
 
 /*
@@ -137,6 +239,11 @@ RSS_INLINE long rss_packet_load_head(const RssPacket *pkt, __u32 offset,
  * rss_packet_load_head() does the same for RSS_HEAD_LEN bytes, but of a frame
  * that ends before them it takes what there is, and zeros. It returns less than
  * 0 if that is not even RSS_HEAD_MIN bytes.
+ *
+ * rss_window_get() returns the eight bytes at @offset as a number, the first in
+ * the highest bits; of those that the frame does not have, any. The window must
+ * have been loaded once, from a frame of 24 bytes or more. It is loaded again
+ * where that is needed, so going forward in small steps is cheap.
  *
  * rss_packet_has_tag_beside() says whether the kernel keeps a VLAN tag, 802.1Q
  * or 802.1ad, beside the frame. A tap puts it in front of the tags in the
