@@ -467,6 +467,11 @@ int virtio_net_rss_receive(NetClientState *nc, const uint8_t *buf,
     return n->rss.guest.steering && queue != nc->queue_index ? queue : -1;
 }
 
+bool virtio_net_rss_any_queue(VirtIONet *n)
+{
+    return n->rss.software && n->rss.guest.steering;
+}
+
 static void virtio_net_rss_write_hash(VirtIONet *n, const struct iovec *sg,
                                       unsigned sg_cnt)
 {
@@ -498,7 +503,7 @@ void virtio_net_rss_deliver(VirtIONet *n, const struct iovec *sg,
 
 void virtio_net_rss_flush(VirtIONet *n, int queue)
 {
-    if (n->rss.software && n->rss.guest.steering) {
+    if (virtio_net_rss_any_queue(n)) {
         /* What waits for this queue may have come in on any other. */
         virtio_net_rss_flush_all(n);
     } else {

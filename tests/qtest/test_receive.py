@@ -128,6 +128,42 @@ add_rows(FullRing, {"waiting packets follow " + name: row
 add_rows(FullRing, {"waiting packets arrive after " + name: row
                     for name, row in CHANGES_OFF.items()}, FullRing.check_off)
 
+
+
+class TwoQueuesReady(TapCase):
+    """The driver has set up two of the four queue pairs."""
+
+    engine = SOFTWARE
+
+    def setUp(self):
+        super().setUp()
+        self.nic.start(ready=2)
+
+    def test_packets_for_the_two_arrive_by_whichever_queue(self):
+        self.set_rss(spread([0, 1]))
+        self.assert_steers(spread([0, 1]))
+
+    def test_packets_for_the_others_hold_up_none(self):
+        self.set_rss(spread())
+        for seed in range(4):
+            frames = flows(COUNT, seed=seed)
+            here = {frame for frame in frames if spread().queue(frame) < 2}
+            self.card.send(frames)
+            packets = self.nic.wait_packets(len(here))
+            self.assertEqual({packet.frame for packet in packets}, here)
+
+    def test_packets_that_waited_before_RSS_was_on(self):
+        self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+        frames = flows(COUNT)
+        self.card.send(frames)
+        self.card.settle()
+        early = self.nic.collect()
+        self.assertEqual(self.nic.set_rss(spread([0, 1]), QUEUES), OK)
+        late = self.nic.wait_packets(COUNT - len(early))
+        self.assertEqual({packet.frame for packet in early + late},
+                         set(frames))
+
+
 # Size of receive buffers, mergeable ones, hash report.
 SMALL_BUFFERS = {
     "1 byte": (1, False, False),

@@ -64,23 +64,27 @@ class VirtioNet:
         self.machine = machine
         self.device = device or VirtioPci(machine, slot)
 
-    def start(self, features=FEATURES, buffers=True):
-        """Reset the card and set all of it up; buffers for all queues."""
+    def start(self, features=FEATURES, buffers=True, ready=None):
+        """Reset the card and set all of it up; buffers for all queues.
+
+        ready: so many queue pairs only
+        """
         device = self.device
         device.negotiate(features)
         self.multi = device.has(F_MQ) or device.has(F_RSS)
         self.max_pairs = device.read(DEVICE, "w", MAX_PAIRS)
         pairs = self.max_pairs if self.multi else 1
-        for index in range(2 * pairs):
+        ready = pairs if ready is None else ready
+        for index in range(2 * ready):
             device.add_queue(index)
-        self._find_queues(pairs)
+        self._find_queues(ready)
         if device.has(F_CTRL_VQ):
             self.control = device.add_queue(2 * pairs)
             self.command_at = device.allocate(4096)
             self.ack_at = device.allocate(1)
-        self.buffers = [{} for _ in range(pairs)]
+        self.buffers = [{} for _ in range(ready)]
         if buffers:
-            for queue in range(pairs):
+            for queue in range(ready):
                 self.add_buffers(queue)
         device.ready()
         for queue in self.receive_queues:

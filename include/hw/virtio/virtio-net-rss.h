@@ -196,6 +196,12 @@ int virtio_net_rss_receive(NetClientState *nc, const uint8_t *buf,
                            size_t size);
 
 /*
+ * Returns whether a packet that comes in by one queue may be for any other:
+ * then the card takes it though that one is not ready.
+ */
+bool virtio_net_rss_any_queue(struct VirtIONet *n);
+
+/*
  * The packet that virtio_net_rss_receive() was asked about goes to the guest's
  * buffers @sg, which hold its header: adds the hash, and counts the packet.
  * One that must wait for buffers is asked about again.
