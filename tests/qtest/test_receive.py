@@ -164,6 +164,36 @@ class TwoQueuesReady(TapCase):
                          set(frames))
 
 
+# Features beside those that every driver here takes.
+HEADERS = {
+    "neither": 0,
+    "mergeable buffers": 1 << F_MRG_RXBUF,
+    "hash report": 1 << F_HASH_REPORT,
+    "both": 1 << F_MRG_RXBUF | 1 << F_HASH_REPORT,
+}
+
+
+class NumBuffers(TapCase):
+    """The header of each packet says in how many buffers it is: one."""
+
+    engine = SOFTWARE
+    options = "hash=on"
+
+    def check_header(self, more):
+        self.nic.start(features=FEATURES | more)
+        for buffers in self.nic.buffers:
+            for address in buffers.values():
+                self.card.machine.memory[address:address + 20] = b"\xff" * 20
+        self.card.send(flows())
+        headers = {packet.header[10:12]
+                   for packet in self.nic.wait_packets(len(flows()))}
+        self.assertEqual(headers, {b"\1\0"})
+
+
+add_rows(NumBuffers, {"num_buffers with " + name: row
+                      for name, row in HEADERS.items()},
+         NumBuffers.check_header)
+
 # Size of receive buffers, mergeable ones, hash report.
 SMALL_BUFFERS = {
     "1 byte": (1, False, False),
