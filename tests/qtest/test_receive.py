@@ -10,6 +10,7 @@ from rig import (QUEUES, SOFTWARE, Card, Case, TapCase, add_rows, all_to,
                  flows, run_tests, spread, why_not)
 from virtio_net import (F_HASH_REPORT, F_MRG_RXBUF, FEATURES, OK, RSS_CONFIG,
                         rss_config)
+from virtio_pci import COMMON, QUEUE_SELECT, QUEUE_SIZE
 
 COUNT = 64
 
@@ -163,6 +164,25 @@ class TwoQueuesReady(TapCase):
         self.assertEqual({packet.frame for packet in early + late},
                          set(frames))
 
+
+class RingSize(TapCase):
+    """The driver changes the size of a ring that is in use."""
+
+    engine = SOFTWARE
+
+    def check_size(self, size):
+        device = self.nic.device
+        before = self.nic.receive_queues[0].size
+        device.common("w", QUEUE_SELECT, 0)
+        device.common("w", QUEUE_SIZE, size)
+        for seed in range(2 * before // COUNT):
+            self.card.send(flows(COUNT, seed=seed))
+            self.assertEqual(len(self.nic.wait_packets(COUNT)), COUNT)
+        self.assertEqual(device.read(COMMON, "w", QUEUE_SIZE), before)
+
+
+add_rows(RingSize, {f"size {size}": size for size in (8, 1024)},
+         RingSize.check_size)
 
 # Features beside those that every driver here takes.
 HEADERS = {
