@@ -157,6 +157,14 @@ static void *map_memory(int fd, size_t size, const char *which,
     return memory;
 }
 
+/* Has nobody configured the program yet? */
+static bool is_new(const struct rss_map *map)
+{
+    static const struct rss_map new_map;
+
+    return memcmp(map, &new_map, sizeof(new_map)) == 0;
+}
+
 static void destroy(struct rss_map *map, RssGrace *grace)
 {
     munmap(map, sizeof(*map));
@@ -185,8 +193,9 @@ EBPFRSS *ebpf_rss_adopt(const int fds[EBPF_RSS_FDS],
     if (!rss->map) {
         return NULL;
     }
+    /* Programs that are still running may read slots which look free. */
     grace = rss_grace_new(fds[EBPF_RSS_FD_GRACE], fds[EBPF_RSS_FD_CONFIG],
-                          error);
+                          !is_new(rss->map), error);
     if (!grace) {
         munmap(rss->map, sizeof(*rss->map));
         return NULL;

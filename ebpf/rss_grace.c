@@ -54,42 +54,66 @@ static bool have_two_processors(void)
            CPU_COUNT_S(sizeof(active), set) > 1;
 }
 
-/* These return NULL after the wait, or why there was none. */
-static const char *wait_by_map(const RssGrace *grace)
+static int update(const RssGrace *grace, uint64_t flags)
 {
     const int zero = 0;
 
+    return bpf_map_update_elem(grace->outer_fd, &zero, &grace->inner_fd,
+                               flags);
+}
+
+static int membarrier(int command)
+{
+    return syscall(__NR_membarrier, command, 0);
+}
+
+/*
+ * These return why not, or NULL. An update with a flag that is for other maps
+ * is EINVAL, before anything is waited for, to who may update.
+ */
+static const char *cannot_update(const RssGrace *grace)
+{
     if (grace->outer_fd < 0) {
         return "not among the descriptors";
     }
-    return bpf_map_update_elem(grace->outer_fd, &zero, &grace->inner_fd,
-                               BPF_ANY) == 0 ? NULL : g_strerror(errno);
-}
-
-static const char *wait_by_membarrier(void)
-{
-    if (!have_two_processors()) {
-        return "this process may use one processor only";
-    }
-    return syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0) == 0
+    return update(grace, BPF_F_LOCK) == 0 || errno == EINVAL
            ? NULL : g_strerror(errno);
 }
 
-RssGrace *rss_grace_new(int outer_fd, int inner_fd, GError **error)
+static const char *cannot_use_membarrier(void)
+{
+    int commands = membarrier(MEMBARRIER_CMD_QUERY);
+
+    if (commands < 0) {
+        return g_strerror(errno);
+    }
+    if (!(commands & MEMBARRIER_CMD_GLOBAL)) {
+        return "not with this kernel (nohz_full)";
+    }
+    return have_two_processors() ? NULL :
+           "this process may use one processor only";
+}
+
+RssGrace *rss_grace_new(int outer_fd, int inner_fd, bool wait,
+                        GError **error)
 {
     RssGrace *grace = g_new(RssGrace, 1);
     const char *no_map, *no_membarrier;
 
     grace->outer_fd = outer_fd;
     grace->inner_fd = inner_fd;
-    no_map = wait_by_map(grace);
-    no_membarrier = no_map ? wait_by_membarrier() : NULL;
+    no_map = cannot_update(grace);
+    no_membarrier = no_map ? cannot_use_membarrier() : NULL;
+    if (!no_membarrier && wait && !rss_grace_wait(grace)) {
+        no_membarrier = g_strerror(errno);
+    }
     if (no_membarrier) {
         g_free(grace);
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
                     "cannot wait for running programs, so configurations"
                     " could be mixed: update of a map of maps: %s;"
-                    " membarrier(): %s", no_map, no_membarrier);
+                    " membarrier(): %s", no_map ?: "failed",
+                    no_membarrier);
         return NULL;
     }
     return grace;
@@ -106,5 +130,8 @@ void rss_grace_free(RssGrace *grace)
 
 bool rss_grace_wait(const RssGrace *grace)
 {
-    return !wait_by_map(grace) || !wait_by_membarrier();
+    if (grace->outer_fd >= 0 && update(grace, BPF_ANY) == 0) {
+        return true;
+    }
+    return have_two_processors() && membarrier(MEMBARRIER_CMD_GLOBAL) == 0;
 }

@@ -12,14 +12,16 @@ typedef struct RssGrace RssGrace;
  * rss_grace_new:
  * @outer_fd: a map of maps with one entry; -1: there is none
  * @inner_fd: a map that it may hold
+ * @wait: wait now, too
  *
- * Tries to wait, once. So when it returns, what runs was started after that.
+ * Finds out whether this process can wait.
  *
  * Returns: what owns both descriptors, to be freed with rss_grace_free(); or
  * NULL with @error set, and the descriptors still the caller's, if this
  * process cannot wait
  */
-RssGrace *rss_grace_new(int outer_fd, int inner_fd, GError **error);
+RssGrace *rss_grace_new(int outer_fd, int inner_fd, bool wait,
+                        GError **error);
 
 /* Closes the descriptors. */
 void rss_grace_free(RssGrace *grace);

@@ -87,11 +87,12 @@ bool ebpf_rss_open_by_helper(const char *helper, const char *name,
  * @notify: called after ebpf_rss_set_all() returned EBPF_RSS_DEFERRED, or NULL
  * @opaque: for @notify
  *
- * Needs no privilege, and takes an RCU grace period (some milliseconds). Until
- * the first ebpf_rss_set_all() the program returns queue 0 for every packet.
+ * Needs no privilege. Where another process has configured the program before,
+ * it takes an RCU grace period (some milliseconds). Until the first
+ * ebpf_rss_set_all() the program returns queue 0 for every packet.
  *
  * Before a slot of the map is written again, the programs that may be reading
- * it must have ended. To wait for that takes one of these; it is tried here:
+ * it must have ended. To wait for that takes one of these:
  *
  *  - @fds[EBPF_RSS_FD_GRACE], and Linux 6.0 or CAP_BPF;
  *  - a global membarrier(), which a kernel with nohz_full has not, and two

@@ -297,7 +297,7 @@ static void measure_grace_periods(void)
         g_error("cannot load the steering program twice");
     }
     grace = rss_grace_new(fds[EBPF_RSS_FD_GRACE], fds[EBPF_RSS_FD_CONFIG],
-                          NULL);
+                          false, NULL);
 
     for (i = 0; i < GRACE_PERIODS; i++) {
         double begin = samples_now_ns();

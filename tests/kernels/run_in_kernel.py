@@ -63,19 +63,15 @@ def library_programs(build, how_long):
 
 
 def processor_programs(programs):
-    """Return {name: command} of those that depend on processors."""
+    """Return {name: command} of what processors have to do with."""
     reconfigure = programs["bpf-reconfigure"]
-    wanted = {
-        "one processor": (ONE_PROCESSOR, [programs["bpf-handles"],
-                                          programs["bpf-publish"],
-                                          reconfigure]),
-        "a processor comes and goes": (COMES_AND_GOES, [
-            reconfigure, [*reconfigure, "--three"]]),
+    return {
+        "one processor": ["sh", "-c", ONE_PROCESSOR, "sh", *reconfigure],
+        "a processor comes and goes": [
+            "sh", "-c", COMES_AND_GOES, "sh", *reconfigure],
+        "a processor comes and goes, three descriptors": [
+            "sh", "-c", COMES_AND_GOES, "sh", *reconfigure, "--three"],
     }
-    return {f"{what}, {Path(command[-1]).name}":
-            ["sh", "-c", script, "sh", *command]
-            for what, (script, commands) in wanted.items()
-            for command in commands}
 
 
 def vhost_program(guest, qemu):
