@@ -37,6 +37,7 @@ NONSENSE = {
     "key too short": (state(key=KEY[:39]), ""),
     "key too long": (state(key=KEY + b"\0"), ""),
     "version 2": (state(version=2), ""),
+    "version 257": (state(version=0x101), ""),
     "version 0": (state(version=0), ""),
     "ends in the key": (state()[:-30], ""),
 }
