@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Migration streams whose part about RSS is random, each for a new QEMU.
+"""Migration streams that are random in part, each for a new QEMU.
 
-It refuses the stream with a message and status 1, or loads it, and then
-x-query-rss tells what is in it.  That makes a few each second; what the fields
-may be is tried much faster by tests/fuzz/fuzz-migration.c.  See randomly.py
-for how long, and how to repeat a run.
+The part about RSS: QEMU refuses the stream with a message and status 1, or
+loads it, and then x-query-rss tells what is in it.  The rest of the card's
+section: the same, and the card works after a reset.  That makes a few each
+second; what the fields about RSS may be is tried much faster by
+tests/fuzz/fuzz-migration.c.  See randomly.py for how long, and how to repeat a
+run.
 """
 
 import struct
@@ -13,16 +15,17 @@ import struct
 from control_model import TABLE_MAX, TYPES, Model, Refused, need
 from randomly import Steps
 from rig import AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, run_tests
-from stream import HEAD, StreamCase, replaced, state
+from stream import (HEAD, NetSection, StreamCase, assert_usable, replaced,
+                    state)
 from virtio_net import F_RSS
 
 FIELDS = ">I3BIHH"
 
 
-def read_part(part):
+def read_part(part, before):
     """Return (what it says, the rest); Refused if it must be.
 
-    Anything may happen to one that is out of step: None.
+    What came before stays if it says that RSS is not enabled. Anything may happen to one that is out of step: None.
     """
     fixed = len(HEAD) + struct.calcsize(FIELDS)
     if not part.startswith(HEAD) or len(part) < fixed + len(KEY):
@@ -37,12 +40,14 @@ def read_part(part):
     need(length and not length & (length - 1) and length <= TABLE_MAX)
     need(not types & ~TYPES)
     need(max(table + (unclassified,)) < QUEUES)
+    if not enabled:
+        return before, part[end:]
     model = Model(QUEUES)
     model.reset(1 << F_RSS)
     model.pairs = QUEUES
     model.types, model.unclassified = types, unclassified
     model.key = part[fixed:fixed + len(KEY)]
-    model.table = list(table) if enabled and redirect else []
+    model.table = list(table) if redirect else []
     return model, part[end:]
 
 
@@ -52,7 +57,7 @@ def read_parts(part):
     model.reset(1 << F_RSS)
     model.pairs = QUEUES
     while part:
-        found = read_part(part)
+        found = read_part(part, model)
         if not found:
             return None
         model, part = found
@@ -136,6 +141,68 @@ class RandomStream:
         self.assertEqual({name: told[name] for name in expected}, expected)
         if told["engine"] != (self.engine if model.table else AUTOMATIC):
             self.assertIn("waits for its configuration", told["reason"])
+
+
+class RandomSection(StreamCase):
+    """The whole section of the card, fields and bytes, is changed at random.
+
+    QEMU refuses it with a message and status 1, or goes on, and after a reset
+    the card is as good as new.
+    """
+
+    engine = SOFTWARE
+    options = "packed=on"
+    VALUES = (0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 63, 64, 65, 255, 256, 257,
+              1023, 1024, 1025, 0x7fff, 0x8000, 0xfffe, 0xffff, 0x10000,
+              0x7fffffff, 0x80000000, 0xffffffff, 1 << 63, (1 << 64) - 1)
+
+    def test_steps(self):
+        steps = Steps(self)
+        section = NetSection(self.good)
+        loaded = 0
+        for _ in steps:
+            stream = section
+            for _ in range(steps.random.choice((1, 1, 2, 3))):
+                stream = self.changed(steps, section, stream)
+            try:
+                loaded += self.judge(stream)
+            except Exception as error:
+                raise AssertionError(f"{error}\n{steps}") from error
+        print(f"# {self}: {steps.count} streams, {loaded} of them loaded",
+              flush=True)
+
+    def changed(self, steps, section, stream):
+        """Return the stream with one change more."""
+        rng = steps.random
+        stream = bytearray(getattr(stream, "stream", stream))
+        if steps.chance(0.6):
+            name, (place, size) = rng.choice(list(section.fields.items()))
+            value = (rng.choice(self.VALUES) if steps.chance(0.8)
+                     else section[name] ^ 1 << rng.randrange(8 * size))
+            value &= (1 << 8 * size) - 1
+            steps.note(f"{name}: {value:#x}")
+            stream[place:place + size] = value.to_bytes(size, "big")
+            return bytes(stream)
+        place = rng.randrange(section.start, section.end)
+        part = steps.damaged(bytes(stream[place:place + 8]))
+        steps.note(f"at {place - section.start}: {part.hex()}")
+        return bytes(stream[:place] + part + stream[place + 8:])
+
+    def judge(self, stream):
+        """Give a stream to a QEMU; return whether it was loaded."""
+        card = self.incoming(stream)
+        machine = card.machine
+        try:
+            if machine.process.poll() is None:
+                assert_usable(self, card)
+                return True
+            self.assertEqual(machine.process.returncode, 1,
+                             machine.messages())
+            self.assertRegex(machine.messages(), r"(?m)^(?!virtio_net_rss_).",
+                             "no message")
+            return False
+        finally:
+            card.close()
 
 
 class RandomStreamEbpf(RandomStream, StreamCase):

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A migration stream with nonsense about RSS is refused with a message.
+"""A migration stream with nonsense about the card is refused with a message.
 
-A stream is saved, the part about RSS is replaced, and another QEMU is given
-the result.  It may end with status 1 or go on without the guest; it must not
+A stream is saved, a part of it is replaced, and another QEMU is given the
+result.  It may end with status 1 or go on without the guest; it must not
 crash, and it must say what it does not like.
 """
 
-from rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, add_rows,
+from rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, TapNet, add_rows,
                  run_tests)
 from rss_reference import NON_EX_TYPES
-from stream import HEAD, StreamCase, replaced, state
+from stream import (HEAD, NetSection, StreamCase, assert_usable, replaced,
+                    state)
 from virtio_net import (F_HASH_REPORT, F_RSS, FEATURES, HASH_CONFIG,
                         hash_config)
 
@@ -88,11 +89,93 @@ class Stream(StreamCase):
             self.assertEqual(machine.process.returncode, 1, f"at {end}")
             machine.stop()
 
-
     def test_to_a_device_with_rss_off(self):
         """It says so, in words."""
         machine = self.incoming(self.good, "rss-engine=auto,rss=off").machine
         assert_refused(self, machine, "the device has rss=off")
+
+
+# Fields that cannot be right, and a word that the message must have.
+COUNTS = {
+    "selected queue": ([1024], ""),
+    "config vector": ([10, 0xfffe], "vector"),
+    "config length": ([0x7fffffff, 0xffffffff], ""),
+    "virtqueues": ([0, 2, 4, 5, 11, 1025], "virtqueues"),
+    "queue size": ([0, 1025, 0xffffffff], "size"),
+    "queue vector": ([10], "vector"),
+    "MAC addresses": ([65, 0x7fffffff], ""),
+    "queue pairs": ([1, 5], ""),
+    "active queue pairs": ([0, 5], "queue"),
+}
+
+# Default sizes of 1024 virtqueues, of which there are nine.
+SIZES = [256] * 8 + [64] + [0] * 1015
+DEFAULT_SIZES = {
+    "none": [0] * 1024,
+    "one too few": SIZES[:8] + [0] * 1016,
+    "one too many": SIZES[:9] + [256] + [0] * 1014,
+    "all": [256] * 1024,
+    "too large": [1025] + SIZES[1:],
+    "much too large": [0xffffffff] + SIZES[1:],
+}
+
+# Odd: QEMU may take it, or refuse it.
+ODD_FIELDS = {
+    "features without MQ and RSS": {"features": 0x20020, "all_features":
+                                    1 << 32 | 0x20020},
+    "no features": {"features": 0, "all_features": 0},
+    "ring far away": {"queue_address": 1 << 63},
+    "index far ahead": {"queue_index": 0x8000},
+    "status 0": {"status": 0},
+    "waits to send": {"waits_to_send": 0xffffffff},
+    "MAC addresses 0xffffffff": {"MAC_addresses": 0xffffffff},
+}
+
+
+class Counts(StreamCase):
+    """Each number that the stream says of the card is held against it."""
+
+    engine = SOFTWARE
+    options = "vectors=10"
+
+    def check_count(self, row):
+        name, value, word = row
+        stream = NetSection(self.good).changed(**{name: value})
+        assert_refused(self, self.incoming(stream).machine, word)
+
+    def check_sizes(self, sizes):
+        stream = NetSection(self.good).with_default_sizes(sizes)
+        assert_refused(self, self.incoming(stream).machine, "size")
+
+    def check_odd(self, fields):
+        card = self.incoming(NetSection(self.good).changed(**fields))
+        if card.machine.process.poll() is None:
+            assert_usable(self, card)
+        else:
+            assert_refused(self, card.machine, "")
+
+    def test_default_sizes_as_they_are(self):
+        assert_usable(self, self.incoming(
+            NetSection(self.good).with_default_sizes(SIZES)))
+
+    def test_to_a_card_with_fewer_queues(self):
+        with TapNet(1) as net:
+            machine = self.incoming(self.good, net=net).machine
+            assert_refused(self, machine, "9 virtqueues, the device has 3")
+
+
+class PackedRings(StreamCase):
+    """Indices of packed rings are places in them."""
+
+    engine = SOFTWARE
+    options = "packed=on"
+
+    def test_index_behind_the_end(self):
+        section = NetSection(self.good)
+        packed = section["all features"] | 1 << 34
+        for index in (256, 0x7fff, 0xffff):
+            stream = section.changed(all_features=packed, packed_at=index)
+            assert_refused(self, self.incoming(stream).machine, "is at")
 
 
 class HashStream(StreamCase):
@@ -121,6 +204,12 @@ class HashStream(StreamCase):
 
 
 add_rows(Stream, NONSENSE, Stream.check_nonsense)
+add_rows(Counts, {f"{name} {value:#x}": (name, value, word)
+                  for name, (values, word) in COUNTS.items()
+                  for value in values}, Counts.check_count)
+add_rows(Counts, {"default sizes: " + name: row
+                  for name, row in DEFAULT_SIZES.items()}, Counts.check_sizes)
+add_rows(Counts, ODD_FIELDS, Counts.check_odd)
 add_rows(Stream, ODD, Stream.check_odd)
 
 
