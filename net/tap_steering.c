@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
 
@@ -33,4 +34,20 @@ bool tap_steering_detach(int tap_fd, GError **error)
 {
     return set_steering(tap_fd, -1, "detach the steering program from",
                         error);
+}
+
+bool tap_steering_probe(int tap_fd, GError **error)
+{
+    int no_program = -2;                /* -1 would detach */
+
+    /* A descriptor that is none: EBADF for the program, not for the tap. */
+    if (fcntl(tap_fd, F_GETFD) >= 0 &&
+        ioctl(tap_fd, TUNSETSTEERINGEBPF, &no_program) < 0 &&
+        errno == EBADF) {
+        return true;
+    }
+    g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
+                "the tap does not support steering programs: %s",
+                g_strerror(errno));
+    return false;
 }

@@ -187,10 +187,10 @@ expression E;
 position p;
 @@
 fn(...) {
-<...
-+ virtio_net_rss_set_features(n);
-virtio_net_set_multiqueue@p(n, E);
-...>
+... when any
+virtio_net_set_mrg_rx_bufs@p(...);
++ virtio_net_rss_set_features(n, features);
+... when any
 }
 
 @drop_redirect@
@@ -207,6 +207,17 @@ fn(...) {
 ... when any
 + virtio_net_rss_reset(n);
 n->promisc@p = 1;
+... when any
+}
+
+@set_status@
+identifier fn = virtio_net_set_status;
+position p;
+@@
+fn(...) {
+... when any
++ virtio_net_rss_set_status(n, status);
+virtio_net_vhost_status@p(...);
 ... when any
 }
 

@@ -23,10 +23,12 @@ position p;
       int i;
       int r;
 +     bool done = true;
-  if (E) {
+- if (E) {
 -     return;
+- }
++ if (E || virtio_net_rss_lend_tap(n)) {
 +     return true;
-  }
++ }
   for (...; ...; ...) S
 + return done;
   }
@@ -38,7 +40,7 @@ position p;
 @@
 r = peer_attach@p(n, i);
 - assert(!r);
-+ done = done && !r;
++ done = virtio_net_rss_queue_enabled(n, i, r) && done;
 
 @detach_may_fail@
 identifier r;

@@ -21,9 +21,32 @@ bool virtio_net_rss_has_vhost(VirtIONet *n);
  */
 bool virtio_net_rss_load(VirtIONet *n, GError **error);
 
-/* Puts the program in the tap, or takes it out again. */
-bool virtio_net_rss_attach(VirtIONet *n);
+/*
+ * Another QEMU may use the tap: one that migrates to here or from here. Until
+ * the guest runs here, or again, the tap stays as it is.
+ */
+bool virtio_net_rss_tap_shared(void);
+
+/* The descriptor of the tap's queue 0, or -1 if the backend is no tap. */
+int virtio_net_rss_tap_fd(VirtIONet *n);
+
+/* Puts the program in the tap; false with @error set if that is refused. */
+bool virtio_net_rss_attach(VirtIONet *n, GError **error);
+
+/* Takes it out again, unless another QEMU may have put its own there. */
 void virtio_net_rss_detach(VirtIONet *n);
+
+/* QEMU reads packets from the tap, or leaves them there. */
+void virtio_net_rss_poll_tap(VirtIONet *n, bool on);
+
+/* Drops from @policy what a guest with these features must not ask for. */
+void virtio_net_rss_keep(VirtIONetRssPolicy *policy, uint64_t features);
+
+/* Before new features: says why those of a stream are not to be had. */
+void virtio_net_rss_say_missing(VirtIONet *n);
+
+/* Delivers what came to the tap before the guest's state did. */
+void virtio_net_rss_deliver_early(VirtIONet *n);
 
 /* Nothing steers any more. */
 void virtio_net_rss_off(VirtIONet *n);

@@ -158,6 +158,19 @@ static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
     return ebpf;
 }
 
+/* Where another QEMU may use the tap, its program stays there meanwhile. */
+static bool try_tap(VirtIONet *n, GError **error)
+{
+    if (virtio_net_rss_tap_shared()) {
+        return tap_steering_probe(virtio_net_rss_tap_fd(n), error);
+    }
+    if (!virtio_net_rss_attach(n, error)) {
+        return false;
+    }
+    virtio_net_rss_detach(n);
+    return true;
+}
+
 bool virtio_net_rss_load(VirtIONet *n, GError **error)
 {
     NetClientState *peer = virtio_net_rss_peer(n);
@@ -172,14 +185,11 @@ bool virtio_net_rss_load(VirtIONet *n, GError **error)
     if (!n->rss.ebpf) {
         return false;
     }
-    if (!virtio_net_rss_attach(n)) {
-        g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
-                    "cannot attach the steering program to the tap");
+    if (!try_tap(n, error)) {
         ebpf_rss_unload(n->rss.ebpf);
         n->rss.ebpf = NULL;
         return false;
     }
-    virtio_net_rss_detach(n);
     ebpf_rss_set_counting(n->rss.ebpf, n->rss.counting);
     return true;
 }
@@ -220,13 +230,15 @@ static bool check_properties(VirtIONet *n, Error **errp)
     return true;
 }
 
-/* A QEMU that was killed has left its program in a tap that outlives it. */
-static void clear_tap(VirtIONet *n)
+/*
+ * A QEMU that was killed has left its program in a tap that outlives it. But
+ * where a migration comes in, the one that it comes from may use the tap: then
+ * it is neither changed nor read until the guest runs here.
+ */
+static void take_tap(VirtIONet *n)
 {
-    NetClientState *peer = virtio_net_rss_peer(n);
-
-    if (peer && peer->info->type == NET_CLIENT_DRIVER_TAP) {
-        tap_steering_detach(tap_get_fd(peer), NULL);
+    if (!virtio_net_rss_lend_tap(n)) {
+        tap_steering_detach(virtio_net_rss_tap_fd(n), NULL);
     }
 }
 
@@ -246,7 +258,7 @@ bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
     if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
         return true;
     }
-    clear_tap(n);
+    take_tap(n);
     if (n->rss.engine == RSS_ENGINE_MODE_SOFTWARE) {
         n->rss.no_ebpf = g_strdup("rss-engine=software");
         return true;
@@ -274,6 +286,10 @@ static void delete_bh(QEMUBH **bh)
 void virtio_net_rss_unrealize(VirtIONet *n)
 {
     virtio_net_rss_off(n);
+    if (n->rss.tap_lent) {
+        n->rss.tap_lent = false;
+        virtio_net_rss_poll_tap(n, true);
+    }
     g_clear_pointer(&n->rss.incoming, g_free);
     ebpf_rss_unload(n->rss.ebpf);
     n->rss.ebpf = NULL;

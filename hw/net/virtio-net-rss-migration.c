@@ -103,7 +103,7 @@ const VMStateDescription vmstate_virtio_net_rss = {
     },
 };
 
-void virtio_net_rss_set_features(VirtIONet *n)
+void virtio_net_rss_say_missing(VirtIONet *n)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(n);
 
@@ -121,26 +121,51 @@ void virtio_net_rss_set_features(VirtIONet *n)
 }
 
 enum {
-    EARLY_PACKETS_MAX = 4096,   /* more than a queue of a tap holds */
+    EARLY_PACKETS_MAX = 4096,   /* of a queue; more than it holds by default */
+    EARLY_TIME_US = 50000,      /* for all, under the BQL; some 50,000 packets */
 };
 
-/*
- * Throws away what has come to the tap before the guest's configuration did:
- * it waits on a queue of another policy's choice. A switch has sent it to a
- * port where no one was yet.
- */
-static void virtio_net_rss_drop_early_packets(VirtIONet *n)
+/* Gives a packet to the queue it belongs to; there it may wait for buffers. */
+static void virtio_net_rss_deliver_one(VirtIONet *n, const RssEngine *engine,
+                                       const uint8_t *packet, size_t size)
 {
-    g_autofree void *packet = g_malloc(VIRTIO_NET_MAX_BUFSIZE);
+    int queue;
+
+    if (size >= n->host_hdr_len) {
+        queue = rss_engine_steer(engine, packet + n->host_hdr_len,
+                                 size - n->host_hdr_len) %
+                n->curr_queue_pairs;
+        qemu_send_packet(qemu_get_subqueue(n->nic, queue)->peer, packet, size);
+    }
+}
+
+/*
+ * While the guest was on its way a switch may have sent its packets here, and
+ * the tap put them on queues of its own choice. They are steered by the
+ * restored configuration, before vhost begins to take them from there. What is
+ * left when the time is over stays on the queue where it is.
+ */
+void virtio_net_rss_deliver_early(VirtIONet *n)
+{
+    g_autoptr(RssEngine) engine = rss_engine_new(&n->rss.guest.config);
+    g_autofree uint8_t *packet = g_malloc(VIRTIO_NET_MAX_BUFSIZE);
+    int64_t end = g_get_monotonic_time() + EARLY_TIME_US;
     int i, left;
 
-    for (i = 0; i < n->curr_queue_pairs; i++) {
+    for (i = 0; i < n->max_queue_pairs; i++) {
         int fd = tap_get_fd(qemu_get_subqueue(n->nic, i)->peer);
 
         for (left = EARLY_PACKETS_MAX; left; left--) {
-            if (read(fd, packet, VIRTIO_NET_MAX_BUFSIZE) <= 0) {
+            ssize_t size;
+
+            if (g_get_monotonic_time() > end) {
+                return;
+            }
+            size = read(fd, packet, VIRTIO_NET_MAX_BUFSIZE);
+            if (size <= 0) {
                 break;
             }
+            virtio_net_rss_deliver_one(n, engine, packet, size);
         }
     }
 }
@@ -148,25 +173,19 @@ static void virtio_net_rss_drop_early_packets(VirtIONet *n)
 /* Comes after the features; until then no one knows whether hashes go along. */
 int virtio_net_rss_post_load(VirtIONet *n)
 {
+    uint64_t features = VIRTIO_DEVICE(n)->guest_features;
     g_autofree VirtIONetRssPolicy *policy = g_steal_pointer(&n->rss.incoming);
+    g_autoptr(GError) err = NULL;
 
-    n->rss.ctrl_waits = true;
+    n->rss.ctrl_waits = virtio_has_feature(features, VIRTIO_NET_F_CTRL_VQ);
     if (!policy) {
         return 0;
     }
-    if (policy->steering &&
-        !virtio_vdev_has_feature(VIRTIO_DEVICE(n), VIRTIO_NET_F_RSS)) {
-        error_report("virtio-net: invalid RSS state: steering, but RSS is not"
-                     " negotiated");
-        return -EINVAL;
-    }
-    if (!virtio_net_rss_set(n, policy, NULL)) {
+    virtio_net_rss_keep(policy, features);
+    if (!virtio_net_rss_set(n, policy, &err)) {
         error_report("virtio-net: the guest uses RSS, which is unavailable"
-                     " here: %s", n->rss.no_ebpf);
+                     " here: %s", err->message);
         return -EINVAL;
-    }
-    if (n->rss.state == VIRTIO_NET_RSS_EBPF) {
-        virtio_net_rss_drop_early_packets(n);
     }
     return 0;
 }

@@ -33,6 +33,10 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
     if (virtio_net_rss_peer_deleted(n)) {
         return "the netdev was deleted";
     }
+    if (virtio_net_rss_tap_shared() && n->rss.guest.steering &&
+        virtio_net_rss_tap_fd(n) >= 0) {
+        return "the VM was migrated: another QEMU may use the tap";
+    }
     if (n->rss.state == VIRTIO_NET_RSS_EBPF ||
         n->rss.state == VIRTIO_NET_RSS_EBPF_CHANGES) {
         return "the program is attached to the tap";

@@ -19,10 +19,13 @@
  */
 #include "qemu/osdep.h"
 #include "hw/virtio/virtio-access.h"
+#include "net/tap.h"
+#include "net/tap_steering.h"
 #include "net/vhost_net.h"
 #include "qemu/error-report.h"
 #include "qemu/iov.h"
 #include "standard-headers/linux/virtio_net.h"
+#include "sysemu/runstate.h"
 #include "trace.h"
 #include "virtio-net-rss-internal.h"
 
@@ -49,19 +52,47 @@ bool virtio_net_rss_peer_deleted(VirtIONet *n)
     return n->nic && n->nic->peer_deleted;
 }
 
-static bool virtio_net_rss_set_program(VirtIONet *n, int prog_fd)
+bool virtio_net_rss_tap_shared(void)
+{
+    return runstate_check(RUN_STATE_INMIGRATE) ||
+           runstate_check(RUN_STATE_FINISH_MIGRATE) ||
+           runstate_check(RUN_STATE_POSTMIGRATE);
+}
+
+int virtio_net_rss_tap_fd(VirtIONet *n)
 {
     NetClientState *peer = virtio_net_rss_peer(n);
 
-    return peer && !virtio_net_rss_peer_deleted(n) &&
-           peer->info->set_steering_ebpf &&
-           peer->info->set_steering_ebpf(peer, prog_fd);
+    return peer && peer->info->type == NET_CLIENT_DRIVER_TAP
+           ? tap_get_fd(peer) : -1;
 }
 
-bool virtio_net_rss_attach(VirtIONet *n)
+void virtio_net_rss_poll_tap(VirtIONet *n, bool on)
 {
-    bool done = virtio_net_rss_set_program(n,
-                                           ebpf_rss_program_fd(n->rss.ebpf));
+    NetClientState **ncs = n->nic_conf.peers.ncs;
+    int i;
+
+    for (i = 0; i < n->nic_conf.peers.queues; i++) {
+        if (ncs[i]->info->poll) {
+            ncs[i]->info->poll(ncs[i], on);
+        }
+    }
+}
+
+bool virtio_net_rss_lend_tap(VirtIONet *n)
+{
+    if (!virtio_net_rss_tap_shared() || virtio_net_rss_tap_fd(n) < 0) {
+        return false;
+    }
+    n->rss.tap_lent = true;
+    virtio_net_rss_poll_tap(n, false);
+    return true;
+}
+
+bool virtio_net_rss_attach(VirtIONet *n, GError **error)
+{
+    bool done = tap_steering_attach(virtio_net_rss_tap_fd(n),
+                                    ebpf_rss_program_fd(n->rss.ebpf), error);
 
     if (done) {
         g_clear_pointer(&n->rss.no_ebpf, g_free);
@@ -72,8 +103,10 @@ bool virtio_net_rss_attach(VirtIONet *n)
 
 void virtio_net_rss_detach(VirtIONet *n)
 {
-    virtio_net_rss_set_program(n, -1);
-    trace_virtio_net_rss_detach(n);
+    if (!virtio_net_rss_lend_tap(n)) {
+        tap_steering_detach(virtio_net_rss_tap_fd(n), NULL);
+        trace_virtio_net_rss_detach(n);
+    }
 }
 
 static bool virtio_net_rss_attached(VirtIONetRssState state)
@@ -98,12 +131,18 @@ static void virtio_net_rss_enter(VirtIONet *n, VirtIONetRssState state,
     }
 }
 
-/* Delivers the packets that waited for whichever queue they must go to. */
+/*
+ * Whatever changes where packets belong ends here: those that wait in QEMU may
+ * belong to other queues now, whose buffers no one announces.
+ */
 static void virtio_net_rss_flush_all(VirtIONet *n)
 {
     int i;
 
-    for (i = 0; i < n->curr_queue_pairs; i++) {
+    if (!VIRTIO_DEVICE(n)->vm_running || n->vhost_started) {
+        return;
+    }
+    for (i = 0; i < n->max_queue_pairs; i++) {
         qemu_flush_queued_packets(qemu_get_subqueue(n->nic, i));
     }
 }
@@ -126,43 +165,41 @@ RssCounters virtio_net_rss_counters(VirtIONet *n)
 }
 
 /* What could not be foreseen when the device was realized; said once. */
-static void virtio_net_rss_warn(VirtIONet *n, const char *reason,
+static void virtio_net_rss_warn(VirtIONet *n, const GError *reason,
                                 const char *outcome)
 {
-    if (n->rss.no_ebpf) {
-        return;
+    if (!n->rss.no_ebpf) {
+        n->rss.no_ebpf = g_strdup(reason->message);
+        warn_report("%s: %s; %s", virtio_net_rss_peer(n)->name,
+                    reason->message, outcome);
     }
-    if (virtio_net_rss_peer_deleted(n)) {
-        reason = "the netdev was deleted";
-        outcome = "RSS is off";
-    }
-    n->rss.no_ebpf = g_strdup(reason);
-    warn_report("%s: %s; %s", virtio_net_rss_peer(n)->name, reason, outcome);
 }
 
-static const char refused[] = "cannot attach the steering program to the tap";
-static const char unavailable[] =
-    "cannot change the steering program's configuration any more";
+static void virtio_net_rss_unavailable(GError **error)
+{
+    g_set_error_literal(error, RSS_ERROR, RSS_ERROR_KERNEL,
+                        "cannot change the steering program's configuration"
+                        " any more");
+}
 
 /*
  * Puts @config in force in the program, and the program in the tap. A program
  * that is there already goes on without a gap.
  *
- * Returns: the state that this leads to; or VIRTIO_NET_RSS_OFF with @reason
+ * Returns: the state that this leads to; or VIRTIO_NET_RSS_OFF with @error
  * set, and then no packet is steered by @config
  */
 static VirtIONetRssState virtio_net_rss_try_ebpf(VirtIONet *n,
                                                  const RssConfig *config,
-                                                 const char **reason)
+                                                 GError **error)
 {
     bool attached = virtio_net_rss_attached(n->rss.state);
 
     switch (ebpf_rss_set_all(n->rss.ebpf, config)) {
     case EBPF_RSS_IN_FORCE:
-        if (attached || virtio_net_rss_attach(n)) {
+        if (attached || virtio_net_rss_attach(n, error)) {
             return VIRTIO_NET_RSS_EBPF;
         }
-        *reason = refused;
         return VIRTIO_NET_RSS_OFF;
     case EBPF_RSS_DEFERRED:
         if (attached) {
@@ -171,7 +208,7 @@ static VirtIONetRssState virtio_net_rss_try_ebpf(VirtIONet *n,
         trace_virtio_net_rss_attach_waits(n);
         return VIRTIO_NET_RSS_EBPF_WAITS;
     default:
-        *reason = unavailable;
+        virtio_net_rss_unavailable(error);
         return VIRTIO_NET_RSS_OFF;
     }
 }
@@ -179,7 +216,7 @@ static VirtIONetRssState virtio_net_rss_try_ebpf(VirtIONet *n,
 /* The software engine takes over, from @failed on for good. */
 static void virtio_net_rss_set_software(VirtIONet *n,
                                         const VirtIONetRssPolicy *policy,
-                                        const char *failed)
+                                        const GError *failed)
 {
     virtio_net_rss_enter(n, VIRTIO_NET_RSS_SOFTWARE,
                          rss_engine_new(&policy->config));
@@ -202,21 +239,26 @@ bool virtio_net_rss_set(VirtIONet *n, const VirtIONetRssPolicy *policy,
     VirtIONetRss *rss = &n->rss;
     bool report = policy->config.hash_types && rss->populate_hash;
     VirtIONetRssState state = VIRTIO_NET_RSS_OFF;
-    const char *failed = NULL;
+    g_autoptr(GError) failed = NULL;
 
-    if (policy->steering && !rss->populate_hash && rss->ebpf) {
+    if (policy->steering && !rss->populate_hash && rss->ebpf &&
+        !virtio_net_rss_peer_deleted(n)) {
         state = virtio_net_rss_try_ebpf(n, &policy->config, &failed);
     }
     if (state != VIRTIO_NET_RSS_OFF) {
         virtio_net_rss_enter(n, state, NULL);
         trace_virtio_net_rss_engine(n, "ebpf", policy->config.hash_types,
                                     policy->config.table_len);
-    } else if (!policy->steering && !report) {
+    } else if (virtio_net_rss_peer_deleted(n) ||
+               (!policy->steering && !report)) {
         virtio_net_rss_enter(n, VIRTIO_NET_RSS_OFF, NULL);
         trace_virtio_net_rss_off(n);
     } else if (virtio_net_rss_has_vhost(n)) {
-        virtio_net_rss_warn(n, failed, "RSS is unchanged");
-        g_set_error_literal(error, RSS_ERROR, RSS_ERROR_KERNEL, rss->no_ebpf);
+        if (failed) {
+            virtio_net_rss_warn(n, failed, "RSS is unchanged");
+        }
+        g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL, "%s",
+                    rss->no_ebpf ?: "there is no steering program");
         return false;
     } else {
         virtio_net_rss_set_software(n, policy, failed);
@@ -233,7 +275,7 @@ void virtio_net_rss_off(VirtIONet *n)
 }
 
 /* What the program cannot do any more after it was accepted. */
-static void virtio_net_rss_failed(VirtIONet *n, const char *reason)
+static void virtio_net_rss_failed(VirtIONet *n, const GError *reason)
 {
     if (virtio_net_rss_has_vhost(n)) {
         virtio_net_rss_warn(n, reason, "RSS is off");
@@ -241,6 +283,7 @@ static void virtio_net_rss_failed(VirtIONet *n, const char *reason)
     } else {
         virtio_net_rss_set_software(n, &n->rss.guest, reason);
     }
+    virtio_net_rss_flush_all(n);
 }
 
 /*
@@ -251,6 +294,7 @@ void virtio_net_rss_notified_bh(void *opaque)
 {
     VirtIONet *n = opaque;
     VirtIONetRssState state = n->rss.state;
+    g_autoptr(GError) err = NULL;
 
     if (state != VIRTIO_NET_RSS_EBPF_WAITS &&
         state != VIRTIO_NET_RSS_EBPF_CHANGES) {
@@ -260,14 +304,15 @@ void virtio_net_rss_notified_bh(void *opaque)
     case EBPF_RSS_DEFERRED:
         break;
     case EBPF_RSS_IN_FORCE:
-        if (virtio_net_rss_attached(state) || virtio_net_rss_attach(n)) {
+        if (virtio_net_rss_attached(state) || virtio_net_rss_attach(n, &err)) {
             virtio_net_rss_enter(n, VIRTIO_NET_RSS_EBPF, NULL);
         } else {
-            virtio_net_rss_failed(n, refused);
+            virtio_net_rss_failed(n, err);
         }
         break;
     case EBPF_RSS_UNAVAILABLE:
-        virtio_net_rss_failed(n, unavailable);
+        virtio_net_rss_unavailable(&err);
+        virtio_net_rss_failed(n, err);
         break;
     }
 }
@@ -276,6 +321,88 @@ void virtio_net_rss_reset(VirtIONet *n)
 {
     n->rss.ctrl_waits = false;
     virtio_net_rss_off(n);
+    virtio_net_rss_flush_all(n);
+}
+
+/* All of it comes by the control queue. */
+static bool may(uint64_t features, unsigned feature)
+{
+    return virtio_has_feature(features, VIRTIO_NET_F_CTRL_VQ) &&
+           virtio_has_feature(features, feature);
+}
+
+void virtio_net_rss_keep(VirtIONetRssPolicy *policy, uint64_t features)
+{
+    if (!may(features, VIRTIO_NET_F_RSS)) {
+        policy->steering = false;
+        policy->config.unclassified_queue = 0;
+        policy->config.table_len = 1;
+        policy->config.table[0] = 0;
+    }
+    if (!policy->steering && !may(features, VIRTIO_NET_F_HASH_REPORT)) {
+        *policy = (VirtIONetRssPolicy) { .config.table_len = 1 };
+    }
+}
+
+void virtio_net_rss_set_features(VirtIONet *n, uint64_t features)
+{
+    VirtIONetRssPolicy policy = n->rss.guest;
+
+    virtio_net_rss_say_missing(n);
+    if (!virtio_has_feature(features, VIRTIO_NET_F_CTRL_VQ)) {
+        n->rss.ctrl_waits = false;
+    }
+    virtio_net_rss_keep(&policy, features);
+    if (!virtio_net_rss_set(n, &policy, NULL)) {
+        virtio_net_rss_off(n);
+    }
+    if (!may(features, VIRTIO_NET_F_RSS) && !may(features, VIRTIO_NET_F_MQ) &&
+        n->curr_queue_pairs > 1) {
+        n->curr_queue_pairs = 1;
+        virtio_net_set_queue_pairs(n);
+    }
+    virtio_net_rss_flush_all(n);
+}
+
+/* The guest runs here, or runs here again: the tap is ours. */
+static void virtio_net_rss_start(VirtIONet *n)
+{
+    bool lent = n->rss.tap_lent;
+    g_autoptr(GError) err = NULL;
+
+    n->rss.tap_lent = false;
+    if (!virtio_net_rss_attached(n->rss.state)) {
+        if (lent) {
+            tap_steering_detach(virtio_net_rss_tap_fd(n), NULL);
+        }
+    } else if (!virtio_net_rss_attach(n, &err)) {
+        virtio_net_rss_failed(n, err);
+    } else if (lent) {
+        virtio_net_rss_deliver_early(n);
+    }
+    if (lent) {
+        virtio_net_set_queue_pairs(n);
+        virtio_net_rss_poll_tap(n, true);
+    }
+}
+
+void virtio_net_rss_set_status(VirtIONet *n, uint8_t status)
+{
+    bool running = VIRTIO_DEVICE(n)->vm_running;
+
+    if (virtio_net_rss_peer_deleted(n)) {
+        if (virtio_net_rss_attached(n->rss.state)) {
+            virtio_net_rss_enter(n, VIRTIO_NET_RSS_OFF, NULL);
+        }
+    } else if (running && !n->rss.vm_running) {
+        virtio_net_rss_start(n);
+    } else if (!running) {
+        virtio_net_rss_lend_tap(n);
+    }
+    n->rss.vm_running = running;
+    if (running && status & VIRTIO_CONFIG_S_DRIVER_OK) {
+        virtio_net_rss_flush_all(n);
+    }
 }
 
 /*
@@ -304,7 +431,7 @@ static bool parse_vq_pairs_set(VirtIONet *n, const uint8_t *data, size_t len,
     VirtIODevice *vdev = VIRTIO_DEVICE(n);
     struct virtio_net_ctrl_mq mq;
 
-    if (!virtio_vdev_has_feature(vdev, VIRTIO_NET_F_MQ)) {
+    if (!may(vdev->guest_features, VIRTIO_NET_F_MQ)) {
         return refuse(error, "multiqueue is not negotiated");
     }
     if (len < sizeof(mq)) {
@@ -315,7 +442,7 @@ static bool parse_vq_pairs_set(VirtIONet *n, const uint8_t *data, size_t len,
     if (!change->queue_pairs || change->queue_pairs > n->max_queue_pairs) {
         return refuse(error, "VQ_PAIRS_SET is out of range");
     }
-    if (virtio_vdev_has_feature(vdev, VIRTIO_NET_F_RSS)) {
+    if (may(vdev->guest_features, VIRTIO_NET_F_RSS)) {
         turn_off(change);
     }                   /* else what HASH_CONFIG has set stays */
     return true;
@@ -326,7 +453,7 @@ static bool parse_rss_config(VirtIONet *n, const uint8_t *data, size_t len,
 {
     RssCommand command;
 
-    if (!virtio_vdev_has_feature(VIRTIO_DEVICE(n), VIRTIO_NET_F_RSS)) {
+    if (!may(VIRTIO_DEVICE(n)->guest_features, VIRTIO_NET_F_RSS)) {
         return refuse(error, "RSS is not negotiated");
     }
     if (!rss_parse_rss_config(data, len, n->max_queue_pairs, &command,
@@ -349,7 +476,7 @@ static bool parse_hash_config(VirtIONet *n, const uint8_t *data, size_t len,
     RssConfig *config = &change->policy.config;
     RssCommand command;
 
-    if (!virtio_vdev_has_feature(VIRTIO_DEVICE(n), VIRTIO_NET_F_HASH_REPORT)) {
+    if (!may(VIRTIO_DEVICE(n)->guest_features, VIRTIO_NET_F_HASH_REPORT)) {
         return refuse(error, "hash report is not negotiated");
     }
     if (!rss_parse_hash_config(data, len, &command, error)) {
@@ -361,46 +488,53 @@ static bool parse_hash_config(VirtIONet *n, const uint8_t *data, size_t len,
     return true;
 }
 
-/*
- * Makes so many queue pairs active. False if the backend does not enable them
- * all; the caller must then set another number.
- */
+bool virtio_net_rss_queue_enabled(VirtIONet *n, int queue, int result)
+{
+    if (result && !n->rss.queue_failed) {
+        n->rss.queue_failed = true;
+        warn_report("%s: cannot enable queue %d: %s; the guest does not get"
+                    " more queues", virtio_net_rss_peer(n)->name, queue,
+                    strerror(errno));
+    }
+    return !result;
+}
+
+/* False if the backend does not enable so many; some may be enabled then. */
 static bool virtio_net_rss_set_pairs(VirtIONet *n, uint16_t queue_pairs)
 {
-    VirtIODevice *vdev = VIRTIO_DEVICE(n);
     NetClientState *peer = virtio_net_rss_peer(n);
 
     n->curr_queue_pairs = queue_pairs;
-    if (peer && peer->info->type == NET_CLIENT_DRIVER_VHOST_VDPA) {
-        return true;            /* it sees the guest's command itself */
-    }
-    /* Sending from a queue ends before the backend disables it. */
-    VIRTIO_DEVICE_GET_CLASS(vdev)->set_status(vdev, vdev->status);
-    return virtio_net_set_queue_pairs(n);
+    /* vDPA's backend sees the guest's command itself. */
+    return (peer && peer->info->type == NET_CLIENT_DRIVER_VHOST_VDPA) ||
+           virtio_net_set_queue_pairs(n);
 }
 
 /* A table must not name queues that are not there yet, or no more. */
 static bool virtio_net_rss_change(VirtIONet *n, const Change *change,
                                   GError **error)
 {
+    VirtIODevice *vdev = VIRTIO_DEVICE(n);
     uint16_t old_pairs = n->curr_queue_pairs;
+    bool more = change->queue_pairs > old_pairs;
 
-    if (change->queue_pairs <= old_pairs) {
-        if (!virtio_net_rss_set(n, &change->policy, error)) {
-            return false;
-        }
-        virtio_net_rss_set_pairs(n, change->queue_pairs);
-        return true;
-    }
-    if (!virtio_net_rss_set_pairs(n, change->queue_pairs)) {
+    if (more && !virtio_net_rss_set_pairs(n, change->queue_pairs)) {
         virtio_net_rss_set_pairs(n, old_pairs);
         return refuse(error, "the backend cannot enable a queue");
+    }
+    if (more) {
+        n->rss.queue_failed = false;
     }
     if (!virtio_net_rss_set(n, &change->policy, error)) {
         virtio_net_rss_set_pairs(n, old_pairs);
         return false;
     }
-    /* They may go to other queues now, whose buffers no one announces. */
+    n->curr_queue_pairs = change->queue_pairs;
+    if (change->queue_pairs != old_pairs) {
+        /* Sending from a queue ends before the backend disables it. */
+        VIRTIO_DEVICE_GET_CLASS(vdev)->set_status(vdev, vdev->status);
+        virtio_net_rss_set_pairs(n, change->queue_pairs);
+    }
     virtio_net_rss_flush_all(n);
     return true;
 }

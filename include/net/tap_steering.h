@@ -29,6 +29,16 @@ bool tap_steering_attach(int tap_fd, int prog_fd, GError **error);
  */
 bool tap_steering_detach(int tap_fd, GError **error);
 
+/**
+ * tap_steering_probe:
+ *
+ * Finds out whether the tap takes steering programs, and leaves the one that
+ * is in it alone. That attaching one succeeds later, it cannot promise.
+ *
+ * Returns: false with @error set if it does not
+ */
+bool tap_steering_probe(int tap_fd, GError **error);
+
 G_END_DECLS
 
 #endif

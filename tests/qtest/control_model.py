@@ -7,7 +7,7 @@ turns RSS off, and a reset everything.
 
 import struct
 
-from virtio_net import (CLASS_MQ, ERR, F_HASH_REPORT, F_MQ, F_RSS,
+from virtio_net import (CLASS_MQ, ERR, F_CTRL_VQ, F_HASH_REPORT, F_MQ, F_RSS,
                         HASH_CONFIG, OK, RSS_CONFIG, VQ_PAIRS_SET)
 
 TABLE_MAX, KEY_MAX, TYPES = 128, 40, 0x1ff
@@ -64,6 +64,16 @@ class Model:
         self.pairs = 1
         self.forget()
 
+    def renegotiate(self, features):
+        """The driver has other features now, without a reset."""
+        self.features = features
+        if not self.has(F_RSS):
+            self.table, self.unclassified = [], 0
+        if not self.table and not self.has(F_HASH_REPORT):
+            self.forget()
+        if not self.has(F_RSS) and not self.has(F_MQ):
+            self.pairs = 1
+
     def forget(self):
         """RSS is off."""
         self.types = self.unclassified = 0
@@ -71,6 +81,10 @@ class Model:
         self.table = []
 
     def has(self, bit):
+        """Tell whether a feature was negotiated, and what it rests on."""
+        return self.accepted(bit) and self.accepted(F_CTRL_VQ)
+
+    def accepted(self, bit):
         """Tell whether a feature was negotiated."""
         return bool(self.features >> bit & 1)
 
@@ -122,8 +136,8 @@ class Model:
 
     def expected(self):
         """Return what x-query-rss must tell."""
-        return {"negotiated": self.has(F_RSS),
-                "hash-report": self.has(F_HASH_REPORT),
+        return {"negotiated": self.accepted(F_RSS),
+                "hash-report": self.accepted(F_HASH_REPORT),
                 "queue-pairs": self.pairs,
                 "hash-types": [name for bit, name in enumerate(TYPE_NAMES)
                                if self.types >> bit & 1],

@@ -8,10 +8,10 @@ flows on different queues.
 
 import struct
 
-from rig import (EBPF, KEY, QUEUES, SOFTWARE, Config, TapCase,
+from rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, Config, TapCase,
                  add_rows, all_to, flows, run_tests, spread)
 from rss_reference import NON_EX_TYPES, UDPV4
-from virtio_net import (ERR, F_HASH_REPORT, F_MQ, F_RSS, FEATURES,
+from virtio_net import (ERR, F_CTRL_VQ, F_HASH_REPORT, F_MQ, F_RSS, FEATURES,
                         HASH_CONFIG, OK, RSS_CONFIG, VQ_PAIRS_SET,
                         hash_config, rss_config)
 
@@ -138,6 +138,18 @@ class LastCommand:
         self.assert_off(pairs=1)
         self.set_rss(spread())
         self.assert_steers(spread())
+
+    def test_features_that_go_away(self):
+        """Without a reset: what they allow ends with them."""
+        for gone, pairs in (((F_RSS,), QUEUES), ((F_RSS, F_MQ), 1),
+                            ((F_CTRL_VQ,), 1)):
+            self.nic.start()
+            self.set_rss(self.before)
+            self.nic.device.accept(FEATURES & ~sum(1 << bit for bit in gone))
+            self.assertIsNone(self.card.engine())
+            told, = self.card.machine.qmp("x-query-rss")
+            self.assertEqual((told["engine"], told["table"],
+                              told["queue-pairs"]), (AUTOMATIC, [], pairs))
 
     def test_system_reset(self):
         self.card.machine.qmp("system_reset")

@@ -16,7 +16,7 @@ from control_model import Model
 from randomly import Steps
 from rig import (AUTOMATIC, EBPF, QUEUES, SOFTWARE, Config, TapCase, flows,
                  run_tests, spread, wait_until)
-from virtio_net import (CLASS_MQ, F_HASH_REPORT, F_MQ, F_MRG_RXBUF, F_RSS,
+from virtio_net import (CLASS_MQ, F_CTRL_VQ, F_HASH_REPORT, F_MQ, F_MRG_RXBUF, F_RSS,
                         FEATURES, HASH_CONFIG, RSS_CONFIG, VQ_PAIRS_SET,
                         cut, hash_config, rss_config)
 from virtio_pci import DESC_WRITE, F_RING_RESET, NEEDS_RESET
@@ -35,7 +35,7 @@ class RandomControl:
         self.model = Model(QUEUES)
         actions = [(self.one_command, 50), (self.many_commands, 10),
                    (self.broken_chain, 5), (self.odd_chain, 5),
-                   (self.restart, 5), (self.queue_reset, 5),
+                   (self.restart, 5), (self.renegotiate, 5), (self.queue_reset, 5),
                    (self.packets, 15), (self.operator, 5)]
         self.restart()
         for _ in self.steps:
@@ -75,6 +75,23 @@ class RandomControl:
             self.nic.add_buffers(queue, BUFFERS)
             self.nic.receive_queues[queue].kick()
         self.slots = self.nic.device.allocate(AT_ONCE * SLOT)
+
+    def renegotiate(self):
+        """Accept other features, one after the other, without a reset."""
+        for _ in range(self.rng.randint(1, 3)):
+            optional = F_RSS, F_MQ, F_HASH_REPORT, F_CTRL_VQ
+            features = self.model.features
+            for bit in optional:
+                if self.steps.chance(0.3):
+                    features ^= 1 << bit
+            self.nic.device.accept(features)
+            self.model.renegotiate(self.nic.device.features)
+            self.steps.note(f"renegotiate {self.model.features:#x}")
+            self.compare()
+        if self.steps.chance(0.5):
+            self.nic.device.ready()
+            self.compare()
+        self.restart()
 
     def random_command(self):
         """Return (class, command, data)."""

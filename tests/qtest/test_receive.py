@@ -6,10 +6,10 @@ A packet for a queue without buffers waits in QEMU, in front of those that
 came in by the same queue of the tap.  It must not wait for ever.
 """
 
-from rig import (QUEUES, SOFTWARE, Card, Case, TapCase, add_rows, all_to,
-                 flows, run_tests, spread, why_not)
-from virtio_net import (F_HASH_REPORT, F_MRG_RXBUF, FEATURES, OK, RSS_CONFIG,
-                        rss_config)
+from rig import (KEY, QUEUES, SOFTWARE, Card, Case, Config, TapCase, add_rows,
+                 all_to, flows, run_tests, spread, why_not)
+from virtio_net import (F_HASH_REPORT, F_MRG_RXBUF, FEATURES, HASH_CONFIG, OK,
+                        RSS_CONFIG, hash_config, rss_config)
 from virtio_pci import COMMON, QUEUE_SELECT, QUEUE_SIZE
 
 COUNT = 64
@@ -40,13 +40,13 @@ CHANGES_OFF = {
 }
 
 
-class FullRing(TapCase):
+class FullRing:
     """Queue 1 has no buffers, and all packets are for queue 1."""
 
-    engine = SOFTWARE
+    features = FEATURES
 
     def begin(self, pairs=QUEUES):
-        self.nic.start(buffers=False)
+        self.nic.start(buffers=False, features=self.features)
         for queue in (0, 2, 3):
             self.nic.add_buffers(queue)
             self.nic.receive_queues[queue].kick()
@@ -129,6 +129,29 @@ add_rows(FullRing, {"waiting packets follow " + name: row
 add_rows(FullRing, {"waiting packets arrive after " + name: row
                     for name, row in CHANGES_OFF.items()}, FullRing.check_off)
 
+
+
+class FullRingSoftware(FullRing, TapCase):
+    engine = SOFTWARE
+
+
+class FullRingHashReport(FullRing, TapCase):
+    """The same with hash reports."""
+
+    engine = SOFTWARE
+    options = "hash=on"
+    features = FEATURES | 1 << F_HASH_REPORT
+
+    def test_waiting_packets_follow_HASH_CONFIG(self):
+        """Without hash types they belong to the unclassified queue."""
+        self.begin()
+        self.assertEqual(self.nic.set_rss(
+            Config(all_to(1).types, KEY, [1], 0), QUEUES), OK)
+        self.card.settle()
+        self.assertEqual(self.nic.collect(), [])
+        self.assertEqual(self.nic.command(HASH_CONFIG, hash_config(0, b"")),
+                         OK)
+        self.assert_arrive(self.frames, queue=0)
 
 
 class TwoQueuesReady(TapCase):

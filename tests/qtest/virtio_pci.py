@@ -130,6 +130,10 @@ class VirtioPci:
     def negotiate(self, wanted):
         """Reset, and settle on those wanted features that are offered."""
         self.reset()
+        self.accept(wanted)
+
+    def accept(self, wanted):
+        """Settle on features; without a reset, as no driver should."""
         self.common("b", STATUS, ACKNOWLEDGE | DRIVER)
         self.features = self.offered() & (wanted | self.always)
         for word in range(2):

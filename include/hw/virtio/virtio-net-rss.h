@@ -76,6 +76,10 @@ typedef enum VirtIONetRssState {
  * @counting: packets are counted
  * @counters: those that the software engine has steered, and a program that
  *            is not there any more
+ * @vhost_said: that vhost does not start, or a queue of it, was said
+ * @queue_failed: the backend has not enabled a queue when it was asked last
+ * @vm_running: the VM ran when the device's status was set last
+ * @tap_lent: another QEMU may have used the tap since the guest ran here
  * @ctrl_waits: commands may be waiting in the control queue
  * @ctrl_bh: the bottom half that goes on with them; see virtio-net-ctrl.c
  * @engine, @ebpf_fds, @ebpf_helper: properties, see virtio-net-rss-load.c
@@ -98,6 +102,11 @@ typedef struct VirtIONetRss {
 
     bool counting;
     RssCounters counters;
+
+    bool vhost_said;
+    bool queue_failed;
+    bool vm_running;
+    bool tap_lent;
 
     bool ctrl_waits;
     QEMUBH *ctrl_bh;
@@ -152,12 +161,24 @@ uint64_t virtio_net_rss_get_features(struct VirtIONet *n, uint64_t features,
 
 /**
  * virtio_net_rss_set_features:
+ * @features: what the guest's driver has accepted now
  *
- * Called before the device takes new features. Where they come from a
- * migration stream, QEMU complains of those that are missing here by number
- * only; this says before it why RSS is.
+ * What a feature allows ends with it: RSS, hash reports, more queue pairs than
+ * one, commands that wait. Called when the device's header has the length that
+ * belongs to @features.
+ *
+ * Where they come from a migration stream, QEMU complains of those that are
+ * missing here by number only; this says before it why RSS is.
  */
-void virtio_net_rss_set_features(struct VirtIONet *n);
+void virtio_net_rss_set_features(struct VirtIONet *n, uint64_t features);
+
+/**
+ * virtio_net_rss_set_status:
+ * @status: what the device's status is going to be
+ *
+ * Called also when the VM starts and stops, and when the netdev is deleted.
+ */
+void virtio_net_rss_set_status(struct VirtIONet *n, uint8_t status);
 
 /* After a reset all packets go to queue 0 and carry no hash. */
 void virtio_net_rss_reset(struct VirtIONet *n);
@@ -174,6 +195,24 @@ void virtio_net_rss_reset(struct VirtIONet *n);
  */
 uint8_t virtio_net_rss_command(struct VirtIONet *n, uint8_t cmd,
                                const struct iovec *iov, unsigned iov_cnt);
+
+/**
+ * virtio_net_rss_queue_enabled:
+ * @result: what the backend says of receive queue @queue; as errno if not 0
+ *
+ * Returns: false if it is not enabled, which is said once until more queues
+ * can be had again
+ */
+bool virtio_net_rss_queue_enabled(struct VirtIONet *n, int queue, int result);
+
+/**
+ * virtio_net_rss_lend_tap:
+ *
+ * Returns: true if another QEMU may use the tap, because the guest migrates.
+ * Then its queues stay as they are, and are not read, until the guest runs
+ * here.
+ */
+bool virtio_net_rss_lend_tap(struct VirtIONet *n);
 
 /**
  * virtio_net_set_queue_pairs: in virtio-net.c
