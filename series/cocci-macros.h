@@ -8,3 +8,4 @@
 #define VMStateField int            /* in "(VMStateField[]) {" */
 #define QTAILQ_HEAD(name, type) int
 #define QTAILQ_ENTRY(type) int
+#define G_GNUC_PRINTF(format, args)

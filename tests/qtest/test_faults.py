@@ -259,7 +259,36 @@ class TapGone(OwnCard):
             self.assertNotEqual(command(), OK)
             rss = self.card.machine.qmp("x-query-rss")[0]
             self.assertEqual((rss["queue-pairs"], rss["table"]), (2, [1]))
-        self.assertIn("could not enable queue", self.card.machine.messages())
+        self.assert_one_warning("net0: cannot enable queue 2")
+
+
+class Flood(OwnCard):
+    """Whatever a guest repeats, it is said once."""
+
+    def test_a_deleted_tap(self):
+        self.begin(SOFTWARE)
+        delete_tap(self.card)
+        before = len(self.messages())
+        for step in range(1000):
+            self.nic.set_pairs(QUEUES if step % 2 else 1)
+            if step % 100 == 0:
+                self.nic.set_rss(spread(), QUEUES)
+                self.nic.start()
+        self.assertLess(len(self.messages()) - before, 4, self.messages())
+
+    def test_a_broken_device(self):
+        self.begin(SOFTWARE)
+        before = len(self.messages())
+        for _ in range(10):
+            self.nic.raw_command([b"\x04"], ack_size=0, timeout=0)
+            self.nic.start()
+        self.assertIn("ctrl missing headers", "".join(self.messages()))
+        self.assertEqual(len(self.messages()) - before, 1)
+
+    def messages(self):
+        """What QEMU has printed, without its trace events."""
+        return [line for line in self.card.machine.messages().splitlines()
+                if not line.startswith("virtio_net_rss_")]
 
 
 def delete_tap(card):
@@ -299,10 +328,12 @@ class ProgramRefused(OwnCard):
             self.assert_works()
             rss = self.card.machine.qmp("x-query-rss")[0]
             self.assertEqual((rss["engine"], rss["reason"]), (
-                SOFTWARE, "cannot attach the steering program to the tap"))
+                SOFTWARE, "cannot attach the steering program to the tap: "
+                "Cannot allocate memory"))
             self.assertEqual(self.nic.set_pairs(pairs), OK)
         self.assert_one_warning("net0: cannot attach the steering program "
-                                "to the tap; RSS falls back to QEMU")
+                                "to the tap: Cannot allocate memory; RSS falls"
+                                " back to QEMU")
 
 
 add_rows(ProgramRefused, {
