@@ -198,9 +198,12 @@ class HashStream(StreamCase):
         self.assertEqual(rss["engine"], AUTOMATIC)
         self.assertTrue(rss["hash-report"])
 
-    def test_steering(self):
+    def test_steering_that_was_not_negotiated(self):
+        """It is off."""
         machine = self.incoming(replaced(self.good, state(populate=1))).machine
-        assert_refused(self, machine, "RSS is not negotiated")
+        self.assertIsNone(machine.process.poll(), machine.messages())
+        rss = machine.qmp("x-query-rss")[0]
+        self.assertEqual((rss["engine"], rss["table"]), (AUTOMATIC, []))
 
 
 add_rows(Stream, NONSENSE, Stream.check_nonsense)
