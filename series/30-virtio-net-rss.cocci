@@ -25,6 +25,18 @@ struct VirtIONet {
 ...
 };
 
+@add_hash_types@
+position p;
+@@
+struct VirtIONet {
+...
+VirtIONetRss rss@p;
++ OnOffAutoBit64 specified_hash_types;
+...
+};
+
+// bases: add_hash_types = 10.2+
+
 @drop_packet@
 type T;
 position p;
@@ -48,13 +60,13 @@ struct VirtIONet {
 // file: hw/net/virtio-net.c
 
 @drop_functions@
-identifier f =~ "^(virtio_net_(de|at)tach_epbf_rss|virtio_net_disable_rss|virtio_net_attach_ebpf_to_backend|rss_data_to_rss_config|virtio_net_(un)?load_ebpf|virtio_net_handle_rss|virtio_net_get_hash_type|virtio_set_packet_hash|virtio_net_handle_mq|virtio_net_process_rss|virtio_net_rss_needed)$";
+identifier f =~ "^(virtio_net_(de|at)tach_e(pb|bp)f_rss|virtio_net_commit_rss_config|virtio_net_disable_rss|virtio_net_attach_ebpf_to_backend|rss_data_to_rss_config|virtio_net_(un)?load_ebpf(_fds)?|virtio_net_handle_rss|virtio_net_get_hash_type|virtio_set_packet_hash|virtio_net_handle_mq|virtio_net_process_rss|virtio_net_rss_(needed|post_load|indirections_len_valid))$";
 type T;
 position p;
 @@
 - T f@p(...) { ... }
 
-// expect: drop_functions = 13
+// expect: drop_functions = 13, 10.0+: 16, 10.2+: 15
 
 @drop_vmstate@
 identifier v = vmstate_virtio_net_rss;
@@ -78,14 +90,6 @@ if (n->failover@p) S
 ...>
 }
 
-@add_properties@
-identifier props = virtio_net_properties;
-position p;
-@@
-Property props[] = { ...,
-+ DEFINE_VIRTIO_NET_RSS_PROPERTIES(VirtIONet),
-DEFINE_PROP_END_OF_LIST@p(), };
-
 @realize_failed@
 expression E;
 position p;
@@ -103,6 +107,8 @@ position p;
 - if (virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
 -     virtio_net_load_ebpf@p(...);
 - }
+
+// bases: drop_load = 7.2, 10.0
 
 @unrealize@
 position p;
@@ -135,6 +141,8 @@ position p;
 @@
 - if (!ebpf_rss_is_loaded@p(&n->ebpf_rss)) { ... }
 
+// bases: drop_feature_check = 7.2, 10.0
+
 @get_features@
 identifier fn = virtio_net_get_features;
 expression f;
@@ -147,6 +155,7 @@ fn(...) {
 ...>
 }
 
+// bases: get_features = 7.2, 10.0
 // expect: get_features = 2
 
 @describe_properties@
@@ -156,17 +165,68 @@ position p;
 device_class_set_props@p(dc, props);
 + virtio_net_rss_describe(klass);
 
+@get_features_ex@
+statement S1, S2, S3;
+position p;
+@@
++ features[0] = virtio_net_rss_get_features(n, features[0], errp);
+  if (!get_vhost_net@p(nc->peer)) {
+-     if (!use_own_hash) S1 else S2
+      return;
+  }
+- if (!use_peer_hash) S3
+
+// bases: get_features_ex = 10.2+
+
+@drop_hash_types@
+identifier v =~ "^((supported|peer)_hash_types|use_(own|peer)_hash)$";
+type T;
+expression E;
+position p;
+@@
+- T v@p = E;
+
+// bases: drop_hash_types = 10.2+
+// expect: drop_hash_types = 4
+
 @offer_hash_without_vnet_hdr@
 expression f;
 position p;
 @@
+(
 - virtio_clear_feature@p(&f, VIRTIO_NET_F_HASH_REPORT);
+|
+- virtio_clear_feature_ex@p(f, VIRTIO_NET_F_HASH_REPORT);
+)
+
+@offered_hash_types@
+identifier fn = virtio_net_get_config;
+position p;
+@@
+fn(...) {
+<...
+- n->rss_data.supported_hash_types@p
++ n->rss.supported_hash_types
+...>
+}
+
+// bases: offered_hash_types = 10.2+
+
+@drop_peer_types@
+statement S1, S2;
+position p;
+@@
+- if (qemu_get_vnet_hash_supported_types@p(...)) S1 else S2
+
+// bases: drop_peer_types = 10.2+
 
 @drop_populate_hash@
 expression E;
 position p;
 @@
 - n->rss_data.populate_hash@p = E;
+
+// expect: drop_populate_hash = 1, 10.0+: 2
 
 @populate_hash@
 identifier fn = virtio_net_set_mrg_rx_bufs;
@@ -228,28 +288,41 @@ position p;
 - virtio_net_handle_mq@p(n, E, iov, iov_cnt)
 + virtio_net_rss_command(n, E, iov, iov_cnt)
 
-@receive@
-identifier no_rss, index;
-expression E, nc, buf, size;
+@drop_steering@
+identifier fn = virtio_net_receive_rcu;
+expression E;
 statement S;
 position p;
 @@
-- if (!no_rss@p && E && n->rss_data.enabled_software_rss) {
--     int index = virtio_net_process_rss(nc, buf, size);
-+ if (!no_rss) {
-+     int index = virtio_net_rss_receive(nc, buf, size);
-      if (index >= 0) S
-  }
+fn(...) {
+<...
+- if (E && n->rss_data.enabled_software_rss@p) S
+...>
+}
 
-@deliver@
-expression E, sg;
+@receive@
+identifier fn = virtio_net_do_receive;
+expression nc, buf, size;
 position p;
 @@
-- if (n->rss_data.populate_hash@p) {
--     E = sizeof(mhdr);
--     iov_from_buf(sg, elem->in_num, E, ...);
-- }
+fn(...) {
+<...
++ nc = virtio_net_rss_receive(nc, buf, size);
+return virtio_net_receive_rcu@p(nc, buf, size, ...);
+...>
+}
+
+@deliver@
+identifier fn = virtio_net_receive_rcu;
+statement S;
+position p;
+@@
+fn(...) {
+<...
+- if (n->rss_data.populate_hash@p) S
 + virtio_net_rss_deliver(n, sg, elem->in_num);
+...>
+}
 
 @flush@
 identifier fn = virtio_net_handle_rx;
@@ -269,9 +342,13 @@ statement S1, S2;
 position p;
 @@
 fn(...) {
-... when any
+<...
+(
 - if (n->rss_data.enabled@p) S1 else S2
-return 0;
+|
+- virtio_net_commit_rss_config@p(n);
+)
+...>
 }
 
 @post_load_features@

@@ -5,7 +5,8 @@
 // Once the tap's device is deleted (ip link del), its queues can neither be
 // enabled nor disabled. QEMU ended by an assertion when the guest next changed
 // their number or was reset. Now virtio-net-rss.c refuses a command that needs
-// more queues than can be had; a queue that cannot be disabled stays.
+// more queues than can be had; a queue that cannot be disabled stays. Nor can
+// the size of the header be changed, which QEMU 10.0 tries at each reset.
 //
 // file: hw/net/virtio-net.c
 
@@ -50,3 +51,17 @@ position p;
 - r = peer_detach@p(n, i);
 - assert(!r);
 + peer_detach(n, i);
+
+// file: net/tap-linux.c
+
+@header_may_stay@
+identifier fn = tap_fd_set_vnet_hdr_len;
+expression fd, len;
+position p;
+@@
+fn(...) {
+<...
+- ioctl@p(fd, TUNSETVNETHDRSZ, len) == -1
++ ioctl(fd, TUNSETVNETHDRSZ, len) == -1 && errno != EBADFD
+...>
+}

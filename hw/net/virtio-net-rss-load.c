@@ -26,6 +26,7 @@
 #include "qemu/main-loop.h"
 #include "standard-headers/linux/virtio_net.h"
 #include "trace.h"
+#include "virtio-net-rss-compat.h"
 #include "virtio-net-rss-internal.h"
 
 #ifndef CONFIG_QEMU_RSS_HELPER
@@ -242,19 +243,37 @@ static void take_tap(VirtIONet *n)
     }
 }
 
+/* Sets which hash types are offered, and who computes them. */
+static void init_hash_types(VirtIONet *n)
+{
+    NetClientState *peer = virtio_net_rss_peer(n);
+    uint32_t types = RSS_TYPES_ALL;
+    bool peer_has_types = peer && peer_hash_types(peer, &types);
+
+    n->rss.supported_hash_types = OFFERED_HASH_TYPES(n, types);
+    n->rss.peer_hashes = peer_has_types &&
+                         !(n->rss.supported_hash_types & ~types);
+}
+
 bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
 {
     static uint64_t devices;
     g_autoptr(GError) err = NULL;
 
     n->rss.serial = devices++;
+    virtio_net_rss_take_fds(n);
     if (!check_properties(n, errp)) {
         return false;
     }
+    init_hash_types(n);
     n->rss.guest.config.table_len = 1;
     n->rss.ctrl_bh = virtio_bh_new_guarded(DEVICE(n), virtio_net_ctrl_bh, n);
     n->rss.notified_bh = virtio_bh_new_guarded(DEVICE(n),
                                                virtio_net_rss_notified_bh, n);
+    if (n->rss.peer_hashes) {
+        n->rss.no_ebpf = g_strdup("the vDPA device steers by itself");
+        return true;
+    }
     if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
         return true;
     }
@@ -337,6 +356,9 @@ uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features,
     bool rss = virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS);
     const char *legacy = NULL;
 
+    if (n->rss.peer_hashes) {
+        return features;
+    }
     if (!virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
         legacy = "a legacy virtio device does not support it (see"
                  " disable-modern, force-legacy)";
@@ -383,7 +405,7 @@ static void set_default_engine(ObjectProperty *op, const Property *prop)
 }
 
 const PropertyInfo qdev_prop_virtio_net_rss_engine = {
-    .name = "RssEngineMode",
+    PROPERTY_TYPE = "RssEngineMode",
     .enum_table = &RssEngineMode_lookup,
     .get = get_engine,
     .set = set_engine,
@@ -419,7 +441,7 @@ static void set_counting(Object *obj, Visitor *v, const char *name,
 }
 
 const PropertyInfo qdev_prop_virtio_net_rss_counters = {
-    .name = "bool",
+    PROPERTY_TYPE = "bool",
     .get = get_counting,
     .set = set_counting,
     .realized_set_allowed = true,

@@ -8,6 +8,7 @@
 #include "qapi/qapi-commands-ebpf.h"
 #include "qapi/qapi-commands-rss.h"
 #include "standard-headers/linux/virtio_net.h"
+#include "virtio-net-rss-compat.h"
 #include "virtio-net-rss-internal.h"
 
 static RssEngineKind virtio_net_rss_engine(VirtIONet *n)
@@ -128,8 +129,8 @@ static RssInfo *virtio_net_rss_info(VirtIONet *n)
     }
     info->key = g_string_free(key, false);
     info->device = virtio_net_rss_device(n);
-    info->has_netdev = peer;
     info->netdev = peer ? g_strdup(peer->name) : NULL;
+    SET_HAS(info, netdev);
     info->offered = virtio_host_has_feature(vdev, VIRTIO_NET_F_RSS);
     info->negotiated = virtio_vdev_has_feature(vdev, VIRTIO_NET_F_RSS);
     info->engine = virtio_net_rss_engine(n);

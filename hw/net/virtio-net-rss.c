@@ -241,6 +241,10 @@ bool virtio_net_rss_set(VirtIONet *n, const VirtIONetRssPolicy *policy,
     VirtIONetRssState state = VIRTIO_NET_RSS_OFF;
     g_autoptr(GError) failed = NULL;
 
+    if (rss->peer_hashes) {
+        rss->guest = *policy;
+        return true;
+    }
     if (policy->steering && !rss->populate_hash && rss->ebpf &&
         !virtio_net_rss_peer_deleted(n)) {
         state = virtio_net_rss_try_ebpf(n, &policy->config, &failed);
@@ -555,6 +559,13 @@ static bool virtio_net_rss_parse(VirtIONet *n, uint8_t cmd,
     }
 }
 
+static bool virtio_net_rss_types_offered(VirtIONet *n, const Change *change,
+                                         GError **error)
+{
+    return !(change->policy.config.hash_types & ~n->rss.supported_hash_types)
+           || refuse(error, "hash types that are not offered");
+}
+
 uint8_t virtio_net_rss_command(VirtIONet *n, uint8_t cmd,
                                const struct iovec *iov, unsigned iov_cnt)
 {
@@ -564,6 +575,7 @@ uint8_t virtio_net_rss_command(VirtIONet *n, uint8_t cmd,
     g_autoptr(GError) err = NULL;
 
     if (!virtio_net_rss_parse(n, cmd, data, len, &change, &err) ||
+        !virtio_net_rss_types_offered(n, &change, &err) ||
         !virtio_net_rss_change(n, &change, &err)) {
         trace_virtio_net_rss_refuse(n, err->message);
         return VIRTIO_NET_ERR;
@@ -586,19 +598,19 @@ static int virtio_net_rss_steer(VirtIONet *n, const uint8_t *frame,
     return rss->result.queue;
 }
 
-int virtio_net_rss_receive(NetClientState *nc, const uint8_t *buf,
-                           size_t size)
+NetClientState *virtio_net_rss_receive(NetClientState *nc, const uint8_t *buf,
+                                       size_t size)
 {
     VirtIONet *n = qemu_get_nic_opaque(nc);
     int queue;
 
     n->rss.result = (RssResult) { 0 };
     if (!n->rss.software || size < n->host_hdr_len) {
-        return -1;
+        return nc;
     }
     queue = virtio_net_rss_steer(n, buf + n->host_hdr_len,
                                  size - n->host_hdr_len);
-    return n->rss.guest.steering && queue != nc->queue_index ? queue : -1;
+    return n->rss.guest.steering ? qemu_get_subqueue(n->nic, queue) : nc;
 }
 
 bool virtio_net_rss_any_queue(VirtIONet *n)

@@ -66,6 +66,9 @@ typedef enum VirtIONetRssState {
  * @incoming: what a migration stream says of that; NULL but while it is loaded
  * @state: what is done about it
  * @populate_hash: VIRTIO_NET_F_HASH_REPORT is negotiated; packets carry a hash
+ * @supported_hash_types: those that the guest may enable
+ * @peer_hashes: the backend's device hashes and steers by itself, as a vDPA
+ *               device may from QEMU 10.2 on
  * @software: the software engine, in this state
  * @result: what it said of the packet that is being received
  * @ebpf: the loaded program, or NULL
@@ -91,6 +94,8 @@ typedef struct VirtIONetRss {
     VirtIONetRssPolicy *incoming;
     VirtIONetRssState state;
     bool populate_hash;
+    uint32_t supported_hash_types;
+    bool peer_hashes;
 
     RssEngine *software;
     RssResult result;
@@ -124,7 +129,6 @@ extern const VMStateDescription vmstate_virtio_net_rss;
 #define DEFINE_VIRTIO_NET_RSS_PROPERTIES(type)                                \
     DEFINE_PROP_SIGNED("rss-engine", type, rss.engine, RSS_ENGINE_MODE_AUTO,  \
                        qdev_prop_virtio_net_rss_engine, RssEngineMode),       \
-    DEFINE_PROP_STRING("ebpf-rss-fds", type, rss.ebpf_fds),                   \
     DEFINE_PROP_STRING("ebpf-rss-helper", type, rss.ebpf_helper),             \
     DEFINE_PROP("rss-counters", type, rss.counting,                           \
                 qdev_prop_virtio_net_rss_counters, bool)
@@ -228,11 +232,11 @@ bool virtio_net_set_queue_pairs(struct VirtIONet *n);
  * virtio_net_rss_receive:
  * @buf: a packet from @nc's backend, with the header that it sends
  *
- * Returns: the queue that the software engine wants it on, or -1 if that
- * is @nc's or the engine does not work
+ * Returns: the queue that the software engine wants it on; @nc if the engine
+ * does not work
  */
-int virtio_net_rss_receive(NetClientState *nc, const uint8_t *buf,
-                           size_t size);
+NetClientState *virtio_net_rss_receive(NetClientState *nc, const uint8_t *buf,
+                                       size_t size);
 
 /*
  * Returns whether a packet that comes in by one queue may be for any other:

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Where the versions of QEMU differ in what virtio-net's RSS uses. */
+#ifndef HW_NET_VIRTIO_NET_RSS_COMPAT_H
+#define HW_NET_VIRTIO_NET_RSS_COMPAT_H
+
+#include "hw/virtio/virtio-net.h"
+
+/*
+ * From 9.0 on QEMU has the property ebpf-rss-fds itself, as a list, which
+ * becomes "7:8:9:10" here. Before, it is a property of ours, and that string.
+ */
+static inline void virtio_net_rss_take_fds(VirtIONet *n)
+{
+#if QEMU_VERSION_MAJOR >= 9
+    GString *joined = g_string_new(NULL);
+    uint32_t i;
+
+    for (i = 0; i < n->nr_ebpf_rss_fds; i++) {
+        g_string_append_printf(joined, "%s%s", i ? ":" : "",
+                               n->ebpf_rss_fds[i]);
+    }
+    g_free(n->rss.ebpf_fds);
+    n->rss.ebpf_fds = g_string_free(joined, !n->ebpf_rss_fds);
+#endif
+}
+
+/* An optional pointer of a QAPI structure had a flag of its own up to 7.2. */
+#if QEMU_VERSION_MAJOR < 8
+#define SET_HAS(info, field) ((info)->has_##field = (info)->field != NULL)
+#else
+#define SET_HAS(info, field) ((void)0)
+#endif
+
+/* The member of PropertyInfo that names the property's type. */
+#if QEMU_VERSION_MAJOR < 10
+#define PROPERTY_TYPE .name
+#else
+#define PROPERTY_TYPE .type
+#endif
+
+/*
+ * From 10.2 on there is a property for each hash type, "auto" by default, and
+ * backends tell which ones they have. Before, all were there.
+ */
+#if QEMU_VERSION_MAJOR > 10 || \
+    (QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR >= 2)
+#define peer_hash_types qemu_get_vnet_hash_supported_types
+#define OFFERED_HASH_TYPES(n, types)            \
+    ((n)->specified_hash_types.on_bits |        \
+     ((n)->specified_hash_types.auto_bits & (types)))
+#else
+#define peer_hash_types(peer, types) false
+#define OFFERED_HASH_TYPES(n, types) (types)
+#endif
+
+#endif
