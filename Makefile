@@ -4,8 +4,7 @@
 # the work.  `make help` lists what there is.
 
 DEPS := scripts/deps
-BASE := $(or $(shell sed -n 's/^base=//p' build/config 2>/dev/null | \
-		tail -n 1),7.2)
+BASE := $(shell scripts/fork base)
 OURS := $(CURDIR)/build/qemu-$(BASE)/build
 
 .PHONY: all
@@ -51,6 +50,11 @@ docs:
 	@/usr/bin/sphinx-build -q -W --keep-going docs build/docs
 	@echo '[docs] the manuals are in build/docs/index.html'
 
+.PHONY: series
+series:
+	@$(DEPS) qemu
+	@scripts/fork export --base=$(BASE)
+
 .PHONY: install
 install:
 	@$(DEPS) library qemu
@@ -76,6 +80,7 @@ help:
 	@echo 'make check-lib    build and test the library alone, without QEMU'
 	@echo 'make bench        measure; QUICK=1: in under two minutes'
 	@echo 'make docs         build the manuals'
+	@echo 'make series       write the patches for one QEMU (BASE=10.0)'
 	@echo 'make install      install QEMU (DESTDIR is honoured)'
 	@echo 'make clean        remove what was built; downloads stay in the cache'
 	@echo 'make distclean    the same, and what ./configure recorded'

@@ -6,23 +6,43 @@ the user's cache, with the distribution's own patches applied.  What lies
 there is never changed.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 
-from . import ForkError, say
+import privateapt       # beside scripts/fork
+
+from . import CHECKOUT, ForkError, say
 
 # QEMU's version -> the Debian release whose source package has it
 BASES = {"7.2": "bookworm", "10.0": "trixie", "10.2": "sid"}
-DEFAULT_BASE = "7.2"
 
 
-@contextmanager
+def default_base():
+    """Return the version that ./configure recorded in build/config.
+
+    Else that of this machine's own release, if it is in the table.
+    """
+    with contextlib.suppress(OSError):
+        text = (CHECKOUT / "build/config").read_text()
+        if found := re.findall("^base=(.*)$", text, re.MULTILINE):
+            return found[-1]
+    release = privateapt.host_release()
+    return next((base for base in BASES if BASES[base] == release), "7.2")
+
+
+def emulator(base=None):
+    """Return where scripts/build puts the emulator for x86_64."""
+    return (CHECKOUT / f"build/qemu-{base or default_base()}/build"
+            / "qemu-system-x86_64")
+
+
+@contextlib.contextmanager
 def locked(path, what):
     """Let no other run of ours do `what` at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,8 +134,6 @@ def fetch(base, refresh=False):
     What is there already and intact is used without any network; with
     `refresh`, the mirror is asked for a newer version.
     """
-    import privateapt       # beside scripts/fork; it needs apt
-
     check_base(base)
     try:
         paths = privateapt.download_source("qemu", base, BASES[base],

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import privateapt
+from forklib.base import emulator
 
 from . import VmError
 from .kernel import unpacked_once
 from .process import run, say
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
 FIRMWARE = ("seabios", "qemu-system-data")
 PROGRAM = ("qemu-system-x86", "qemu-system-common")
 LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
@@ -70,7 +70,7 @@ def get_firmware(suite=None):
 
 def own_qemu(binary=None):
     """Return a Qemu for our build, or for any other binary."""
-    default = CHECKOUT / "build/qemu-7.2/build/qemu-system-x86_64"
+    default = emulator()
     if not binary and not default.exists():
         raise VmError("QEMU is not built yet: run 'make' first")
     qemu = Qemu(binary or default)

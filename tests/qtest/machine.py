@@ -23,12 +23,12 @@ TOP = Path(__file__).resolve().parent.parent.parent
 sys.dont_write_bytecode = True          # no __pycache__ among the sources
 sys.path.insert(0, str(TOP / "scripts"))
 
+from forklib.base import emulator                       # noqa: E402
 from vmlib import VmError                               # noqa: E402
 from vmlib.channel import Channel, Qmp                  # noqa: E402
 from vmlib.process import spawn, stop, wait_until       # noqa: E402
 
-QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or
-            TOP / "build/qemu-7.2/build/qemu-system-x86_64")
+QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or emulator())
 MEMORY = 16 << 20
 BIOS_SIZE = 64 << 10
 RESET_VECTOR = 0xfff0

@@ -210,6 +210,9 @@ class RealSeries(unittest.TestCase):
             parse = (cocci if file.path.suffix == ".cocci" else edits).parse
             parse(file)
 
+    def test_few_rules_differ_by_base(self):
+        self.assertLess(tree.count_differing(SCRIPTS.parent)[0], 25)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -24,6 +24,7 @@ sys.path.insert(0, str(TOP / "scripts"))
 sys.dont_write_bytecode = True
 
 from forklib import tree  # noqa: E402
+from forklib.base import BASES, default_base  # noqa: E402
 from vmlib import VmError, root  # noqa: E402
 
 
@@ -105,6 +106,8 @@ class Configure(unittest.TestCase):
     def run_make(self, config):
         """Return what "make -n check" runs with this build/config."""
         shutil.copy(TOP / "Makefile", self.top)
+        shutil.copytree(TOP / "scripts", self.top / "scripts",
+                        dirs_exist_ok=True)
         (self.top / "build").mkdir(exist_ok=True)
         (self.top / "build/config").write_text(config)
         done = subprocess.run(["make", "-n", "check"], cwd=self.top, text=True,
@@ -124,7 +127,11 @@ class Configure(unittest.TestCase):
     def test_make_takes_the_last_base(self):
         self.assertIn("build/qemu-10.0/build\n",
                       self.run_make("base=7.2\nbase=10.0\n"))
-        self.assertIn("build/qemu-7.2/build\n", self.run_make(""))
+        for release, base in (("bookworm", "7.2"), ("trixie", "10.0"),
+                              ("other", "7.2")):
+            with mock.patch("privateapt.host_release", lambda: release), \
+                    mock.patch("forklib.base.CHECKOUT", self.top / "none"):
+                self.assertEqual(default_base(), base)
 
     def test_refusals(self):
         for option, word in (("--base=6.0", "7.2"),
@@ -145,7 +152,6 @@ class Configure(unittest.TestCase):
                 self.assertIn(option, text)
 
     def test_bases_are_those_of_fork(self):
-        from forklib.base import BASES
         text = (TOP / "configure").read_text()
         self.assertIn("    " + "|".join(BASES) + ") ;;\n", text)
         for name in BASES:
@@ -160,6 +166,7 @@ class Build(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix="test-setup-")
         self.addCleanup(folder.cleanup)
         self.build = load("build")
+        self.build.DEFAULTS["base"] = "7.2"
         self.top = Path(folder.name)
         self.home = self.top / "build/qemu-7.2"
         for name in ("series", "build/qemu-7.2/tree", "build/qemu-7.2/build"):
