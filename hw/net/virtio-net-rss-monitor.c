@@ -38,9 +38,12 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
         virtio_net_rss_tap_fd(n) >= 0) {
         return "the VM was migrated: another QEMU may use the tap";
     }
-    if (n->rss.state == VIRTIO_NET_RSS_EBPF ||
-        n->rss.state == VIRTIO_NET_RSS_EBPF_CHANGES) {
+    if (n->rss.state == VIRTIO_NET_RSS_EBPF) {
         return "the program is attached to the tap";
+    }
+    if (n->rss.state == VIRTIO_NET_RSS_EBPF_CHANGES) {
+        return "the program is attached to the tap; until the new"
+               " configuration is in force it steers by the one before";
     }
     if (n->rss.state == VIRTIO_NET_RSS_EBPF_WAITS) {
         return "the program waits for its configuration to be in force";
