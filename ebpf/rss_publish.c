@@ -28,8 +28,8 @@
  *
  * The worker is a job in a pool of threads that all publishers share, and
  * holds a reference, so closing does not wait for it. Where there can be no
- * thread (RLIMIT_NPROC, a cgroup's pids.max), the job stays in the pool's queue,
- * and the caller waits for the grace period itself when there is no free slot.
+ * thread (RLIMIT_NPROC, a cgroup's pids.max), the job stays in the pool's
+ * queue, and the caller waits itself when there is no free slot.
  */
 #include <signal.h>
 

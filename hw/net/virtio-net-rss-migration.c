@@ -122,7 +122,7 @@ void virtio_net_rss_say_missing(VirtIONet *n)
 
 enum {
     EARLY_PACKETS_MAX = 4096,   /* of a queue; more than it holds by default */
-    EARLY_TIME_US = 50000,      /* for all, under the BQL; some 50,000 packets */
+    EARLY_TIME_US = 50000,      /* for all, under the BQL: 50,000 packets */
 };
 
 /* Gives a packet to the queue it belongs to; there it may wait for buffers. */

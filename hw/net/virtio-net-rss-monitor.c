@@ -146,7 +146,8 @@ static RssInfo *virtio_net_rss_info(VirtIONet *n)
             QAPI_LIST_APPEND(types, i);
         }
     }
-    for (i = 0; n->rss.guest.steering && i < n->rss.guest.config.table_len; i++) {
+    for (i = 0; n->rss.guest.steering &&
+                i < n->rss.guest.config.table_len; i++) {
         QAPI_LIST_APPEND(table, n->rss.guest.config.table[i]);
     }
     info->unclassified_queue = n->rss.guest.config.unclassified_queue;

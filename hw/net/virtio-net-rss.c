@@ -227,7 +227,8 @@ static void virtio_net_rss_set_software(VirtIONet *n,
         ebpf_rss_unload(n->rss.ebpf);
         n->rss.ebpf = NULL;
     } else if (policy->steering && n->rss.ebpf) {
-        trace_virtio_net_rss_fallback(n, "hash reports need the software engine");
+        trace_virtio_net_rss_fallback(n, "hash reports need the software"
+                                         " engine");
     }
     trace_virtio_net_rss_engine(n, "software", policy->config.hash_types,
                                 policy->config.table_len);

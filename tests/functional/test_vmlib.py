@@ -256,7 +256,8 @@ class Crashes(unittest.TestCase):
         host._up = True
         host.process = mock.Mock()
         host.process.poll.return_value = 0 if ended else None
-        with mock.patch.object(virthost.Guest, "stop"), mock.patch.object(host, "console", return_value=console):
+        with mock.patch.object(virthost.Guest, "stop"), \
+                mock.patch.object(host, "console", return_value=console):
             return host.failure("it went away")
 
     def test_in_a_virtual_processor_is_the_emulation(self):

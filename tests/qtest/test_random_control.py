@@ -16,8 +16,8 @@ from control_model import Model
 from randomly import Steps
 from rig import (AUTOMATIC, EBPF, QUEUES, SOFTWARE, Config, TapCase, flows,
                  run_tests, spread, wait_until)
-from virtio_net import (CLASS_MQ, F_CTRL_VQ, F_HASH_REPORT, F_MQ, F_MRG_RXBUF, F_RSS,
-                        FEATURES, HASH_CONFIG, RSS_CONFIG, VQ_PAIRS_SET,
+from virtio_net import (CLASS_MQ, F_CTRL_VQ, F_HASH_REPORT, F_MQ,
+                        F_MRG_RXBUF, F_RSS, FEATURES, HASH_CONFIG, RSS_CONFIG, VQ_PAIRS_SET,
                         cut, hash_config, rss_config)
 from virtio_pci import DESC_WRITE, F_RING_RESET, NEEDS_RESET
 
@@ -35,8 +35,8 @@ class RandomControl:
         self.model = Model(QUEUES)
         actions = [(self.one_command, 50), (self.many_commands, 10),
                    (self.broken_chain, 5), (self.odd_chain, 5),
-                   (self.restart, 5), (self.renegotiate, 5), (self.queue_reset, 5),
-                   (self.packets, 15), (self.operator, 5)]
+                   (self.restart, 5), (self.renegotiate, 5),
+                   (self.queue_reset, 5), (self.packets, 15), (self.operator, 5)]
         self.restart()
         for _ in self.steps:
             action, = self.rng.choices(*zip(*actions))

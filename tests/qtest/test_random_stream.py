@@ -25,7 +25,8 @@ FIELDS = ">I3BIHH"
 def read_part(part, before):
     """Return (what it says, the rest); Refused if it must be.
 
-    What came before stays if it says that RSS is not enabled. Anything may happen to one that is out of step: None.
+    What came before stays if it says that RSS is not enabled.  Anything may
+    happen to one that is out of step: None.
     """
     fixed = len(HEAD) + struct.calcsize(FIELDS)
     if not part.startswith(HEAD) or len(part) < fixed + len(KEY):
