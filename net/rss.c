@@ -123,7 +123,8 @@ void rss_compile(const RssConfig *config, struct rss_policy *policy)
         policy->table[i] = config->table[i % config->table_len];
     }
     for (i = 0; i <= RSS_FOUND_ALL; i++) {
-        policy->type[i] = rss_select_type(i, config->hash_types);
+        policy->type[i] =
+            rss_type_report(rss_select_type(i, config->hash_types));
     }
 
     for (bit = 0; bit < RSS_TABLE_BITS; bit++) {

@@ -37,7 +37,8 @@ typedef __u64 RssMasks[4];
 
 /**
  * struct rss_policy: a configuration as the engines use it
- * @type: by RSS_FOUND_*, the RSS_TYPE_* that applies, or 0
+ * @type: by RSS_FOUND_*, which RSS_TYPE_* applies: its bit number plus one,
+ *        or 0 if none does. A byte each, so that IPv4 reads one line less.
  * @ipv4: for each four bytes of the input
  * @ipv6: for each eight bytes of the addresses: as they are, then reversed
  * @ipv6_ports: for the ports
@@ -49,16 +50,16 @@ typedef __u64 RssMasks[4];
  * needs in few lines of the cache.
  */
 struct rss_policy {
-    __u16 type[RSS_FOUND_ALL + 1];
+    __u8 type[RSS_FOUND_ALL + 1];
     RssMasks ipv4[3];
     RssMasks ipv6[4][2];
     RssMasks ipv6_ports;
-    __u16 table[RSS_TABLE_MAX];
     __u16 unclassified_queue;
-    __u16 unused[31];
+    __u16 unused[15];
+    __u16 table[RSS_TABLE_MAX];
 };
 
-_Static_assert(sizeof(struct rss_policy) == 768,
+_Static_assert(sizeof(struct rss_policy) == 704,
                "struct rss_policy must have no padding");
 _Static_assert(RSS_TABLE_BITS <= 8, "a bit of the hash has a byte of a word");
 
@@ -192,6 +193,12 @@ RSS_INLINE __u32 rss_hash_bits(const struct rss_policy *policy,
     return rss_parities(sums);
 }
 
+/* The RSS_TYPE_* that applies to a frame, or 0. */
+RSS_INLINE __u32 rss_policy_type(const struct rss_policy *policy, __u32 found)
+{
+    return 1U << (policy->type[found & RSS_FOUND_ALL] & 0xf) >> 1;
+}
+
 /* The rest of rss_find_input() for a packet with extension headers. */
 RSS_OUTLINE __u32 rss_find_ext_input(const struct rss_policy *policy,
                                      const RssPacket *pkt,
@@ -199,7 +206,7 @@ RSS_OUTLINE __u32 rss_find_ext_input(const struct rss_policy *policy,
 {
     volatile struct rss_walk walk;
     __u32 found = rss_walk_ext_headers(pkt, flow, &walk);
-    __u32 type = policy->type[found & RSS_FOUND_ALL];
+    __u32 type = rss_policy_type(policy, found);
 
     if (type & RSS_TYPES_EX) {
         rss_take_ex_addresses(pkt, flow, &walk);
@@ -223,7 +230,7 @@ RSS_INLINE __u32 rss_find_input(const struct rss_policy *policy,
     if (RSS_UNLIKELY(found & RSS_FOUND_EXT)) {
         return rss_find_ext_input(policy, pkt, flow);
     }
-    return policy->type[found & RSS_FOUND_ALL];
+    return rss_policy_type(policy, found);
 }
 
 /**
