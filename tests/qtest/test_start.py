@@ -189,7 +189,7 @@ class Shown(Case):
         return machine
 
     def test_cards_in_the_order_in_which_they_were_made(self):
-        names = ["c", "a", "d", "b"]
+        names = [f"n{number}" for number in range(6)]
         machine = self.machine(*[
             word for name in names for word in
             ("-device", f"virtio-net-pci,id={name},romfile=,rss=on")])
