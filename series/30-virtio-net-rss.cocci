@@ -220,13 +220,19 @@ position p;
 
 // bases: drop_peer_types = 10.2+
 
-@drop_populate_hash@
+@drop_rest@
 expression E;
 position p;
 @@
+(
 - n->rss_data.populate_hash@p = E;
+|
+- n->rss_data.redirect@p = E;
+|
+- virtio_net_disable_rss@p(...);
+)
 
-// expect: drop_populate_hash = 1, 10.0+: 2
+// expect: drop_rest = 2, 10.0+: 4
 
 @populate_hash@
 identifier fn = virtio_net_set_mrg_rx_bufs;
@@ -252,12 +258,6 @@ virtio_net_set_mrg_rx_bufs@p(...);
 + virtio_net_rss_set_features(n, features);
 ... when any
 }
-
-@drop_redirect@
-expression E;
-position p;
-@@
-- n->rss_data.redirect@p = E;
 
 @reset@
 identifier fn = virtio_net_reset;

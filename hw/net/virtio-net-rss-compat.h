@@ -4,6 +4,11 @@
 #define HW_NET_VIRTIO_NET_RSS_COMPAT_H
 
 #include "hw/virtio/virtio-net.h"
+#if QEMU_VERSION_MAJOR < 10
+#include "sysemu/runstate.h"
+#else
+#include "system/runstate.h"
+#endif
 
 /*
  * From 9.0 on QEMU has the property ebpf-rss-fds itself, as a list, which

@@ -121,7 +121,6 @@ static RssInfo *virtio_net_rss_info(VirtIONet *n)
     RssInfo *info = g_new0(RssInfo, 1);
     NetClientState *peer = virtio_net_rss_peer(n);
     VirtIODevice *vdev = VIRTIO_DEVICE(n);
-    const char *not_counted;
     RssHashTypeList **types = &info->hash_types;
     uint16List **table = &info->table;
     GString *key = g_string_new(NULL);
@@ -152,9 +151,8 @@ static RssInfo *virtio_net_rss_info(VirtIONet *n)
     }
     info->unclassified_queue = n->rss.guest.config.unclassified_queue;
     info->counting = n->rss.counting;
-    not_counted = virtio_net_rss_not_counted(n, info->engine);
-    info->has_not_counted = not_counted;
-    info->not_counted = g_strdup(not_counted);
+    info->not_counted = g_strdup(virtio_net_rss_not_counted(n, info->engine));
+    SET_HAS(info, not_counted);
     info->counters = virtio_net_rss_packets(n);
     return info;
 }

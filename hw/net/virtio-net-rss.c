@@ -25,8 +25,8 @@
 #include "qemu/error-report.h"
 #include "qemu/iov.h"
 #include "standard-headers/linux/virtio_net.h"
-#include "sysemu/runstate.h"
 #include "trace.h"
+#include "virtio-net-rss-compat.h"
 #include "virtio-net-rss-internal.h"
 
 QEMU_BUILD_BUG_ON(RSS_TYPE_IPV4 != VIRTIO_NET_RSS_HASH_TYPE_IPv4);
