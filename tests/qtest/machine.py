@@ -9,10 +9,12 @@ QEMU's qtest protocol, one line of text each way.
 """
 
 import contextlib
+import functools
 import mmap
 import os
 import re
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -42,6 +44,20 @@ def unnamed_file(name, size):
     fd = os.memfd_create(name)
     os.truncate(fd, size)
     return fd
+
+
+@functools.cache
+def has_lists():
+    """Whether ebpf-rss-fds is a list, as from QEMU 9.0 on, or a string."""
+    text = subprocess.run([QEMU, "--version"], text=True, check=True,
+                          stdout=subprocess.PIPE).stdout
+    return int(re.search(r"version (\d+)\.", text).group(1)) >= 9
+
+
+def ebpf_rss_fds(*names):
+    """Return the property ebpf-rss-fds, for device_add or -device in JSON."""
+    names = list(map(str, names))
+    return {"ebpf-rss-fds": names if has_lists() else ":".join(names)}
 
 
 class Machine:

@@ -8,9 +8,9 @@ tests/functional/vhost_faults.py.
 
 import struct
 
-from machine import VmError
+from machine import Machine, VmError, ebpf_rss_fds
 from rig import (AUTO, EBPF, KEY, QUEUES, SOFTWARE, Card, OwnCardsCase,
-                 add_rows, run_tests, spread, wait_until)
+                 TapNet, add_rows, run_tests, spread, wait_until)
 from rss_reference import NON_EX_TYPES
 from virtio_net import (CLASS_MQ, ERR, F_HASH_REPORT, F_MQ, F_RSS, FEATURES,
                         HASH_CONFIG, OK, RSS_CONFIG, VQ_PAIRS_SET,
@@ -65,10 +65,16 @@ class Events(OwnCardsCase):
     def test_where_the_program_comes_from(self):
         self.begin(EBPF)
         self.assertEqual(self.traces("load"), ["from QEMU itself"])
-        with self.assertRaises(VmError) as caught:
-            Card(EBPF, "ebpf-rss-fds=0:0:0").close()
-        self.assertRegex(str(caught.exception),
-                         "virtio_net_rss_load n .* from ebpf-rss-fds")
+        net = TapNet(QUEUES)
+        self.addCleanup(net.close)
+        machine = Machine(["-netdev", net.netdev("net0")], net)
+        self.addCleanup(machine.stop)
+        with self.assertRaises(VmError):
+            machine.qmp("device_add", {
+                "driver": "virtio-net-pci", "netdev": "net0", "mq": True,
+                "rss": True, "romfile": "", **ebpf_rss_fds(0, 0, 0)})
+        self.assertEqual(machine.traces("virtio_net_rss_load"),
+                         ["from ebpf-rss-fds"])
 
     def test_on_and_off(self):
         self.begin(EBPF)

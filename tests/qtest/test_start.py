@@ -12,7 +12,7 @@ import struct
 import tempfile
 import threading
 
-from machine import QEMU, Machine, VmError
+from machine import QEMU, Machine, VmError, ebpf_rss_fds
 from rig import (AUTO, EBPF, KEY, QUEUES, SLOT, SOFTWARE, Card, Case,
                  OwnCardsCase, TapNet, add_rows, run_tests, spread,
                  wait_until)
@@ -60,10 +60,6 @@ WRONG = {
                                     "rss-counters=on requires rss=on"),
     "eBPF with hash=on": ("rss=on,hash=on,rss-engine=ebpf",
                           "rss-engine=ebpf does not support hash=on"),
-    "descriptors without rss=on": ("ebpf-rss-fds=7:8:9",
-                                   "ebpf-rss-fds requires rss=on"),
-    "descriptors with hash=on alone": ("hash=on,ebpf-rss-fds=7:8:9",
-                                       "ebpf-rss-fds requires rss=on"),
     "RSS without a control queue": ("rss=on,ctrl_vq=off",
                                     "rss=on requires ctrl_vq=on"),
     "hash report without a control queue": ("hash=on,ctrl_vq=off",
@@ -116,6 +112,16 @@ class Offers(Case):
             machine_with(options).stop()
         self.assertIn("status 1", str(caught.exception))
         self.assertIn(words, str(caught.exception))
+
+    def test_descriptors_need_RSS(self):
+        machine = Machine([])
+        self.addCleanup(machine.stop)
+        for options in ({}, {"hash": True}):
+            with self.assertRaisesRegex(VmError,
+                                        "ebpf-rss-fds requires rss=on"):
+                machine.qmp("device_add", {"driver": "virtio-net-pci",
+                                           "romfile": "", **options,
+                                           **ebpf_rss_fds(7, 8, 9)})
 
 
 add_rows(Offers, {"offered with " + name: row

@@ -173,7 +173,7 @@ class PackedRings(StreamCase):
     def test_index_behind_the_end(self):
         section = NetSection(self.good)
         packed = section["all features"] | 1 << 34
-        for index in (256, 0x7fff, 0xffff):
+        for index in (section["queue size"], 0x7fff, 0xffff):
             stream = section.changed(all_features=packed, packed_at=index)
             assert_refused(self, self.incoming(stream).machine, "is at")
 
