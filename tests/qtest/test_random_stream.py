@@ -46,9 +46,10 @@ def read_part(part, before):
     model = Model(QUEUES)
     model.reset(1 << F_RSS)
     model.pairs = QUEUES
-    model.types, model.unclassified = types, unclassified
-    model.key = part[fixed:fixed + len(KEY)]
-    model.table = list(table) if redirect else []
+    if redirect:            # else it is off: no hash report was negotiated
+        model.types, model.unclassified = types, unclassified
+        model.key = part[fixed:fixed + len(KEY)]
+        model.table = list(table)
     return model, part[end:]
 
 
