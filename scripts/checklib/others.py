@@ -3,7 +3,7 @@
 
 import os
 
-from checklib.programs import run_folder, run_program
+from checklib.programs import run_folder, run_program, unittest_command
 from checklib.results import skipped
 from checklib.run import run
 
@@ -18,6 +18,13 @@ def scripts(tier, log):
     for folder in ("tests/scripts", "tests/reference"):
         cases += run_folder(tier, tier.top / folder, log)
     return cases
+
+
+def series(tier, log):
+    """The exported series, pushed by quilt on each QEMU in the cache."""
+    file = tier.top / "tests/scripts/handed.py"
+    return run_program(file.name, unittest_command(file), log,
+                       timeout=FILE_TIMEOUT)
 
 
 def _demo(tier, vhost, log):

@@ -38,11 +38,15 @@ def run_program(name, command, log, **how):
                    f"{done.output}{done.errors}")]
 
 
+def unittest_command(path):
+    """What runs a file with unittest tests."""
+    return [sys.executable, Path(__file__).with_name("unittest_tap.py"), path]
+
+
 def _command(path):
     """What runs a file: unittest tests or a program; None if it is neither."""
     if path.name.startswith("test_") and path.suffix == ".py":
-        return [sys.executable, Path(__file__).with_name("unittest_tap.py"),
-                path]
+        return unittest_command(path)
     if (path.is_file() and path.suffix != ".py" and
             not path.name.startswith(".") and os.access(path, os.X_OK)):
         return [path]

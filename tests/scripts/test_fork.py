@@ -20,9 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
 
 from toyfork import BASE_FILES, COCCI, EDIT, SCRIPTS, ForkTest, write_files
-import privateapt  # noqa: E402
 from forklib import ForkError, base, patches, tree  # noqa: E402
-from forklib.series import encode  # noqa: E402
 
 
 class Trees(ForkTest):
@@ -207,57 +205,6 @@ class Exports(ForkTest):
             "ours     hw/net/ours.c -> hw/net/ours.c",
             "ours     subprojects/ours/lib.c -> lib/lib.c"])
         self.assertIn(b"-static int drop_me(int n)\n", diff)
-
-
-class Handed(ForkTest):
-    """The series as a distribution takes it, on each QEMU in the cache."""
-
-    def push_all(self, export, folder):
-        shutil.copytree(export, folder / "patches")
-        done = subprocess.run(["quilt", "--quiltrc=-", "push", "-a",
-                               "--fuzz=0"], cwd=folder, text=True,
-                              stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT)
-        self.assertEqual(done.returncode, 0, done.stdout)
-
-    def check_base(self, version):
-        cache = privateapt.cache_dir() / "base"
-        unpacked = sorted(path for path in cache.glob(f"qemu_{version}*")
-                          if path.suffix != ".partial")
-        if not unpacked or not shutil.which("quilt"):
-            self.skipTest("needs quilt, and this QEMU in the cache: "
-                          f"scripts/fork fetch --base={version}")
-        checkout = self.top / "ours"
-        checkout.mkdir()
-        for path in SCRIPTS.parent.iterdir():
-            if path.name != "build":
-                (checkout / path.name).symlink_to(path)
-        fork = tree.Fork(version, "real", unpacked[-1], checkout)
-        with contextlib.redirect_stdout(io.StringIO()):
-            export = patches.export(fork)
-        sources = tree.apply_series(fork)
-        pushed = self.top / "pushed"
-        for path in set(sources.edited) | sources.removed:
-            if (fork.base_dir / path).exists():
-                (pushed / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(fork.base_dir / path, pushed / path)
-        self.push_all(export, pushed)
-        links = tree.find_links(fork, sources)
-        for path in sources.removed - set(links):
-            self.assertFalse((pushed / path).exists(), path)
-        for path, text in sources.edited.items():
-            self.assertEqual((pushed / path).read_bytes(), encode(text), path)
-        for path, ours in links.items():
-            self.assertEqual((pushed / path).read_bytes(), ours.read_bytes())
-
-    def test_pushed_on_7_2(self):
-        self.check_base("7.2")
-
-    def test_pushed_on_10_0(self):
-        self.check_base("10.0")
-
-    def test_pushed_on_10_2(self):
-        self.check_base("10.2")
 
 
 class Bases(ForkTest):
