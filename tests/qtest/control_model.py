@@ -65,14 +65,19 @@ class Model:
         self.forget()
 
     def renegotiate(self, features):
-        """The driver has other features now, without a reset."""
-        self.features = features
-        if not self.has(F_RSS):
-            self.table, self.unclassified = [], 0
-        if not self.table and not self.has(F_HASH_REPORT):
-            self.forget()
-        if not self.has(F_RSS) and not self.has(F_MQ):
-            self.pairs = 1
+        """The driver has other features now, without a reset.
+
+        It writes them by 32 bits, the low ones first, and the card looks at
+        them each time.
+        """
+        low = 0xffffffff
+        for self.features in (self.features & ~low | features & low, features):
+            if not self.has(F_RSS):
+                self.table, self.unclassified = [], 0
+            if not self.table and not self.has(F_HASH_REPORT):
+                self.forget()
+            if not self.has(F_RSS) and not self.has(F_MQ):
+                self.pairs = 1
 
     def forget(self):
         """RSS is off."""
