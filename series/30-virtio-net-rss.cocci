@@ -60,7 +60,14 @@ struct VirtIONet {
 // file: hw/net/virtio-net.c
 
 @drop_functions@
-identifier f =~ "^(virtio_net_(de|at)tach_e(pb|bp)f_rss|virtio_net_commit_rss_config|virtio_net_disable_rss|virtio_net_attach_ebpf_to_backend|rss_data_to_rss_config|virtio_net_(un)?load_ebpf(_fds)?|virtio_net_handle_rss|virtio_net_get_hash_type|virtio_set_packet_hash|virtio_net_handle_mq|virtio_net_process_rss|virtio_net_rss_(needed|post_load|indirections_len_valid))$";
+identifier f = {virtio_net_attach_ebpf_rss, virtio_net_attach_epbf_rss,
+    virtio_net_detach_ebpf_rss, virtio_net_detach_epbf_rss,
+    virtio_net_attach_ebpf_to_backend, virtio_net_commit_rss_config,
+    virtio_net_disable_rss, rss_data_to_rss_config, virtio_net_load_ebpf,
+    virtio_net_load_ebpf_fds, virtio_net_unload_ebpf, virtio_net_handle_mq,
+    virtio_net_handle_rss, virtio_net_get_hash_type, virtio_set_packet_hash,
+    virtio_net_process_rss, virtio_net_rss_needed, virtio_net_rss_post_load,
+    virtio_net_rss_indirections_len_valid};
 type T;
 position p;
 @@
@@ -124,7 +131,7 @@ position p;
 - g_free@p(n->rss_data.indirections_table);
 
 @drop_packet_init@
-identifier f =~ "^net_rx_pkt_(un)?init$";
+identifier f = {net_rx_pkt_init, net_rx_pkt_uninit};
 position p;
 @@
 - f@p(...);
@@ -179,7 +186,8 @@ position p;
 // bases: get_features_ex = 10.2+
 
 @drop_hash_types@
-identifier v =~ "^((supported|peer)_hash_types|use_(own|peer)_hash)$";
+identifier v = {supported_hash_types, peer_hash_types, use_own_hash,
+    use_peer_hash};
 type T;
 expression E;
 position p;

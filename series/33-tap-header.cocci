@@ -10,7 +10,7 @@
 // file: net/tap.c
 
 @whole_header@
-identifier fn =~ "^tap_receive_(raw|iov)$";
+identifier fn = {tap_receive_raw, tap_receive_iov};
 identifier hdr;
 position p;
 @@

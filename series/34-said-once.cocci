@@ -12,7 +12,7 @@
 // file: net/tap-linux.c
 
 @queue_messages@
-identifier fn =~ "^tap_fd_(en|dis)able$";
+identifier fn = {tap_fd_enable, tap_fd_disable};
 identifier r;
 position p;
 @@
@@ -66,7 +66,7 @@ fn(...) {
 // expect: probe = 1, 10.0+: 0
 
 @byte_order@
-identifier fn =~ "^tap_fd_set_vnet_[lb]e$";
+identifier fn = {tap_fd_set_vnet_le, tap_fd_set_vnet_be};
 position p;
 @@
 fn(...) {
@@ -92,7 +92,7 @@ position p;
 // expect: vhost_stderr = 2
 
 @vhost_messages@
-identifier fn =~ "^vhost_net_(start|virtqueue_restart)$";
+identifier fn = {vhost_net_start, vhost_net_virtqueue_restart};
 expression list es;
 position p;
 @@
@@ -108,7 +108,7 @@ fn(...) {
 // file: hw/net/virtio-net.c
 
 @vhost_of_a_device@
-identifier fn =~ "^virtio_net_(vhost_status|queue_enable)$";
+identifier fn = {virtio_net_vhost_status, virtio_net_queue_enable};
 expression list es;
 position p;
 @@
