@@ -3,7 +3,7 @@
 
 from collections import namedtuple
 
-from rss_reference import ALL_TYPES, Config
+from harness.rss_reference import ALL_TYPES, Config
 
 from engines import SOCKET_FROM
 

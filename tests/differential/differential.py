@@ -16,10 +16,6 @@ import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from hashlib import blake2b
-from pathlib import Path
-
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "reference"))
 
 try:
     from scapy.layers.l2 import Ether
@@ -27,10 +23,11 @@ except ImportError:
     print("1..0 # SKIP no scapy: run \"scripts/deps tests\"")
     sys.exit(0)
 
+from harness.rss_reference import NAMES, parse          # noqa: E402
+
 from cases import DERIVED, Case, Configs, cases        # noqa: E402
 from engines import NOT_RUN, SOCKET_FROM, Ended, Engines    # noqa: E402
 from grammar import MUST, Grammar                      # noqa: E402
-from rss_reference import NAMES, parse                 # noqa: E402
 
 RECIPES_IN_BATCH = 2
 SHOWN = 3               # differences of a kind that are printed

@@ -13,11 +13,12 @@ import threading
 import time
 from pathlib import Path
 
-import libbpf
-from nobody import NobodyCard, Place, load_by_helper, why_not
-from rig import QUEUES, Case, add_rows, run_tests, spread
-from vmlib import VmError
-from virtio_net import OK
+from harness.functional import libbpf
+from harness.functional.nobody import (NobodyCard, Place, load_by_helper,
+                                       why_not)
+from harness.qtest.rig import QUEUES, Case, add_rows, run_tests, spread
+from harness.qtest.virtio_net import OK
+from harness.vm import VmError
 
 TIMEOUT = 10                # s that QEMU gives a helper
 

@@ -13,11 +13,11 @@ no hash reports (DPDK 22.11: drivers/net/virtio does not have the feature).
 import random
 import struct
 
-from dpdk import DpdkGuest, Testpmd
-from guests import (AUTOMATIC, EBPF, QUEUES, SOFTWARE, Case, flows, run_tests,
-                    traffic, why_not)
-from rss_reference import (ALL_TYPES, IP_EX, IPV4, IPV6, UDP_EX, UDPV4,
-                           UDPV6, Config)
+from harness.functional.dpdk import DpdkGuest, Testpmd
+from harness.functional.guests import (AUTOMATIC, EBPF, QUEUES, SOFTWARE, Case,
+                                       flows, run_tests, traffic, why_not)
+from harness.rss_reference import (ALL_TYPES, IPV4, IPV6, IP_EX, UDPV4, UDPV6,
+                                   UDP_EX, Config)
 
 # DPDK's own key, of the RSS verification suite.
 KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b4"

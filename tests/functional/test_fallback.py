@@ -14,11 +14,12 @@ import struct
 import tempfile
 from pathlib import Path
 
-from guests import (EBPF, NO_HELPER, QUEUES, SOFTWARE, VHOST, Case,
-                    RssGuest, TapNet, Unprivileged, VmError, find_qemu, flows,
-                    run_tests)
-from machine import Machine
-from vmlib.process import run
+from harness.functional.guests import (EBPF, NO_HELPER, QUEUES, SOFTWARE,
+                                       VHOST, Case, RssGuest, TapNet,
+                                       Unprivileged, VmError, find_qemu, flows,
+                                       run_tests)
+from harness.qtest.machine import Machine
+from harness.vm.process import run
 
 NOT_PERMITTED = "not permitted"
 

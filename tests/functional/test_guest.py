@@ -9,8 +9,9 @@ Every test begins with a table of its own, so each can run alone.  Linux 6.1
 sends its table only with the first "ethtool -X", 6.12 when its driver starts.
 """
 
-from guests import (ADDRESS_TYPES, AUTOMATIC, EBPF, PORT_TYPES, QUEUES,
-                    SOFTWARE, Case, RssGuest, flows, run_tests, why_not)
+from harness.functional.guests import (ADDRESS_TYPES, AUTOMATIC, EBPF,
+                                       PORT_TYPES, QUEUES, SOFTWARE, Case,
+                                       RssGuest, flows, run_tests, why_not)
 
 UNBIND = "/sys/bus/virtio/drivers/virtio_net/unbind"
 BIND = "/sys/bus/virtio/drivers/virtio_net/bind"

@@ -13,11 +13,12 @@ import threading
 import time
 from pathlib import Path
 
-from guests import (AUTOMATIC, EBPF, NO_HELPER, QUEUES, SOFTWARE, Case,
-                    IncomingGuest, RssGuest, Unprivileged, VHOST, VmError,
-                    find_qemu, flows, histogram, run_tests, steering, traffic,
-                    wait_until, why_not)
-from vmlib.qemu import debian_qemu
+from harness.functional.guests import (AUTOMATIC, EBPF, NO_HELPER, QUEUES,
+                                       SOFTWARE, VHOST, Case, IncomingGuest,
+                                       RssGuest, Unprivileged, VmError,
+                                       find_qemu, flows, histogram, run_tests,
+                                       steering, traffic, wait_until, why_not)
+from harness.vm.qemu import debian_qemu
 
 TIMEOUT = 60
 PACE = 0.002        # seconds between two packets of steady traffic

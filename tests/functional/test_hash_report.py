@@ -5,8 +5,8 @@
 The reported hashes themselves are compared in tests/qtest/test_packets.py.
 """
 
-from guests import AUTOMATIC, SOFTWARE, Case, RssGuest, flows, run_tests, \
-    steering, why_not
+from harness.functional.guests import (AUTOMATIC, SOFTWARE, Case, RssGuest,
+                                       flows, run_tests, steering, why_not)
 
 FEATURE_HASH_REPORT = 57
 

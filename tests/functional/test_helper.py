@@ -14,8 +14,9 @@ import time
 import unittest
 from pathlib import Path
 
-from nobody import CAP_BPF, CAP_PERFMON, HELPER, NOBODY, Place, why_not
-from rig import add_rows, run_tests
+from harness.functional.nobody import (CAP_BPF, CAP_PERFMON, HELPER, NOBODY,
+                                       Place, why_not)
+from harness.qtest.rig import add_rows, run_tests
 
 TIMEOUT = 20                # s; on a busy machine
 NONE, BOTH = "0" * 16, f"{1 << CAP_BPF | 1 << CAP_PERFMON:016x}"

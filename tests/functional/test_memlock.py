@@ -9,11 +9,11 @@ there with MEMLOCK=on.
 import os
 import platform
 
-from elsewhere import in_virtual_host, tell
-from guests import run_tests
-from rig import (AUTO, EBPF, SOFTWARE, Card, TapCase, add_rows, all_to,
-                 spread)
-from vmlib import VmError
+from harness.functional.elsewhere import in_virtual_host, tell
+from harness.functional.guests import run_tests
+from harness.qtest.rig import (AUTO, EBPF, SOFTWARE, Card, TapCase, add_rows,
+                               all_to, spread)
+from harness.vm import VmError
 
 THERE = "MEMLOCK" in os.environ
 SUITE = "bullseye"

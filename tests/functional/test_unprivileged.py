@@ -10,15 +10,16 @@ import base64
 import os
 import unittest
 
-import libbpf
-from nobody import (CAP_BPF, CAP_PERFMON, NOBODY, HotPluggedCard, NobodyCard,
-                    Place, load_by_helper, why_not)
-from machine import ebpf_rss_fds, has_lists
-from rig import (EBPF, KEY, QUEUES, SOFTWARE, Case, Config, TapCase,
-                 add_rows, all_to, run_tests, spread)
-from rss_reference import NON_EX_TYPES
-from virtio_net import OK
-from vmlib import VmError
+from harness.functional import libbpf
+from harness.functional.nobody import (CAP_BPF, CAP_PERFMON, NOBODY,
+                                       HotPluggedCard, NobodyCard, Place,
+                                       load_by_helper, why_not)
+from harness.qtest.machine import ebpf_rss_fds, has_lists
+from harness.qtest.rig import (EBPF, KEY, QUEUES, SOFTWARE, Case, Config,
+                               TapCase, add_rows, all_to, run_tests, spread)
+from harness.qtest.virtio_net import OK
+from harness.rss_reference import NON_EX_TYPES
+from harness.vm import VmError
 
 NONE = "ebpf-rss-helper=/nonexistent"
 place = None

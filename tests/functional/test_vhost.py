@@ -11,16 +11,17 @@ import contextlib
 import os
 import subprocess
 
+from harness.functional.elsewhere import command, in_virtual_host, tell
+from harness.functional.guests import (EBPF, NO_HELPER, VHOST, Case,
+                                       Unprivileged, VmError, find_qemu, flows,
+                                       run_tests)
+from harness.vm.steering import rx_packets
+
 import test_fallback
 import test_guest
 import test_guest_migration
-from elsewhere import command, in_virtual_host, tell
-from guests import (EBPF, NO_HELPER, VHOST, Case, Unprivileged, VmError,
-                    find_qemu, flows, run_tests)
 from test_fallback import NOT_PERMITTED, started
 from vhost_faults import BpfRefusedVhost, TakenAwayVhost    # noqa: F401
-
-from vmlib.steering import rx_packets
 
 TIMEOUT = 1000
 

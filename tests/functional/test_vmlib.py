@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The pieces of scripts/vmlib and privateapt that need no machine.
+"""The pieces of harness/vm and privateapt that need no machine.
 
 Quick, no network, no privilege.
 """
@@ -17,16 +17,13 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
-sys.path[:0] = [str(SCRIPTS)]
+from harness import TOP, aptsources, privateapt
+from harness.vm import (VmError, initramfs, process, qemu, steering, traffic,
+                        virthost)
+from harness.vm.channel import Shell
+from harness.vm.guest import Guest
+from harness.vm.histogram import bursts
 
-import aptsources                                           # noqa: E402
-import privateapt                                           # noqa: E402
-from vmlib import VmError, initramfs, process, qemu         # noqa: E402
-from vmlib import steering, traffic, virthost               # noqa: E402
-from vmlib.channel import Shell                             # noqa: E402
-from vmlib.guest import Guest                               # noqa: E402
-from vmlib.histogram import bursts                          # noqa: E402
 
 DEB822 = """\
 # a comment
@@ -198,11 +195,12 @@ class Processes(unittest.TestCase):
 
     def test_child_dies_with_us(self):
         code = ("import sys, time; sys.path.insert(0, sys.argv[1])\n"
-                "from vmlib import process\n"
+                "from harness.vm import process\n"
                 "child = process.spawn(['sleep', '60'])\n"
                 "print(child.pid, flush=True)\n"
                 "time.sleep(60)\n")
-        parent = subprocess.Popen([sys.executable, "-c", code, str(SCRIPTS)],
+        parent = subprocess.Popen([sys.executable, "-c", code,
+                                   TOP / "scripts"],
                                   stdout=subprocess.PIPE, text=True)
         child = int(parent.stdout.readline())
         comm = Path(f"/proc/{child}/comm")

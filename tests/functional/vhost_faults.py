@@ -7,15 +7,15 @@ test_vhost.py runs these.  No guest runs: the test is the card's driver.
 import contextlib
 import tempfile
 
-from test_fallback import FallbackCase, started
+from harness.functional.guests import EBPF, NO_HELPER, VmError
+from harness.qtest import rig
+from harness.qtest.faults import (DENY, Refusal, delete_tap, leave_free,
+                                  open_numbers)
+from harness.qtest.rig import (AUTO, QUEUES, Card, TapCase, add_rows, all_to,
+                               spread, wait_until)
+from harness.qtest.virtio_net import ERR, OK
 
-import rig
-from guests import EBPF, NO_HELPER, VmError
-from refusal import Refusal
-from rig import (AUTO, QUEUES, Card, TapCase, add_rows, all_to, spread,
-                 wait_until)
-from test_faults import DENY, delete_tap, leave_free, open_numbers
-from virtio_net import ERR, OK
+from test_fallback import FallbackCase, started
 
 REFUSED = "cannot attach the steering program to the tap: "
 NO_QUEUE = "cannot enable queue 2: "

@@ -11,16 +11,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parent.parent.parent
-sys.dont_write_bytecode = True          # no __pycache__ among the sources
-sys.path.insert(0, str(TOP / "scripts/checklib"))
+from harness import TOP
+from harness.check.unittest_tap import run_tests
 
-from unittest_tap import run_tests                          # noqa: E402
 
 STEER = TOP / "tests/installed/steer.c"
 SKIP = 77

@@ -17,18 +17,14 @@ import os
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
-TOP = Path(__file__).resolve().parent.parent.parent
-sys.dont_write_bytecode = True          # no __pycache__ among the sources
-sys.path.insert(0, str(TOP / "scripts"))
+from harness import TOP, privateapt
+from harness.check.results import FAIL, SKIP, read_tap
+from harness.vm import virthost
+from harness.vm.guest import fetch_guest
+from harness.vm.kernel import get_kernel
+from harness.vm.process import stop_on_signals
 
-import privateapt                                           # noqa: E402
-from checklib.results import FAIL, SKIP, read_tap           # noqa: E402
-from vmlib import virthost                                  # noqa: E402
-from vmlib.guest import fetch_guest                         # noqa: E402
-from vmlib.kernel import get_kernel                         # noqa: E402
-from vmlib.process import stop_on_signals                   # noqa: E402
 
 TIMEOUT = 1000      # seconds, for each program
 SUITES = {"bpf", "tap"}
@@ -81,7 +77,7 @@ def vhost_program(guest, qemu):
         "env", f"XDG_CACHE_HOME={cache}", f"QTEST_QEMU_BINARY={qemu}",
         "FUNCTIONAL_VHOST=on", "FUNCTIONAL_ACCEL=kvm",
         f"FUNCTIONAL_SUITE={guest}", "PYTHONUNBUFFERED=1", sys.executable,
-        str(TOP / "scripts/checklib/unittest_tap.py"),
+        str(TOP / "scripts/harness/check/unittest_tap.py"),
         str(TOP / "tests/functional/test_vhost.py")]}
 
 

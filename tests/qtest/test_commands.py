@@ -5,13 +5,13 @@
 A refused command changes nothing: packets go on as by the command before it.
 """
 
-from rig import (EBPF, IN_FORCE_TIMEOUT, KEY, QUEUES, SOFTWARE, Config,
-                 TapCase, add_rows, all_to, flows, run_tests, spread,
-                 wait_until)
-from rss_reference import ALL_TYPES, NON_EX_TYPES, UDPV4
-from virtio_net import (ERR, F_MQ, F_RSS, FEATURES, OK, RSS_CONFIG,
-                        VQ_PAIRS_SET, rss_config)
-from virtio_pci import NEEDS_RESET
+from harness.qtest.rig import (EBPF, IN_FORCE_TIMEOUT, KEY, QUEUES, SOFTWARE,
+                               Config, TapCase, add_rows, all_to, flows,
+                               run_tests, spread, wait_until)
+from harness.qtest.virtio_net import (ERR, FEATURES, F_MQ, F_RSS, OK,
+                                      RSS_CONFIG, VQ_PAIRS_SET, rss_config)
+from harness.qtest.virtio_pci import NEEDS_RESET
+from harness.rss_reference import ALL_TYPES, NON_EX_TYPES, UDPV4
 
 TABLE = spread().table
 VALID = rss_config(NON_EX_TYPES, TABLE, KEY, QUEUES)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Each packet that reaches the guest is counted once, whatever happens."""
 
-from refusal import Refusal
-from rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card, OwnCardsCase, all_to,
-                 flows, run_tests, spread)
-from virtio_net import OK
+from harness.qtest.faults import Refusal
+from harness.qtest.rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card,
+                               OwnCardsCase, all_to, flows, run_tests, spread)
+from harness.qtest.virtio_net import OK
 
 COUNT = 64
 

@@ -8,14 +8,15 @@ tests/functional/vhost_faults.py.
 
 import struct
 
-from machine import Machine, VmError, ebpf_rss_fds
-from rig import (AUTO, EBPF, KEY, QUEUES, SOFTWARE, Card, OwnCardsCase,
-                 TapNet, add_rows, run_tests, spread, wait_until)
-from rss_reference import NON_EX_TYPES
-from virtio_net import (CLASS_MQ, ERR, F_HASH_REPORT, F_MQ, F_RSS, FEATURES,
-                        HASH_CONFIG, OK, RSS_CONFIG, VQ_PAIRS_SET,
-                        hash_config, rss_config)
-from virtio_pci import DESC_WRITE
+from harness.qtest.machine import Machine, VmError, ebpf_rss_fds
+from harness.qtest.rig import (AUTO, EBPF, KEY, QUEUES, SOFTWARE, Card,
+                               OwnCardsCase, TapNet, add_rows, run_tests,
+                               spread, wait_until)
+from harness.qtest.virtio_net import (CLASS_MQ, ERR, FEATURES, F_HASH_REPORT,
+                                      F_MQ, F_RSS, HASH_CONFIG, OK, RSS_CONFIG,
+                                      VQ_PAIRS_SET, hash_config, rss_config)
+from harness.qtest.virtio_pci import DESC_WRITE
+from harness.rss_reference import NON_EX_TYPES
 
 UNKNOWN = 77
 

@@ -7,41 +7,18 @@ configured stays in force.  Where it is killed: test_killed.py.  The same with
 vhost=on: tests/functional/vhost_faults.py.
 """
 
-import os
-import resource
-from pathlib import Path
-
-from kernel_objects import OWN, names_of, objects_of, wait_gone
-from machine import Machine, VmError
-from refusal import Refusal
-from rig import (AUTO, AUTOMATIC, EBPF, QUEUES, SLOT, SOFTWARE, Card,
-                 OwnCardsCase, add_rows, all_to, run_tests, spread)
-from virtio_net import OK, VirtioNet
-from vmlib.process import run
-from vmlib.tapnet import TapNet
+from harness.qtest.faults import (DENY, Refusal, delete_tap, leave_free,
+                                  open_numbers)
+from harness.qtest.kernel_objects import OWN, names_of, objects_of, wait_gone
+from harness.qtest.machine import Machine, VmError
+from harness.qtest.rig import (AUTO, AUTOMATIC, EBPF, QUEUES, SLOT, SOFTWARE,
+                               Card, OwnCardsCase, add_rows, all_to, run_tests,
+                               spread)
+from harness.qtest.virtio_net import OK, VirtioNet
+from harness.vm.tapnet import TapNet
 
 NO_HELPER = "ebpf-rss-helper=/nonexistent"
-DENY = str(Path(__file__).resolve().with_name("without_bpf_call.py"))
 MANY = 40
-
-
-def open_numbers(machine):
-    """Return the numbers of the descriptors that QEMU has open."""
-    return sorted(int(name) for name in
-                  os.listdir(f"/proc/{machine.process.pid}/fd"))
-
-
-def leave_free(machine, count):
-    """Let QEMU open so many descriptors more; None: as many as it likes."""
-    hard = resource.prlimit(machine.process.pid, resource.RLIMIT_NOFILE)[1]
-    soft = hard
-    if count is not None:
-        taken = set(open_numbers(machine))
-        free = [number for number in range(len(taken) + count + 1)
-                if number not in taken]
-        soft = free[count]
-    resource.prlimit(machine.process.pid, resource.RLIMIT_NOFILE,
-                     (soft, hard))
 
 
 class OwnCard(OwnCardsCase):
@@ -289,12 +266,6 @@ class Flood(OwnCard):
         """What QEMU has printed, without its trace events."""
         return [line for line in self.card.machine.messages().splitlines()
                 if not line.startswith("virtio_net_rss_")]
-
-
-def delete_tap(card):
-    """What an administrator does."""
-    with card.net.entered():
-        run("ip", "link", "del", card.net.name)
 
 
 def delete_netdev(card):

@@ -10,9 +10,10 @@ import contextlib
 import os
 import time
 
-from rig import EBPF, QUEUES, SOFTWARE, TapCase, run_tests, spread
-from virtio_net import CLASS_MQ, OK, RSS_CONFIG, rss_config
-from virtio_pci import DESC_WRITE
+from harness.qtest.rig import (EBPF, QUEUES, SOFTWARE, TapCase, run_tests,
+                               spread)
+from harness.qtest.virtio_net import CLASS_MQ, OK, RSS_CONFIG, rss_config
+from harness.qtest.virtio_pci import DESC_WRITE
 
 COMMANDS = 10000
 PATIENCE = 30           # seconds for one answer

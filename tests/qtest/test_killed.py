@@ -17,13 +17,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from kernel_objects import OWN, names_of, objects_of, wait_gone
-from machine import VmError
-from rig import (EBPF, QUEUES, Card, TapCase, all_to, run_tests, spread,
-                 why_not)
-from virtio_net import OK
-from vmlib.process import run, wait_until
-from vmlib.tapnet import TapNet
+from harness.qtest.kernel_objects import OWN, names_of, objects_of, wait_gone
+from harness.qtest.machine import VmError
+from harness.qtest.rig import (EBPF, QUEUES, Card, TapCase, all_to, run_tests,
+                               spread, why_not)
+from harness.qtest.virtio_net import OK
+from harness.vm.process import run, wait_until
+from harness.vm.tapnet import TapNet
 
 ROUNDS = 16                 # of each test
 EARLIEST = 0.001            # s after the start; for timeout 0 is never

@@ -8,12 +8,13 @@ flows on different queues.
 
 import struct
 
-from rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, Config, TapCase,
-                 add_rows, all_to, flows, run_tests, spread)
-from rss_reference import NON_EX_TYPES, UDPV4
-from virtio_net import (ERR, F_CTRL_VQ, F_HASH_REPORT, F_MQ, F_RSS, FEATURES,
-                        HASH_CONFIG, OK, RSS_CONFIG, VQ_PAIRS_SET,
-                        hash_config, rss_config)
+from harness.qtest.rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, Config,
+                               TapCase, add_rows, all_to, flows, run_tests,
+                               spread)
+from harness.qtest.virtio_net import (ERR, FEATURES, F_CTRL_VQ, F_HASH_REPORT,
+                                      F_MQ, F_RSS, HASH_CONFIG, OK, RSS_CONFIG,
+                                      VQ_PAIRS_SET, hash_config, rss_config)
+from harness.rss_reference import NON_EX_TYPES, UDPV4
 
 # What a driver may send, and must not.
 REFUSED_PAIRS = {

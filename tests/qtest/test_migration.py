@@ -12,13 +12,14 @@ import struct
 import tempfile
 from pathlib import Path
 
-from machine import VmError, wait_until
-from refusal import Refusal
-from rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card, OwnCardsCase, add_rows,
-                 all_to, flows, run_tests, spread)
-from rss_reference import ALL_TYPES
-from vmlib.tapnet import TapNet
-from virtio_net import F_HASH_REPORT, F_RSS, FEATURES, OK
+from harness.qtest.machine import VmError, wait_until
+from harness.qtest.faults import Refusal
+from harness.qtest.rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card,
+                               OwnCardsCase, add_rows, all_to, flows,
+                               run_tests, spread)
+from harness.qtest.virtio_net import FEATURES, F_HASH_REPORT, F_RSS, OK
+from harness.rss_reference import ALL_TYPES
+from harness.vm.tapnet import TapNet
 
 FILE = "file", "exec:cat > {}", "exec:cat < {}"
 SOCKET = "socket", "unix:{}", "unix:{}"

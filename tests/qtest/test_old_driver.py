@@ -6,11 +6,11 @@ Its packets have a shorter header, with no place for a hash, even if a driver
 before it, or a migration stream, has hash reports.
 """
 
-from rig import (QUEUES, SLOT, SOFTWARE, Card, Case, add_rows, flows,
-                 run_tests, spread, why_not)
-from stream import StreamCase, replaced, state
-from virtio_net import (BUFFER_SIZE, F_HASH_REPORT, F_MRG_RXBUF, FEATURES,
-                        OK, VirtioNet)
+from harness.qtest.rig import (QUEUES, SLOT, SOFTWARE, Card, Case, add_rows,
+                               flows, run_tests, spread, why_not)
+from harness.qtest.stream import StreamCase, replaced, state
+from harness.qtest.virtio_net import (BUFFER_SIZE, FEATURES, F_HASH_REPORT,
+                                      F_MRG_RXBUF, OK, VirtioNet)
 
 HASH = FEATURES | 1 << F_HASH_REPORT
 

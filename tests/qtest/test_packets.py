@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where packets go and what hash they carry: what tests/reference says.
+"""Where packets go and what hash they carry: what rss_reference says.
 
 Each kind of packet passes under every single hash type, under all of them,
 and under those that Linux takes.
@@ -10,13 +10,13 @@ import random
 import socket
 import struct
 
-import packets
-from machine import Machine
-from rig import (EBPF, KEY, SLOT, SOFTWARE, Case, Config, TapCase, add_rows,
-                 flows, run_tests, spread)
-from rss_reference import ALL_TYPES, IPV4, IPV6, NON_EX_TYPES
-from virtio_net import (F_HASH_REPORT, F_MRG_RXBUF, FEATURES, HASH_CONFIG, OK,
-                        VirtioNet, hash_config)
+from harness.qtest import packets
+from harness.qtest.machine import Machine
+from harness.qtest.rig import (EBPF, KEY, SLOT, SOFTWARE, Case, Config,
+                               TapCase, add_rows, flows, run_tests, spread)
+from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_MRG_RXBUF,
+                                      HASH_CONFIG, OK, VirtioNet, hash_config)
+from harness.rss_reference import ALL_TYPES, IPV4, IPV6, NON_EX_TYPES
 
 TYPES = [ALL_TYPES, NON_EX_TYPES, ALL_TYPES & ~NON_EX_TYPES, IPV4 | IPV6, 0]
 TYPES += [1 << bit for bit in range(9)]

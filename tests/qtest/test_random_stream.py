@@ -12,12 +12,12 @@ run.
 
 import struct
 
-from control_model import TABLE_MAX, TYPES, Model, Refused, need
-from randomly import Steps
-from rig import AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, run_tests
-from stream import (HEAD, NetSection, StreamCase, assert_usable, replaced,
-                    state)
-from virtio_net import F_RSS
+from harness.qtest.control_model import TABLE_MAX, TYPES, Model, Refused, need
+from harness.qtest.randomly import Steps
+from harness.qtest.rig import AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, run_tests
+from harness.qtest.stream import (HEAD, NetSection, StreamCase, assert_usable,
+                                  replaced, state)
+from harness.qtest.virtio_net import F_RSS
 
 FIELDS = ">I3BIHH"
 

@@ -6,11 +6,13 @@ A packet for a queue without buffers waits in QEMU, in front of those that
 came in by the same queue of the tap.  It must not wait for ever.
 """
 
-from rig import (KEY, QUEUES, SOFTWARE, Card, Case, Config, TapCase, add_rows,
-                 all_to, flows, run_tests, spread, why_not)
-from virtio_net import (F_HASH_REPORT, F_MRG_RXBUF, FEATURES, HASH_CONFIG, OK,
-                        RSS_CONFIG, hash_config, rss_config)
-from virtio_pci import COMMON, QUEUE_SELECT, QUEUE_SIZE
+from harness.qtest.rig import (KEY, QUEUES, SOFTWARE, Card, Case, Config,
+                               TapCase, add_rows, all_to, flows, run_tests,
+                               spread, why_not)
+from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_MRG_RXBUF,
+                                      HASH_CONFIG, OK, RSS_CONFIG, hash_config,
+                                      rss_config)
+from harness.qtest.virtio_pci import COMMON, QUEUE_SELECT, QUEUE_SIZE
 
 COUNT = 64
 

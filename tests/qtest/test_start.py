@@ -12,15 +12,16 @@ import struct
 import tempfile
 import threading
 
-from machine import QEMU, Machine, VmError, ebpf_rss_fds
-from rig import (AUTO, EBPF, KEY, QUEUES, SLOT, SOFTWARE, Card, Case,
-                 OwnCardsCase, TapNet, add_rows, run_tests, spread,
-                 wait_until)
-from rss_reference import ALL_TYPES, NON_EX_TYPES
-from virtio_net import (ERR, F_HASH_REPORT, F_RSS, FEATURES, HASH_CONFIG, OK,
-                        RSS_CONFIG, RSS_KEY_MAX, RSS_TABLE_MAX, RSS_TYPES,
-                        VirtioNet, hash_config, rss_config)
-from virtio_pci import DEVICE, VirtioPci
+from harness.qtest.machine import QEMU, Machine, VmError, ebpf_rss_fds
+from harness.qtest.rig import (AUTO, EBPF, KEY, QUEUES, SLOT, SOFTWARE, Card,
+                               Case, OwnCardsCase, TapNet, add_rows, run_tests,
+                               spread, wait_until)
+from harness.qtest.virtio_net import (ERR, FEATURES, F_HASH_REPORT, F_RSS,
+                                      HASH_CONFIG, OK, RSS_CONFIG, RSS_KEY_MAX,
+                                      RSS_TABLE_MAX, RSS_TYPES, VirtioNet,
+                                      hash_config, rss_config)
+from harness.qtest.virtio_pci import DEVICE, VirtioPci
+from harness.rss_reference import ALL_TYPES, NON_EX_TYPES
 
 DEVICE_ARGUMENT = ("virtio-net-pci,netdev=net0,romfile=,disable-legacy=on,"
                    f"addr={SLOT},")

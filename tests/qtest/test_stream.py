@@ -7,13 +7,13 @@ result.  It may end with status 1 or go on without the guest; it must not
 crash, and it must say what it does not like.
 """
 
-from rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, TapNet, add_rows,
-                 run_tests)
-from rss_reference import NON_EX_TYPES
-from stream import (HEAD, NetSection, StreamCase, assert_usable, replaced,
-                    state)
-from virtio_net import (F_HASH_REPORT, F_RSS, FEATURES, HASH_CONFIG,
-                        hash_config)
+from harness.qtest.rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, TapNet,
+                               add_rows, run_tests)
+from harness.qtest.stream import (HEAD, NetSection, StreamCase, assert_usable,
+                                  replaced, state)
+from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_RSS,
+                                      HASH_CONFIG, hash_config)
+from harness.rss_reference import NON_EX_TYPES
 
 HASHES = 1 << 9                         # no hash type has this bit
 

@@ -5,17 +5,13 @@ import contextlib
 import io
 import shutil
 import subprocess
-import sys
 import unittest
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.dont_write_bytecode = True
+from harness import TOP, privateapt
+from harness.fork import patches, tree
+from harness.fork.series import encode
 
-from toyfork import SCRIPTS, ForkTest
-import privateapt  # noqa: E402
-from forklib import patches, tree  # noqa: E402
-from forklib.series import encode  # noqa: E402
+from toyfork import ForkTest
 
 
 class Handed(ForkTest):
@@ -38,7 +34,7 @@ class Handed(ForkTest):
                           f"scripts/fork fetch --base={version}")
         checkout = self.top / "ours"
         checkout.mkdir()
-        for path in SCRIPTS.parent.iterdir():
+        for path in TOP.iterdir():
             if path.name != "build":
                 (checkout / path.name).symlink_to(path)
         fork = tree.Fork(version, "real", unpacked[-1], checkout)

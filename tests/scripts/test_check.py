@@ -11,13 +11,12 @@ import unittest
 from io import StringIO
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+from harness import TOP
+from harness.check import results
+from harness.check.programs import run_folder, run_program
+from harness.check.run import run
+from harness.check.sanitize import read_reports
 
-from checklib import results            # noqa: E402
-from checklib.programs import run_folder, run_program   # noqa: E402
-from checklib.run import run            # noqa: E402
-from checklib.sanitize import read_reports      # noqa: E402
 
 
 class ReadTap(unittest.TestCase):
@@ -217,8 +216,9 @@ class NothingLeft(unittest.TestCase):
         self.wait_gone(int(done.output))
 
     def test_terminated(self):
-        program = (f"import signal, sys; sys.path.insert(0, {str(SCRIPTS)!r})\n"
-                   "from checklib.run import run\n"
+        scripts = str(TOP / "scripts")
+        program = (f"import signal, sys; sys.path.insert(0, {scripts!r})\n"
+                   "from harness.check.run import run\n"
                    "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
                    "run(['sh', '-c', 'sleep 600 & echo $!; wait'],"
                    " sys.stderr, each_line=lambda x: print(x, flush=True))")
@@ -245,7 +245,7 @@ class Seed(unittest.TestCase):
                 program.write_text(f"#!/bin/sh\n{line}\n")
                 program.chmod(0o755)
             return subprocess.run(
-                [SCRIPTS.parent / ".ci/run"], check=True, text=True,
+                [TOP / ".ci/run"], check=True, text=True,
                 stdout=subprocess.PIPE,
                 env={"PATH": f"{folder}:/usr/bin:/bin"}).stdout.strip()
 
@@ -261,14 +261,14 @@ class Arguments(unittest.TestCase):
     """scripts/check itself."""
 
     def test_unknown_tier(self):
-        done = subprocess.run([SCRIPTS / "check", "--tier", "nonsense"],
+        done = subprocess.run([TOP / "scripts/check", "--tier", "nonsense"],
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 2)
         self.assertIn("no such tier: nonsense", done.stderr)
 
     def test_other_base(self):
         """Its QEMU is looked for where that base is built; all is timed."""
-        done = subprocess.run([SCRIPTS / "check", "--tier", "qtest@0.0"],
+        done = subprocess.run([TOP / "scripts/check", "--tier", "qtest@0.0"],
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 1)
         self.assertIn("QEMU is not built", done.stdout)
@@ -277,7 +277,7 @@ class Arguments(unittest.TestCase):
                                              "\n"))
 
     def test_help(self):
-        done = subprocess.run([SCRIPTS / "check", "--help"],
+        done = subprocess.run([TOP / "scripts/check", "--help"],
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 0)
         for tier in ("lib", "nobpf", "scripts", "qtest", "base", "demo",

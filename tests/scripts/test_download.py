@@ -1,25 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tests of privateapt.py and vmlib/kernel.py, on a made-up mirror.
+"""Tests of privateapt.py and vm/kernel.py, on a made-up mirror.
 
 No network; nothing outside a temporary folder is written.
 """
 
 import os
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
-TOP = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(TOP / "scripts"))
-sys.dont_write_bytecode = True
+from harness import privateapt
+from harness.privateapt import AptError, PrivateApt
+from harness.vm import VmError, kernel
 
-import privateapt  # noqa: E402
-from privateapt import AptError, PrivateApt  # noqa: E402
-from vmlib import VmError, kernel  # noqa: E402
 
 BAD = 100, "Err:1 x\nE: Failed to fetch x  503  Service Unavailable"
 DEBIAN = "Debian|http://mirror.invalid/debian/|bookworm"

@@ -10,17 +10,14 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 import time
 import unittest
-from pathlib import Path
 from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.dont_write_bytecode = True
+from harness import TOP, privateapt
+from harness.fork import ForkError, base, patches, tree
 
-from toyfork import BASE_FILES, COCCI, EDIT, SCRIPTS, ForkTest, write_files
-from forklib import ForkError, base, patches, tree  # noqa: E402
+from toyfork import BASE_FILES, COCCI, EDIT, ForkTest, write_files
 
 
 class Trees(ForkTest):
@@ -211,7 +208,7 @@ class Bases(ForkTest):
     """Which versions there are, and what was downloaded."""
 
     def test_unknown_version(self):
-        done = subprocess.run([SCRIPTS / "fork", "fetch", "--base=6.0"],
+        done = subprocess.run([TOP / "scripts/fork", "fetch", "--base=6.0"],
                               text=True, stderr=subprocess.PIPE)
         self.assertNotEqual(done.returncode, 0)
         for word in ("6.0", "7.2", "10.0", "10.2"):
@@ -274,7 +271,6 @@ class Bases(ForkTest):
             self.unpack(dsc)
 
     def test_no_mirror_names_the_way_out(self):
-        import privateapt
         with mock.patch.object(privateapt, "download_source",
                                side_effect=privateapt.AptError("no mirror")):
             with self.assertRaisesRegex(ForkError, "--qemu-source=DIR"):

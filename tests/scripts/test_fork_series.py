@@ -5,16 +5,13 @@
 No network; nothing outside a temporary folder is written.
 """
 
-import sys
 import unittest
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.dont_write_bytecode = True
+from harness import TOP
+from harness.fork import cocci, edits, series, tree
 
-from toyfork import (BASE_FILES, COCCI, EDIT, LINKS, SCRIPTS, ForkTest,
+from toyfork import (BASE_FILES, COCCI, EDIT, LINKS, ForkTest,
                      write_files)
-from forklib import cocci, edits, series, tree  # noqa: E402
 
 
 class Rules(ForkTest):
@@ -204,14 +201,14 @@ class RealSeries(unittest.TestCase):
     """The series of this repository is well formed."""
 
     def test_series_is_readable(self):
-        files = series.read_series(SCRIPTS.parent / "series")
+        files = series.read_series(TOP / "series")
         self.assertTrue(files)
         for file in files:
             parse = (cocci if file.path.suffix == ".cocci" else edits).parse
             parse(file)
 
     def test_few_rules_differ_by_base(self):
-        self.assertLess(tree.count_differing(SCRIPTS.parent)[0], 25)
+        self.assertLess(tree.count_differing(TOP)[0], 25)
 
 
 if __name__ == "__main__":

@@ -19,13 +19,11 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-TOP = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(TOP / "scripts"))
-sys.dont_write_bytecode = True
+from harness import TOP
+from harness.fork import tree
+from harness.fork.base import BASES, default_base
+from harness.vm import VmError, root
 
-from forklib import tree  # noqa: E402
-from forklib.base import BASES, default_base  # noqa: E402
-from vmlib import VmError, root  # noqa: E402
 
 
 def load(name):
@@ -129,8 +127,9 @@ class Configure(unittest.TestCase):
                       self.run_make("base=7.2\nbase=10.0\n"))
         for release, base in (("bookworm", "7.2"), ("trixie", "10.0"),
                               ("other", "7.2")):
-            with mock.patch("privateapt.host_release", lambda: release), \
-                    mock.patch("forklib.base.CHECKOUT", self.top / "none"):
+            with mock.patch("harness.privateapt.host_release",
+                            lambda: release), \
+                    mock.patch("harness.fork.base.TOP", self.top / "none"):
                 self.assertEqual(default_base(), base)
 
     def test_refusals(self):
@@ -196,7 +195,7 @@ class Build(unittest.TestCase):
         out = io.StringIO()
         status = 0
         patches = [mock.patch.object(sys, "argv", ["build", *arguments]),
-                   mock.patch.object(self.build, "CHECKOUT", self.top),
+                   mock.patch.object(self.build, "TOP", self.top),
                    mock.patch.object(self.build, "CONFIG", self.top / "none"),
                    mock.patch.object(self.build, "LOGS", self.top / "log"),
                    mock.patch.object(self.build, "link_firmware"),

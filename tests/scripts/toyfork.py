@@ -6,16 +6,12 @@ No network; nothing outside a temporary folder is written.
 
 import contextlib
 import io
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-sys.dont_write_bytecode = True
+from harness.fork import ForkError, tree
 
-from forklib import ForkError, tree  # noqa: E402
 
 BASE_FILES = {
     "VERSION": "7.2.9\n",

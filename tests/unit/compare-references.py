@@ -3,19 +3,15 @@
 """Holds the tests' two references against each other; prints TAP.
 
 tests/lib/rss_oracle.c, by which the library's tests judge, and
-tests/reference/rss_reference.py, by which the demo does, were written apart.
+harness/rss_reference.py, by which the demo does, were written apart.
 
     compare-references.py PRINT-ORACLE [HOW-MANY]
 """
 
 import subprocess
 import sys
-from pathlib import Path
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "reference"))
-
-from rss_reference import Config        # noqa: E402
+from harness.rss_reference import Config
 
 KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b4"
                     "77cb2da38030f20c6a42b73bbeac01fa")

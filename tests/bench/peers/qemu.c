@@ -2,7 +2,7 @@
 /*
  * QEMU's own receive path, as far as it concerns RSS: the analysis of a packet
  * and its hash, by the functions of QEMU's source files, which are compiled
- * with this one (see benchlib/peers.py). This file makes the calls that
+ * with this one (see harness/bench/peers.py). This file makes the calls that
  * virtio-net makes for a packet. It is only ever compiled at bench time.
  */
 #include "qemu/osdep.h"

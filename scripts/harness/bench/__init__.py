@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The parts of scripts/bench, one subject per file.
+
+    programs.py     builds the C programs of tests/bench, runs them
+    peers.py        what we are compared with, obtained at bench time
+    stats.py        medians, spread, ratios
+    report.py       figures, tables and targets; text and JSON
+    plot.py         plots
+    steering.py, software.py, tap.py, reconfigure.py, load.py, guest.py,
+    vhost.py        the measurements, each with the targets that it is held to
+    mainloop.py     part of reconfigure.py: a command to a whole QEMU
+"""
+
+from harness import TOP
+
+OUTPUT = TOP / "build/bench"
+
+
+class BenchError(Exception):
+    """A measurement that cannot be made, as a sentence for the user."""
+
+
+class Skipped(Exception):
+    """A measurement that this machine cannot make, and why."""
+
+
+def say(text):
+    """Print one line of progress."""
+    print(f"[bench] {text}", flush=True)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""7. End to end with vhost=on, where QEMU sees no packet.
+
+Where this machine has no vhost-net, the guests run in a virtual host
+(docs/devel/testbed.rst), by this same file.
+"""
+
+import json
+import os
+import shlex
+import sys
+
+from harness import TOP, privateapt
+from harness.vm.kernel import get_kernel
+from harness.vm.virthost import VirtualHost
+
+from . import BenchError, guest, say
+from .report import Section
+
+MARK = "samples: "
+TIMEOUT = 900
+
+
+def choices():
+    """Return {name: QEMU}: 7.2 offers no RSS with vhost=on, unlike 10.0."""
+    return guest.qemus(quick=True)
+
+
+def sample_there(quick):
+    """Return what guest.sample() does, in a virtual host."""
+    choices()               # fetches what is missing there
+    get_kernel()
+    command = ["env", f"XDG_CACHE_HOME={privateapt.cache_dir().parent}",
+               f"PYTHONPATH={TOP}/scripts", "PYTHONDONTWRITEBYTECODE=1",
+               sys.executable, "-m", "harness.bench.vhost",
+               "quick" if quick else "long"]
+    say("vhost: in a virtual host …")
+    with VirtualHost() as host:
+        status, output = host.try_shell(
+            "ln -sfn /proc/self/fd /dev/fd; " + shlex.join(command), TIMEOUT)
+    for line in output.splitlines():
+        if line.startswith(MARK):
+            return json.loads(line.removeprefix(MARK))
+    raise BenchError(f"the virtual host gives no samples (status {status}): "
+                     + output.strip()[-500:])
+
+
+def measure(quick):
+    """Run the guests; return the Section."""
+    section = Section("vhost", "7. End to end, with vhost=on")
+    if os.access("/dev/vhost-net", os.R_OK | os.W_OK):
+        data = guest.sample(choices(), None, True, quick)
+        what = "vhost=on"
+    else:
+        data = sample_there(quick)
+        what = "vhost=on in a virtual host, which TCG emulates"
+    guest.show(section, data, what)
+    return section
+
+
+if __name__ == "__main__":
+    print(MARK + json.dumps(guest.sample(choices(), "kvm", True,
+                                         sys.argv[1] == "quick")), flush=True)

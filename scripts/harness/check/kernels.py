@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a kernel can break, with the kernels of Debian: tiers "kernels", which
+takes them all, and "kernel-of-turn", which takes another one for each commit.
+"""
+
+import re
+import time
+
+from harness.check.library import build_lib
+from harness.check.programs import run_program
+from harness.check.results import FAIL, count_line, skipped
+from harness.check.run import run
+
+TIMEOUT = 3600      # seconds, for one kernel
+
+# Suite of the host's kernel -> suite of the guest's.  Guests of 5.10 have no
+# RSS; those of bookworm on bookworm are in the tier "functional".
+KERNELS = {
+    "bullseye": "bookworm",
+    "bookworm": "trixie",
+    "trixie": "sid",
+    "sid": "sid",
+}
+
+
+def _version(text):
+    """The release of the kernel of which the program told."""
+    match = re.search(r"# Linux (\S+)", text)
+    return match[1] if match else "?"
+
+
+def _row(suite, cases, first, seconds):
+    """What became of one kernel, as a line of the table."""
+    counts = count_line(cases)
+    good = "yes" if not any(case.outcome == FAIL for case in cases) else "NO"
+    return f"{suite:9} {first:22} {good:4} {counts}, {seconds:.0f} s"
+
+
+def _run(tier, log, suites):
+    """The cases of the host's kernels of some suites."""
+    if not tier.qemu.exists():
+        return [skipped("kernels", tier.NOT_BUILT)]
+    cases = build_lib(tier, log)
+    rows = []
+    for suite in suites:
+        guest = KERNELS[suite]
+        tier.say(f"host {suite}, guest {guest}")
+        lines = []
+
+        def show(line):
+            lines.append(line)
+            if re.match("# [^ ]|\\[host\\]", line):
+                tier.say("  " + line.removeprefix("# "))
+
+        start = time.monotonic()
+        these = run_program(
+            f"kernel of {suite}",
+            [tier.top / "tests/kernels/run_in_kernel.py", suite, guest,
+             tier.top / "build/lib", tier.qemu],
+            log, timeout=TIMEOUT, each_line=show)
+        rows.append(_row(suite, these, _version("\n".join(lines)),
+                         time.monotonic() - start))
+        cases += these
+    for row in rows:
+        tier.say(row)
+    return cases
+
+
+def kernels(tier, log):
+    """The bpf and tap tests, and vhost=on, with Debian's kernels."""
+    return _run(tier, log, KERNELS)
+
+
+def of_turn(tier, log):
+    """One kernel of the tier kernels, by the number of commits."""
+    number = run(["git", "-C", tier.top, "rev-list", "--count", "HEAD"],
+                 log).output.strip() or "0"
+    return _run(tier, log, [list(KERNELS)[int(number) % len(KERNELS)]])

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tiers "lib", "nobpf" and "long": the library alone."""
+
+import json
+
+from harness.check.results import (FAIL, failed, is_tap, passed, read_tap,
+                                   skipped)
+from harness.check.run import run
+
+TESTS_TIMEOUT = 5400    # seconds, for all; meson.build has a limit for each
+
+# Whether clang has what -Dfuzz=true needs.
+_TRY_FUZZER = ["clang", "-fsanitize=fuzzer,address", "-o", "/dev/null", "-x",
+               "c", "/dev/null"]
+
+
+def _build(tier, build, options, log):
+    """Configures and compiles the library; the failed case if that fails."""
+    setup = ["meson", "setup", build, tier.top] + options
+    if (build / "build.ninja").exists():
+        setup[2:2] = ["--reconfigure"]
+    for what, command in (("configure", setup),
+                          ("compile", ["ninja", "-C", build])):
+        tier.say(f"{what} {build.relative_to(tier.top)}")
+        done = run(command, log)
+        if done.status != 0:
+            text = (done.output + done.errors).splitlines()[-60:]
+            return [failed(f"{what} the library", "\n".join(text))]
+    return []
+
+
+def _read_test(test):
+    """The cases of one test, from what "meson test" logs of it."""
+    name = test["name"].split(" / ")[-1]
+    output = test.get("stdout") or ""
+    errors = test.get("stderr") or ""
+    if test["result"] == "TIMEOUT":
+        return [failed(name, "took too long\n" + output + errors)]
+    if is_tap(output):
+        return read_tap(name, output, test["returncode"], errors)
+    if test["result"] == "OK":
+        return [passed(name)]
+    if test["result"] == "SKIP":
+        return [skipped(name, output.strip())]
+    return [failed(name, output + errors)]
+
+
+def _read_test_log(tier, build):
+    """The cases in the log that "meson test" leaves.
+
+    Lines "# | ..." are for people: tables of what was measured.
+    """
+    cases = []
+    for line in (build / "meson-logs" / "testlog.json").open():
+        test = json.loads(line)
+        cases += _read_test(test)
+        for output in (test.get("stdout") or "").splitlines():
+            if output.startswith("# | "):
+                tier.say(output[4:])
+    return cases
+
+
+def _meson_test(tier, build, options, log):
+    def show(line):
+        if line[:1].isdigit() or line.lstrip()[:1].isdigit():
+            tier.say(line.strip())
+
+    (build / "meson-logs" / "testlog.json").unlink(missing_ok=True)
+    done = run(["meson", "test", "-C", build, "--no-rebuild"] + options, log,
+               timeout=TESTS_TIMEOUT, each_line=show)
+    if done.timed_out:
+        return [failed("meson test", done.output + done.errors)]
+    if not (build / "meson-logs" / "testlog.json").exists():
+        if "No tests defined" in done.output:
+            return [skipped("the library", "it has no tests yet")]
+        return [failed("meson test", done.output + done.errors)]
+    log.write((build / "meson-logs" / "testlog.txt").read_text())
+    return _read_test_log(tier, build)
+
+
+def build_lib(tier, log):
+    """Builds build/lib; returns failed or skipped cases if it is not whole."""
+    cases = []
+    fuzz = run(_TRY_FUZZER, log).errors.find("undefined reference to `LLVM") > 0
+    if not fuzz:
+        cases.append(skipped("fuzzers", "clang has no libFuzzer: install"
+                             " libclang-rt-dev"))
+    options = ["--werror", f"-Dfuzz={'true' if fuzz else 'false'}"]
+    return cases + _build(tier, tier.top / "build/lib", options, log)
+
+
+def _built(cases):
+    """Whether the cases of building it allow to test it."""
+    return all(case.outcome != FAIL for case in cases)
+
+
+def lib(tier, log):
+    """The library and its tests: unit, bpf, tap, differential, fuzz."""
+    cases = build_lib(tier, log)
+    if _built(cases):
+        cases += _meson_test(tier, tier.top / "build/lib", [], log)
+    return cases
+
+
+def long(tier, log):
+    """Those tests of the library that take minutes."""
+    cases = build_lib(tier, log)
+    if _built(cases):
+        cases += _meson_test(tier, tier.top / "build/lib", ["--suite", "long"],
+                             log)
+    return cases
+
+
+def sanitized(tier, log):
+    """The library's tests where sanitizers watch, which end what they spot."""
+    build = tier.top / "build/lib-sanitize"
+    options = ["--werror", "-Db_sanitize=address,undefined",
+               "-Dc_args=-fno-sanitize-recover=all"]
+    return (_build(tier, build, options, log) or
+            _meson_test(tier, build, [], log))
+
+
+def nobpf(tier, log):
+    """The library without eBPF: it builds, and its unit tests pass."""
+    build = tier.top / "build/lib-nobpf"
+    return (_build(tier, build, ["-Dbpf=disabled"], log) or
+            _meson_test(tier, build, ["--suite", "unit"], log))

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tier "scripts": our own scripts.  The others: guests that run."""
+
+import os
+
+from harness.check.programs import run_folder, run_program, unittest_command
+from harness.check.results import skipped
+from harness.check.run import run
+
+_SUDO = ["sh", "-c", "sudo -n true"]    # where there may be no sudo
+DEMO_TIMEOUT = 1200     # seconds; the first one downloads kernels
+FILE_TIMEOUT = 2400     # for each file; some start virtual hosts again
+
+
+def scripts(tier, log):
+    """The project's own scripts, and the tests' reference in Python."""
+    return run_folder(tier, tier.top / "tests/scripts", log)
+
+
+def series(tier, log):
+    """The exported series, pushed by quilt on each QEMU in the cache."""
+    file = tier.top / "tests/scripts/handed.py"
+    return run_program(file.name, unittest_command(file), log,
+                       timeout=FILE_TIMEOUT)
+
+
+def _demo(tier, vhost, log):
+    """The demo, which ends with status 0 only if all is as predicted."""
+    name = f"demo, vhost={vhost}"
+    if not tier.qemu.exists():
+        return [skipped(name, tier.NOT_BUILT)]
+    if os.geteuid() != 0 and run(_SUDO, log).status != 0:
+        return [skipped(name, "a tap in a network namespace needs root")]
+    return run_program(name, [tier.top / "scripts/demo", f"--vhost={vhost}",
+                              f"--qemu={tier.qemu}"], log,
+                       timeout=DEMO_TIMEOUT,
+                       each_line=lambda line: tier.say("  " + line))
+
+
+def demo(tier, log):
+    """The demo with vhost=off."""
+    return _demo(tier, "off", log)
+
+
+def demo_vhost(tier, log):
+    """The demo with vhost=on."""
+    return _demo(tier, "on", log)
+
+
+def functional(tier, log):
+    """Real guests: tests/functional."""
+    if not tier.qemu.exists():
+        return [skipped("functional tests", tier.NOT_BUILT)]
+
+    def show(line):
+        """A virtual host that is started again must not go unseen."""
+        if line.startswith("[host]"):
+            tier.say("  " + line)
+
+    return run_folder(tier, tier.top / "tests/functional", log,
+                      timeout=FILE_TIMEOUT, each_line=show,
+                      env={"QTEST_QEMU_BINARY": str(tier.qemu)})

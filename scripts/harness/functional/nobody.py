@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A QEMU that an ordinary user runs, with a tap that root made for it.
+
+    root: test ─▶ namespace, tap, descriptors of its queues ─┐
+    user "nobody", no capability: QEMU ◀─────────────────────┘
+
+The rest is as in tests/qtest: no guest runs, and the test is the card's
+driver.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness.functional import libbpf
+from harness.qtest import rig
+from harness.qtest.machine import QEMU, Machine
+from harness.vm.tapnet import TapNet
+
+
+HELPER = QEMU.parent / "subprojects/qemu-ebpf/tools/qemu-rss-helper"
+NOBODY = 65534
+CAP_PERFMON, CAP_BPF = 38, 39
+DEVICE = {"driver": "virtio-net-pci", "id": "card", "netdev": "net0",
+          "addr": f"{rig.SLOT:#x}", "mq": True, "rss": True, "romfile": "",
+          "disable-legacy": "on"}
+FILE_CAPS_VERSION, FILE_CAPS_EFFECTIVE = 0x02000000, 1
+
+
+def why_not():
+    """Return why these tests cannot run here, or an empty string."""
+    if rig.why_not():
+        return rig.why_not()
+    if not HELPER.exists():
+        return f"this build of QEMU has no eBPF: no {HELPER.name}"
+    return libbpf.why_not()
+
+
+class Place:
+    """A folder in which nobody may run programs, and QEMU's copy in it.
+
+    The checkout may be in a folder that is root's alone.  The folder is gone
+    when we are.
+    """
+
+    def __init__(self):
+        self.folder = self._make_folder()
+        self.path = Path(self.folder.name)
+        self.qemu = Path(shutil.copy(QEMU, self.path))
+
+    @staticmethod
+    def _make_folder():
+        for parent in (tempfile.gettempdir(), "/var/tmp", HELPER.parent):
+            folder = tempfile.TemporaryDirectory(prefix="qemu-ebpf-nobody-",
+                                                 dir=parent)
+            os.chmod(folder.name, 0o755)
+            flags = os.statvfs(folder.name).f_flag
+            if not flags & (os.ST_NOEXEC | os.ST_NOSUID):
+                return folder
+            folder.cleanup()
+        raise OSError("no folder for temporary files lets programs have "
+                      "privileges")
+
+    def helper(self, name, mode=0o755, capabilities=()):
+        """Return the path of a copy of the helper.
+
+        capabilities: numbers. As "setcap …+ep" does; see capabilities(7),
+        "File capability extended attribute versioning".
+        """
+        path = Path(shutil.copy(HELPER, self.path / name))
+        os.chmod(path, mode)
+        if capabilities:
+            bits = sum(1 << number for number in capabilities)
+            os.setxattr(path, "security.capability", struct.pack(
+                "<5I", FILE_CAPS_VERSION | FILE_CAPS_EFFECTIVE,
+                bits & 0xffffffff, 0, bits >> 32, 0))
+        return path
+
+    def remove(self):
+        """Leave nothing behind."""
+        self.folder.cleanup()
+
+
+class NobodyMachine(Machine):
+    """A Machine whose QEMU is run by nobody."""
+
+    def __init__(self, qemu, arguments, no_new_privs=False, **how):
+        self.qemu = str(qemu)
+        self.no_new_privs = no_new_privs
+        super().__init__(arguments, **how)
+
+    def _command(self, *fds):
+        # A new user is a new beginning for the signal, too.
+        become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+                  "--clear-groups", "--inh-caps=-all", "--pdeathsig", "KILL"]
+        become += ["--no-new-privs"] if self.no_new_privs else []
+        return become + [self.qemu] + super()._command(*fds)[1:]
+
+    def pass_fd(self, name, fd):
+        """Give QEMU a descriptor, by QMP's getfd."""
+        socket.send_fds(self._qmp.sock, [b" "], [fd])
+        self.qmp("getfd", {"fdname": name})
+
+    def status(self, field):
+        """Return the words of a line of QEMU's /proc/PID/status."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        lines = dict(line.split(":", 1) for line in text.splitlines())
+        return lines[field].split()
+
+
+def device_text(options):
+    """Return what follows -device."""
+    if isinstance(options, dict):
+        return json.dumps({**DEVICE, **options})
+    words = [f"{name}={value}" if isinstance(value, str) else
+             f"{name}={'on' if value else 'off'}"
+             for name, value in DEVICE.items()]
+    return ",".join(words + ([options] if options else []))
+
+
+class NobodyCard(rig.Card):
+    """The card of tests/qtest in a machine that nobody runs.
+
+    options    more of the device's: text, or a dictionary, which makes JSON
+    fds        descriptors that they speak of
+    arguments  more of QEMU's
+    """
+
+    def __init__(self, qemu, options="", fds=(), arguments=(),
+                 no_new_privs=False):
+        with contextlib.ExitStack() as undo:
+            self.net = undo.enter_context(TapNet(rig.QUEUES))
+            queues = [self.net.open_queue()
+                      for _ in range(self.net.queues)]
+            for fd in queues:
+                undo.callback(os.close, fd)
+            self.sender = undo.enter_context(self.net.packet_socket())
+            self.nic = None
+            self._start(queues, options, undo, qemu=qemu, fds=fds,
+                        arguments=arguments, no_new_privs=no_new_privs)
+            self.undo = undo.pop_all()
+
+    def _start(self, queues, options, undo, fds, arguments, **how):
+        queue_list = ":".join(map(str, queues))
+        self.machine = NobodyMachine(
+            arguments=["-netdev", f"tap,id=net0,fds={queue_list},vhost=off",
+                       "-device", device_text(options), *arguments],
+            netns=self.net, pass_fds=(*queues, *fds), **how)
+        undo.callback(self.machine.stop)
+
+    def warnings(self):
+        """Return the warnings and errors that QEMU has printed."""
+        return [line for line in self.machine.messages().splitlines()
+                if "warning:" in line or "error:" in line]
+
+    def close(self):
+        """Leave nothing behind."""
+        self.undo.close()
+
+
+class HotPluggedCard(NobodyCard):
+    """A card that a machine gets while it runs, by QMP.
+
+    options  of the device, a dictionary
+    fds      {name: descriptor}
+    """
+
+    def _start(self, queues, options, undo, fds, arguments, **how):
+        self.machine = NobodyMachine(arguments=arguments, netns=self.net,
+                                     **how)
+        undo.callback(self.machine.stop)
+        names = [f"queue{number}" for number in range(len(queues))]
+        for name, fd in [*zip(names, queues), *dict(fds).items()]:
+            self.machine.pass_fd(name, fd)
+        self.machine.qmp("netdev_add", {"type": "tap", "id": "net0",
+                                        "fds": ":".join(names),
+                                        "vhost": False})
+        self.machine.qmp("device_add", {**DEVICE, **options})
+
+
+def load_by_helper(helper):
+    """Return the descriptors of what the helper loads for root."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, its:
+        subprocess.run([helper, f"--fd={its.fileno()}", "--name=by-root"],
+                       pass_fds=[its.fileno()], check=True, timeout=20)
+        return socket.recv_fds(ours, 512, 8)[1]

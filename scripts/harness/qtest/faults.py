@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Taking from QEMU what it needs.
+
+DENY, NUMBER, COMMAND: for the command, bpf() answers with this error.
+
+Refusal: the tap of a QEMU takes no steering program for a while.
+
+    refusal = Refusal()
+    card = Card(AUTO, prefix=refusal.prefix)
+    refusal.begin()
+"""
+
+import os
+import resource
+import tempfile
+import unittest
+from pathlib import Path
+
+from harness.qtest.machine import VmError
+from harness.vm.process import run
+
+DENY = str(Path(__file__).resolve().with_name("without_bpf_call.py"))
+SOURCE = Path(__file__).resolve().with_name("refuse_program.c")
+
+
+class Refusal:
+    """prefix: of the command that starts QEMU."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="qtest-refusal-")
+        library = Path(self.folder.name) / "refuse_program.so"
+        self.file = library.with_name("refuse")
+        try:
+            run("cc", "-shared", "-fPIC", "-o", library, SOURCE)
+        except VmError as error:
+            self.close()
+            raise unittest.SkipTest(f"there is no C compiler: {error}")
+        self.prefix = ["env", f"LD_PRELOAD={library}",
+                       f"REFUSE_PROGRAM={self.file}"]
+
+    def begin(self):
+        """From now on it is refused."""
+        self.file.touch()
+
+    def end(self):
+        """From now on it is taken."""
+        self.file.unlink()
+
+    def close(self):
+        """Leave nothing behind."""
+        self.folder.cleanup()
+
+
+def open_numbers(machine):
+    """Return the numbers of the descriptors that QEMU has open."""
+    return sorted(int(name) for name in
+                  os.listdir(f"/proc/{machine.process.pid}/fd"))
+
+
+def leave_free(machine, count):
+    """Let QEMU open so many descriptors more; None: as many as it likes."""
+    hard = resource.prlimit(machine.process.pid, resource.RLIMIT_NOFILE)[1]
+    soft = hard
+    if count is not None:
+        taken = set(open_numbers(machine))
+        free = [number for number in range(len(taken) + count + 1)
+                if number not in taken]
+        soft = free[count]
+    resource.prlimit(machine.process.pid, resource.RLIMIT_NOFILE,
+                     (soft, hard))
+
+
+def delete_tap(card):
+    """What an administrator does."""
+    with card.net.entered():
+        run("ip", "link", "del", card.net.name)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A machine without a guest: QEMU with "-accel qtest", and we are its CPU.
+
+Debian's QEMUs lack that accelerator: there, TCG has a CPU that halts at once.
+
+The machine's memory is shared with us, so that rings and buffers are read and
+written here without asking QEMU.  Ports, device memory and the clock go over
+QEMU's qtest protocol, one line of text each way.
+"""
+
+import contextlib
+import functools
+import mmap
+import os
+import re
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from harness.fork.base import emulator
+from harness.vm import VmError
+from harness.vm.channel import Channel, Qmp
+from harness.vm.process import spawn, stop, wait_until
+
+
+QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or emulator())
+MEMORY = 16 << 20
+BIOS_SIZE = 64 << 10
+RESET_VECTOR = 0xfff0
+HALT = b"\xfa\xf4\xeb\xfd"          # cli; hlt; jmp to the hlt
+ANSWER_TIMEOUT = 30
+START_TIMEOUT = 60          # it may wait 10 s for a helper
+
+
+def unnamed_file(name, size):
+    """Return the descriptor of a file in memory that has no path."""
+    fd = os.memfd_create(name)
+    os.truncate(fd, size)
+    return fd
+
+
+@functools.cache
+def has_lists():
+    """Whether ebpf-rss-fds is a list, as from QEMU 9.0 on, or a string."""
+    text = subprocess.run([QEMU, "--version"], text=True, check=True,
+                          stdout=subprocess.PIPE).stdout
+    return int(re.search(r"version (\d+)\.", text).group(1)) >= 9
+
+
+def ebpf_rss_fds(*names):
+    """Return the property ebpf-rss-fds, for device_add or -device in JSON."""
+    names = list(map(str, names))
+    return {"ebpf-rss-fds": names if has_lists() else ":".join(names)}
+
+
+class Machine:
+    """One QEMU process.
+
+    arguments    its devices and backends
+    netns        TapNet in whose namespace it runs
+    pass_fds     descriptors that the arguments speak of
+    without_bpf  take the right to load BPF programs away from it
+    prefix       words before its command
+    """
+
+    def __init__(self, arguments, netns=None, pass_fds=(), without_bpf=False,
+                 prefix=()):
+        prefix = list(prefix)
+        if without_bpf:
+            prefix += ["setpriv", "--bounding-set", "-bpf,-sys_admin",
+                       "--inh-caps", "-bpf,-sys_admin"]
+        self.closing = contextlib.ExitStack()
+        try:
+            self._start(list(arguments), netns, tuple(pass_fds), prefix)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, arguments, netns, pass_fds, prefix):
+        if not os.access(QEMU, os.X_OK):
+            raise unittest.SkipTest(f"QEMU is not built: no {QEMU.name} in "
+                                    f"{QEMU.parent}")
+        memory_fd = unnamed_file("guest-memory", MEMORY)
+        self.closing.callback(os.close, memory_fd)
+        self.memory = mmap.mmap(memory_fd, MEMORY)
+        bios_fd = unnamed_file("no-bios", BIOS_SIZE)
+        self.closing.callback(os.close, bios_fd)
+        os.pwrite(bios_fd, HALT, RESET_VECTOR)
+        self.log = self.closing.enter_context(tempfile.TemporaryFile())
+
+        sockets = [socket.socketpair() for _ in range(2)]
+        (qtest, qtest_qemu), (qmp, qmp_qemu) = sockets
+        fds = (memory_fd, bios_fd, qtest_qemu.fileno(), qmp_qemu.fileno())
+        command = prefix + self._command(*fds) + arguments
+        inside = netns.entered() if netns else contextlib.nullcontext()
+        with inside, qtest_qemu, qmp_qemu:
+            self.process = spawn(command, stdout=self.log, stderr=self.log,
+                                 pass_fds=fds + pass_fds)
+        self.closing.callback(stop, self.process)
+        self._qtest = Channel(qtest, self.check_alive, "QEMU's qtest socket")
+        self._qmp = Qmp(qmp, self.check_alive)
+        self.closing.callback(self._qtest.close)
+        self.closing.callback(self._qmp.close)
+        self.qmp("query-status", timeout=START_TIMEOUT)
+
+    @staticmethod
+    def _command(memory_fd, bios_fd, qtest_fd, qmp_fd):
+        return [str(QEMU), "-accel", "qtest", "-accel", "tcg",
+                "-M", "pc,memory-backend=ram",
+                "-object", f"memory-backend-file,id=ram,size={MEMORY},"
+                f"mem-path=/dev/fd/{memory_fd},share=on",
+                "-m", f"{MEMORY >> 20}M", "-bios", f"/dev/fd/{bios_fd}",
+                "-nodefaults", "-display", "none",
+                "-chardev", f"socket,id=qtest,fd={qtest_fd}",
+                "-qtest", "chardev:qtest", "-qtest-log", "none",
+                "-chardev", f"socket,id=qmp,fd={qmp_fd}",
+                "-mon", "chardev=qmp,mode=control",
+                "-trace", "virtio_net_rss_*"]
+
+    def check_alive(self):
+        """Raise a VmError if QEMU has ended."""
+        if self.process.poll() is not None:
+            raise VmError(f"QEMU has ended with status "
+                          f"{self.process.returncode}:\n{self.messages()}")
+
+    def messages(self):
+        """Return what QEMU has printed, trace events among it."""
+        # Not seek(): QEMU writes at the same place in the file.
+        size = os.fstat(self.log.fileno()).st_size
+        return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
+
+    def warnings(self):
+        """Return the warnings that QEMU has printed."""
+        return [line for line in self.messages().splitlines()
+                if "warning: " in line]
+
+    def traces(self, event):
+        """Return the arguments of each time that a trace event happened."""
+        return re.findall(rf"\b{event} n \w+ ?(.*)", self.messages())
+
+    def ask(self, text):
+        """Run a command of the qtest protocol; return its answer."""
+        self._qtest.write(text.encode() + b"\n")
+        line = self._qtest.read_line(time.monotonic() + ANSWER_TIMEOUT)
+        if not line.startswith("OK"):
+            raise VmError(f"qtest command '{text}': {line}")
+        return line[3:]
+
+    def io(self, name, address):
+        """Read by "inb", "inw", "inl", "readb", "readw" or "readl"."""
+        return int(self.ask(f"{name} {address:#x}"), 0)
+
+    def out(self, name, address, value):
+        """Write by "outl", "writeb", "writew", "writel" or "writeq"."""
+        self.ask(f"{name} {address:#x} {value:#x}")
+
+    def qmp(self, command, arguments=None, timeout=ANSWER_TIMEOUT):
+        """Run a QMP command and return its answer."""
+        return self._qmp.command(command, arguments, timeout)
+
+    def info_rss(self):
+        """Return what the monitor's "info rss" prints."""
+        return self.qmp("human-monitor-command", {"command-line": "info rss"})
+
+    def wait_event(self, name, timeout=ANSWER_TIMEOUT):
+        """Wait until QMP has told of an event since the last call."""
+        def happened():
+            self.qmp("query-status")
+            return any(event["event"] == name for event in self._qmp.events)
+
+        if not wait_until(happened, timeout, 0.005):
+            raise VmError(f"QEMU told of no event {name}")
+        self._qmp.events.clear()
+
+    def stop(self):
+        """End QEMU; may be called at any time, also twice."""
+        self.closing.close()

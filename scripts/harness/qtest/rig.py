@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What tests/qtest shares: a card with four queues on a tap.
+
+    test (AF_PACKET) ─▶ tap ─▶ eBPF program, or not ─▶ QEMU ─▶ a queue's ring
+                        └ in a network namespace of its own ┘
+
+Each file there is a program that prints TAP; scripts/check runs them all.
+QTEST_QEMU_BINARY names another QEMU than the one in build/.
+"""
+
+import random
+import signal
+import unittest
+
+from harness.check.unittest_tap import run_tests
+from harness.qtest.machine import Machine
+from harness.qtest.virtio_net import OK, VirtioNet
+from harness.rss_reference import NON_EX_TYPES, Config
+from harness.vm import traffic
+from harness.vm.process import wait_until
+from harness.vm.tapnet import TapNet, why_not
+from harness.vm.traffic import mixed as flows
+
+AUTO, EBPF, SOFTWARE = "auto", "ebpf", "software"
+AUTOMATIC = "automatic"     # x-query-rss: the backend chooses by itself
+QUEUES = 4
+SLOT = 4
+IN_FORCE_TIMEOUT = 30
+
+# scripts/check ends us with it: clean up as after Ctrl-C.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b4"
+                    "77cb2da38030f20c6a42b73bbeac01fa")
+
+
+def spread(queues=range(QUEUES), length=128, types=NON_EX_TYPES, key=KEY,
+           unclassified=0, seed=0):
+    """Return a Config with a random table over some queues."""
+    rng = random.Random(seed)
+    table = [rng.choice(list(queues)) for _ in range(length)]
+    return Config(types, key, table, unclassified)
+
+
+def all_to(queue):
+    """Return a Config that puts every packet on one queue."""
+    return Config(NON_EX_TYPES, KEY, [queue], queue)
+
+
+class Card:
+    """A virtio-net card on a 4-queue tap.
+
+    engine      the engine that QEMU must take; "auto" lets it choose, and None
+                is for a QEMU that has no such choice
+    options     more of the device, such as "hash=on"
+    arguments   more of QEMU's
+    net         TapNet to use, which stays open
+    netdev      the backend's id
+    how         see Machine
+    """
+
+    def __init__(self, engine, options="", arguments=(), net=None,
+                 netdev="net0", vhost=False, **how):
+        self.net = net or TapNet(QUEUES)
+        self.close_net = (lambda: None) if net else self.net.close
+        self.machine = None
+        try:
+            self.machine = Machine(
+                ["-netdev", self.net.netdev(netdev, vhost), "-device",
+                 f"virtio-net-pci,id=card,netdev={netdev},addr={SLOT},mq=on,"
+                 "rss=on,romfile=,disable-legacy=on"
+                 + (f",rss-engine={engine}" if engine else "")
+                 + (options and "," + options),
+                 *arguments], netns=self.net, **how)
+            self.sender = self.net.packet_socket()
+        except BaseException:
+            if self.machine:
+                self.machine.stop()
+            self.close_net()
+            raise
+        self.nic = None
+
+    def start(self, **how):
+        """Have a driver, from the beginning."""
+        self.nic = VirtioNet(self.machine, SLOT).start(**how)
+        return self.nic
+
+    def send(self, frames):
+        """Put frames into the tap."""
+        traffic.send(self.sender, frames)
+
+    def settle(self):
+        """Wait until QEMU has read from the tap all that was sent.
+
+        It is there since send(); each answer takes a turn of QEMU's main
+        loop, which looks at the tap, too.
+        """
+        for _ in range(4):
+            self.machine.qmp("query-status")
+
+    def engine(self):
+        """Return the engine in force as the trace tells: None if off."""
+        events = [line.split()[2:] for line in
+                  self.machine.messages().splitlines()
+                  if line.startswith(("virtio_net_rss_engine ",
+                                      "virtio_net_rss_off "))]
+        if not events or len(events[-1]) < 3:
+            return None
+        return events[-1][2]
+
+    def close(self):
+        """Leave nothing behind."""
+        self.machine.stop()
+        self.sender.close()
+        self.close_net()
+
+
+class Case(unittest.TestCase):
+    """A test, whose name in reports is its class and its words."""
+
+    def __str__(self):
+        words = self._testMethodName
+        if words.startswith("test_"):       # else it is a row's name
+            words = words.replace("_", " ")
+        return f"{type(self).__name__}/{words.removeprefix('test ')}"
+
+
+class TapCase(Case):
+    """A test with a Card, which all tests of a class share.
+
+    engine  the one that steers; insist: QEMU is told to take it
+    """
+
+    engine = None
+    insist = True
+    options = ""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.reason = why_not()
+        if not cls.reason:
+            cls.card = Card(cls.engine if cls.insist else AUTO, cls.options)
+            cls.addClassCleanup(cls.card.close)
+
+    def setUp(self):
+        if self.reason:
+            self.skipTest(self.reason)
+        self.nic = self.card.start()
+
+    def set_rss(self, config, pairs=QUEUES):
+        """Configure RSS, which must be accepted, by the right engine."""
+        self.assertEqual(self.nic.set_rss(config, pairs), OK)
+        self.assertEqual(self.card.engine(), self.engine)
+        self.wait_in_force(config, pairs)
+
+    def wait_in_force(self, config, queues=QUEUES):
+        """Wait until packets follow a configuration that was accepted.
+
+        The software engine takes it before it answers. The eBPF engine takes
+        it later if there were several in one RCU grace period.
+        """
+        def follows():
+            places = self.pass_frames(flows())
+            return all(config.queue(frame) % queues == queue
+                       for frame, queue in places.items())
+
+        if self.engine == EBPF:
+            wait_until(follows, IN_FORCE_TIMEOUT, interval=0.001)
+
+    def pass_frames(self, frames):
+        """Send frames; return {frame: queue}. None may be lost."""
+        self.card.send(frames)
+        packets = self.nic.wait_packets(len(frames))
+        places = {packet.frame: packet.queue for packet in packets}
+        lost = [frame for frame in frames if frame not in places]
+        self.assertEqual(len(lost), 0, f"{len(lost)} of {len(frames)} "
+                         f"packets lost; arrived: {sorted(places.values())}")
+        self.assertEqual(len(packets), len(frames), "too many packets")
+        return places
+
+    def assert_steers(self, config, frames=None, queues=QUEUES):
+        """Packets must go where the reference says."""
+        frames = frames or flows()
+        places = self.pass_frames(frames)
+        wrong = [f"{frame.hex()}: queue {places[frame]}, not {expected}"
+                 for frame in frames
+                 for expected in [config.queue(frame) % queues]
+                 if places[frame] != expected]
+        self.assertEqual(len(wrong), 0, f"{len(wrong)} of {len(frames)} "
+                         "packets on a wrong queue, such as\n" +
+                         "\n".join(wrong[:3]))
+
+    def assert_steers_soon(self, config):
+        """The same for a configuration that was accepted just now."""
+        self.wait_in_force(config)
+        self.assert_steers(config)
+
+    def assert_automatic(self):
+        """No program steers: flows are on more queues than one."""
+        places = self.pass_frames(flows(64, seed=1))
+        self.assertGreater(len(set(places.values())), 1)
+
+
+class OwnCardsCase(TapCase):
+    """A test that starts cards of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.reason = why_not()
+
+    def setUp(self):
+        if self.reason:
+            self.skipTest(self.reason)
+
+
+def add_rows(cls, rows, check):
+    """Make a test of each {name: row}, which calls check(self, row)."""
+    for name, row in rows.items():
+        def test(self, row=row):
+            check(self, row)
+        setattr(cls, "test " + name, test)

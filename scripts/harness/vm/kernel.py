@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Debian kernel and its modules, unpacked in the cache, not installed."""
+
+import contextlib
+import fcntl
+import lzma
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness import privateapt
+
+from . import VmError
+from .process import run, say
+
+# Big parts of a kernel package that no test here uses.
+LEFT_OUT = ("sound", "drivers/gpu", "drivers/media", "drivers/infiniband",
+            "drivers/net/wireless", "drivers/net/ethernet", "drivers/iio",
+            "drivers/scsi", "drivers/staging", "drivers/usb",
+            "drivers/input", "drivers/hwmon")
+
+
+@contextlib.contextmanager
+def unpacked_once(target):
+    """Give a folder to fill; it becomes `target` when complete.
+
+    Yields None if `target` is there already.  Two runs wait for each other,
+    and what an interrupted run leaves is thrown away.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        yield None
+        return
+    with open(target.parent / (target.name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.exists():
+            yield None
+            return
+        for rest in target.parent.glob(target.name + ".new-*"):
+            shutil.rmtree(rest, ignore_errors=True)
+        new = Path(tempfile.mkdtemp(prefix=target.name + ".new-",
+                                    dir=target.parent))
+        os.chmod(new, 0o755)
+        try:
+            yield new
+            new.rename(target)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+
+
+def find_image(root):
+    """Return (path of the kernel image, its version) in unpacked packages."""
+    for path in root.glob("boot/vmlinuz-*"):
+        return path, path.name[len("vmlinuz-"):]
+    for path in root.glob("lib/modules/*/vmlinuz"):     # forky and sid
+        return path, path.parent.name
+    raise VmError(f"there is no kernel image in the packages of {root.name}")
+
+
+def unzstd(path):
+    """Return what zstd has compressed into a file."""
+    try:
+        done = subprocess.run(["zstd", "-dcq", path], capture_output=True,
+                              check=False)
+    except FileNotFoundError as error:
+        raise VmError(f"{path.name} needs the package zstd") from error
+    if done.returncode:
+        raise VmError(f"{path.name}: " + done.stderr.decode().strip())
+    return done.stdout
+
+
+class Kernel:
+    """A kernel: its image, and its modules in the order of loading."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+        self.image, self.version = find_image(self.root)
+
+    def __str__(self):
+        return self.version
+
+    def modules(self, names):
+        """Return the files of the modules and of all that they need.
+
+        Modules that this kernel has built in, or does not have, need none.
+        """
+        paths = []
+        for name in names:
+            try:
+                text = run("/sbin/modprobe", "-d", self.root, "-S",
+                           self.version, "--show-depends", name)
+            except VmError:
+                continue
+            for path in re.findall(r"^insmod (\S+)", text, re.MULTILINE):
+                if path not in paths:
+                    paths.append(path)
+        return [Path(path) for path in paths]
+
+    def module_bytes(self, path):
+        """Return a module as the kernel wants it, not compressed."""
+        if path.suffix == ".xz":
+            return lzma.decompress(path.read_bytes())
+        if path.suffix == ".zst":
+            return unzstd(path)
+        return path.read_bytes()
+
+
+def image_packages(meta, suite):
+    """Return the packages that hold the kernel which `meta` stands for."""
+    names = [name for name in privateapt.depends(meta, suite)
+             if re.match(r"linux-image-\d", name)]
+    if not names:
+        raise VmError(f"package {meta} of Debian {suite} names no kernel")
+    # Newer releases split the package: then the image one is an empty shell.
+    parts = [name for name in privateapt.depends(names[0], suite)
+             if re.match(r"linux-(binary|modules|base)-\d", name)]
+    return parts or names[:1]
+
+
+def unpack(debs, target):
+    """Unpack the kernel packages, without the parts nobody needs here."""
+    with unpacked_once(target) as new:
+        if new is None:
+            return
+        say("kernel", f"unpacking {target.name} …")
+        exclude = " ".join(f"--exclude='*/kernel/{part}/*'"
+                           for part in LEFT_OUT)
+        for deb in debs:
+            run("sh", "-c", "set -e; dpkg-deb --fsys-tarfile \"$0\" | tar -x "
+                "-C \"$1\" --no-same-owner " + exclude, deb, new, timeout=300)
+        if (new / "usr/lib/modules").is_dir() and not (new / "lib").exists():
+            (new / "lib").symlink_to("usr/lib")
+        run("/sbin/depmod", "-b", new, find_image(new)[1], timeout=300)
+
+
+def download(meta, suite):
+    """Return the package files of the kernel which `meta` stands for."""
+    names = image_packages(meta, suite)
+    try:
+        return [deb for name in names
+                for deb in privateapt.download_binary(name, suite)]
+    except privateapt.AptError:
+        # A newer kernel may have replaced it since the index was fetched; the
+        # download that failed has fetched the index again.
+        newer = image_packages(meta, suite)
+        if newer == names:
+            raise
+    return [deb for name in newer
+            for deb in privateapt.download_binary(name, suite)]
+
+
+def get_kernel(suite=None, flavour="amd64", refresh=False):
+    """Return the Kernel of a release: linux-image-<flavour> of `suite`.
+
+    Downloads and unpacks it if the cache does not have it.
+    """
+    suite = suite or privateapt.host_release()
+    folder = privateapt.cache_dir() / "kernels"
+    link = folder / f"{suite}-{flavour}"
+    if refresh or not link.exists():
+        debs = download(f"linux-image-{flavour}", suite)
+        target = folder / debs[0].name.rsplit("_", 1)[0].replace("%3a", "-")
+        unpack(debs, target)
+        temporary = folder / f".{link.name}.{os.getpid()}"
+        temporary.symlink_to(target.name)
+        temporary.replace(link)
+    return Kernel(link.resolve())

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A QEMU binary with what it needs to start: firmware and libraries."""
+
+import os
+import re
+from pathlib import Path
+
+from harness import privateapt
+from harness.fork.base import emulator
+
+from . import VmError
+from .kernel import unpacked_once
+from .process import run, say
+
+FIRMWARE = ("seabios", "qemu-system-data")
+PROGRAM = ("qemu-system-x86", "qemu-system-common")
+LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
+
+
+class Qemu:
+    """A QEMU binary: how to call it, and its version."""
+
+    def __init__(self, binary, data_dirs=(), library_dirs=()):
+        self.binary = Path(binary)
+        self.data_dirs = list(data_dirs)
+        self.library_dirs = list(library_dirs)
+        if not os.access(self.binary, os.X_OK):
+            raise VmError(f"there is no QEMU at {self.binary}")
+
+    def environment(self):
+        """Return the environment to start it in."""
+        environment = dict(os.environ)
+        if self.library_dirs:
+            environment["LD_LIBRARY_PATH"] = ":".join(
+                map(str, self.library_dirs))
+        return environment
+
+    def command(self, *arguments):
+        """Return the argv that starts it with its firmware."""
+        argv = [str(self.binary)]
+        for folder in self.data_dirs:
+            argv += ["-L", str(folder)]
+        return argv + list(arguments)
+
+    def version(self):
+        """Return what it says about its version, in one line."""
+        text = run(*self.command("-version"), env=self.environment())
+        return text.splitlines()[0].replace("QEMU emulator version ", "")
+
+
+def data_dirs(root):
+    """Return the firmware folders of unpacked packages."""
+    return [root / "usr/share/qemu", root / "usr/share/seabios"]
+
+
+def get_firmware(suite=None):
+    """Return the folders that hold the firmware of Debian's QEMU.
+
+    Our own build has none: Debian's source package brings no binaries.
+    """
+    suite = suite or privateapt.host_release()
+    target = privateapt.cache_dir() / "qemu" / f"{suite}-firmware"
+    with unpacked_once(target) as new:
+        if new:
+            for name in FIRMWARE:
+                run("dpkg-deb", "-x",
+                    privateapt.download_binary(name, suite)[0], new)
+    return data_dirs(target)
+
+
+def own_qemu(binary=None):
+    """Return a Qemu for our build, or for any other binary."""
+    default = emulator()
+    if not binary and not default.exists():
+        raise VmError("QEMU is not built yet: run 'make' first")
+    qemu = Qemu(binary or default)
+    qemu.data_dirs = get_firmware()
+    return qemu
+
+
+def missing_libraries(binary, folders):
+    """Return the names of libraries that the binary cannot find."""
+    environment = {**os.environ,
+                   "LD_LIBRARY_PATH": ":".join(map(str, folders))}
+    text = run("ldd", binary, env=environment)
+    return sorted(set(re.findall(r"(\S+) => not found", text)))
+
+
+def library_packages(soname):
+    """Return the names that Debian may give to a library's package.
+
+    libaio.so.1 is in libaio1, libfuse3.so.3 in libfuse3-3; from trixie on
+    some have "t64" at the end.
+    """
+    name, _, version = soname.lower().replace("_", "-").partition(".so.")
+    package = name + ("-" if name[-1].isdigit() else "") + version
+    return package, package + "t64"
+
+
+def add_library(root, soname, release):
+    """Unpack the package of a library into `root`."""
+    for package in library_packages(soname):
+        try:
+            deb = privateapt.download_binary(package, release)[0]
+        except privateapt.AptError as error:
+            reason = error
+            continue
+        run("dpkg-deb", "-x", deb, root)
+        return
+    raise VmError(f"library {soname} of QEMU was not found: {reason}")
+
+
+def add_libraries(root, binary, folders, release):
+    """Unpack what the machine lacks until no library is missing."""
+    missing = missing_libraries(binary, folders)
+    while missing:
+        for soname in missing:
+            add_library(root, soname, release)
+        before, missing = missing, missing_libraries(binary, folders)
+        if missing == before:
+            raise VmError(f"libraries of {binary.name} were not found: "
+                          + ", ".join(missing))
+
+
+def debian_qemu(suite=None):
+    """Return the distribution's own QEMU, unpacked in the cache."""
+    suite = suite or privateapt.host_release()
+    target = privateapt.cache_dir() / "qemu" / suite
+    binary = "usr/bin/qemu-system-x86_64"
+    with unpacked_once(target) as new:
+        if new:
+            say("qemu", f"unpacking QEMU of Debian {suite} …")
+            for name in PROGRAM + FIRMWARE:
+                run("dpkg-deb", "-x",
+                    privateapt.download_binary(name, suite)[0], new)
+            add_libraries(new, new / binary, [new / d for d in LIBRARIES],
+                          suite.split("-")[0])
+    return Qemu(target / binary, data_dirs(target),
+                [target / folder for folder in LIBRARIES])
+
+
+def find_qemu(choice=None):
+    """Return the Qemu that a user names.
+
+    Nothing: our build.  A path: that binary.  "debian" or "debian:SUITE":
+    the distribution's own.
+    """
+    if choice and re.fullmatch(r"debian(:[a-z-]+)?", choice):
+        return debian_qemu(choice.partition(":")[2] or None)
+    return own_qemu(choice)
