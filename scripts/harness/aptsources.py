@@ -50,7 +50,6 @@ def parse_deb822(text):
 
 
 def machine_entries():
-    """Return all (uri, suites, components, options) of the machine."""
     folder = Path("/etc/apt/sources.list.d")
     files = [Path("/etc/apt/sources.list")]
     files += sorted(folder.glob("*.list")) + sorted(folder.glob("*.sources"))
@@ -64,7 +63,6 @@ def machine_entries():
 
 
 def is_debian_suite(suite):
-    """Tell whether `suite` is a name that Debian's own archive uses."""
     name = re.split(r"[-/]", suite)[0]
     return name in RELEASES + ALIASES
 

@@ -50,7 +50,6 @@ def say_fetch(text):
 
 
 def cache_dir():
-    """Return the folder in which everything downloaded is kept."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(base) / "qemu-ebpf"
 
@@ -171,7 +170,6 @@ class PrivateApt:
         return done.returncode, done.stdout
 
     def wait(self, error, pause):
-        """Let a failed attempt be followed by another one."""
         self.say(f"{error}\n        trying again in {pause} s …")
         time.sleep(pause)
 
@@ -251,7 +249,6 @@ def last_errors(output):
 # --- what was downloaded, and is intact ---------------------------------
 
 def sha256(path):
-    """Return the SHA-256 of a file as hex digits."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
@@ -299,7 +296,6 @@ def fields_of(stanzas, *names):
 
 
 def newest(versions):
-    """Return the highest of some Debian version numbers."""
     best = None
     for version in versions:
         if best is None or subprocess.run(

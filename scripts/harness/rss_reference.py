@@ -58,7 +58,6 @@ def toeplitz(key, data):
 
 
 def be16(data, offset):
-    """Return the 16 bit number at `offset`."""
     return int.from_bytes(data[offset:offset + 2], "big")
 
 

@@ -74,7 +74,6 @@ class Configs:
         return left.pop()
 
     def config(self, frames):
-        """A configuration in which queues tell, for these frames."""
         r = self.rand
         types, length = ALL_TYPES, 128
         if r.random() < 0.7:

@@ -40,7 +40,6 @@ class Opaque(Packet):
 
 
 def address(rand):
-    """An IPv6 address, as text."""
     return ":".join(f"{rand.getrandbits(16):x}" for _ in range(8))
 
 

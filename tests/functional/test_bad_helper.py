@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 
 from harness.functional import libbpf
-from harness.functional.nobody import (NobodyCard, Place, load_by_helper,
-                                       why_not)
+from harness.functional.nobody import NobodyCard, loaded, place, why_not
 from harness.qtest.rig import QUEUES, Case, add_rows, run_tests, spread
 from harness.qtest.virtio_net import OK
 from harness.vm import VmError
@@ -45,24 +44,10 @@ def files(count):
 {action}
 """
 
-place = None
-
-
-def setUpModule():
-    global place
-    if not why_not():
-        place = Place()
-
-
-def tearDownModule():
-    if place:
-        place.remove()
-
-
 @contextlib.contextmanager
 def offered(fds):
     """Give descriptors to whoever connects; yield the path of the socket."""
-    path = place.path / "wrong-descriptors"
+    path = place().path / "wrong-descriptors"
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         listening.bind(str(path))
         os.chmod(path, 0o777)
@@ -93,18 +78,8 @@ def descriptors(card):
 
 
 def children(card):
-    """Return the processes that QEMU has started."""
     pid = card.machine.process.pid
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
-def wrong_fds(position, make):
-    """Return descriptors of which one is not what it should be."""
-    fds = load_by_helper(place.helper("root-runs-it"))
-    new = make()
-    os.dup2(new, fds[position])
-    os.close(new)
-    return fds
 
 
 class BadHelper(Case):
@@ -116,7 +91,7 @@ class BadHelper(Case):
 
     def helper(self, action, path=""):
         """Return the path of a helper that does this."""
-        helper = place.path / "bad-helper"
+        helper = place().path / "bad-helper"
         helper.write_text(SCRIPT.format(action=action, path=str(path)))
         helper.chmod(0o755)
         return helper
@@ -127,7 +102,7 @@ class BadHelper(Case):
         helper = self.helper(action, path)
         expected = self.without_any()
         start = time.monotonic()
-        card = NobodyCard(place.qemu, f"ebpf-rss-helper={helper}")
+        card = NobodyCard(f"ebpf-rss-helper={helper}")
         self.addCleanup(card.close)
         self.assertLess(time.monotonic() - start, 3 * TIMEOUT)
         self.assertEqual(len(card.warnings()), 1, card.warnings())
@@ -140,7 +115,7 @@ class BadHelper(Case):
 
     def without_any(self):
         """Return the descriptors of a QEMU whose helper is not there."""
-        card = NobodyCard(place.qemu, "ebpf-rss-helper=/nonexistent")
+        card = NobodyCard("ebpf-rss-helper=/nonexistent")
         try:
             return descriptors(card)
         finally:
@@ -149,32 +124,25 @@ class BadHelper(Case):
     def check_wrong(self, row):
         """The same with descriptors that only root can make."""
         position, make, words = row
-        fds = wrong_fds(position, make)
-        try:
-            with offered(fds) as path:
-                self.check_helper(("send(fetch())", words), path)
-        finally:
-            for fd in fds:
-                os.close(fd)
+        with loaded() as fds, offered(fds) as path:
+            new = make()
+            os.dup2(new, fds[position])
+            os.close(new)
+            self.check_helper(("send(fetch())", words), path)
 
     def test_who_insists_on_eBPF_gets_the_reason(self):
         helper = self.helper("send(files(4))")
         with self.assertRaises(VmError) as caught:
-            NobodyCard(place.qemu, f"ebpf-rss-helper={helper},rss-engine=ebpf")
+            NobodyCard(f"ebpf-rss-helper={helper},rss-engine=ebpf")
         for words in ("ended with status 1", "the eBPF engine is unavailable",
                       f"unusable descriptors from {helper}"):
             self.assertIn(words, str(caught.exception))
 
     def test_the_right_descriptors(self):
         """The others are refused for what is wrong with them alone."""
-        fds = load_by_helper(place.helper("root-runs-it"))
-        try:
-            with offered(fds) as path:
-                helper = self.helper("send(fetch())", path)
-                card = NobodyCard(place.qemu, f"ebpf-rss-helper={helper}")
-        finally:
-            for fd in fds:
-                os.close(fd)
+        with loaded() as fds, offered(fds) as path:
+            helper = self.helper("send(fetch())", path)
+            card = NobodyCard(f"ebpf-rss-helper={helper}")
         self.addCleanup(card.close)
         self.assertEqual(card.warnings(), [])
         self.assertEqual(card.start().set_rss(spread(), QUEUES), OK)

@@ -359,7 +359,6 @@ class GuestSteps:
         self.assertEqual(gained, [queues, reports])
 
     def odd_frames(self):
-        """Return frames that are hashed by addresses, or not at all."""
         frame = flows(4)[0]                     # TCP/IPv4
         return [frame[:12] + b"\x08\x06" + frame[14:],      # now ARP
                 frame[:20] + b"\x20\0" + frame[22:]]        # a fragment

@@ -79,14 +79,12 @@ class Migrating:
 
     @classmethod
     def make_folder(cls):
-        """Have a folder for what is saved."""
         folder = tempfile.TemporaryDirectory(prefix="qemu-ebpf-migration-")
         cls.addClassCleanup(folder.cleanup)
         cls.folder = Path(folder.name)
 
     @classmethod
     def save(cls, guest, name):
-        """Save a guest in a file; return its path."""
         path = cls.folder / name
         migrated(guest, f"exec:cat > {path}")
         return path

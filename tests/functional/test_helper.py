@@ -15,28 +15,14 @@ import unittest
 from pathlib import Path
 
 from harness.functional.nobody import (CAP_BPF, CAP_PERFMON, HELPER, NOBODY,
-                                       Place, why_not)
+                                       place, why_not)
 from harness.qtest.rig import add_rows, run_tests
 
 TIMEOUT = 20                # s; on a busy machine
 NONE, BOTH = "0" * 16, f"{1 << CAP_BPF | 1 << CAP_PERFMON:016x}"
 
-place = None
-
-
-def setUpModule():
-    global place
-    if not why_not():
-        place = Place()
-
-
-def tearDownModule():
-    if place:
-        place.remove()
-
 
 def fill(sock):
-    """Send until there is no room; return how many messages that were."""
     count = 0
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -97,7 +83,6 @@ class HeldUp:
         return text.decode(), len(fds)
 
     def close(self):
-        """Leave nothing behind."""
         self.ours.close()
         self.process.kill()
         return self.process.wait()
@@ -115,8 +100,8 @@ class Privileges(unittest.TestCase):
         how, uid, bounding = row
         ours, its = os.pipe()
         self.addCleanup(os.close, ours)
-        helper = HeldUp(place.helper(self.id().replace("/", "-"), **how), uid,
-                        its)
+        helper = HeldUp(place().helper(self.id().replace("/", "-"), **how),
+                        uid, its)
         os.close(its)
         self.addCleanup(helper.close)
         fields = helper.status()

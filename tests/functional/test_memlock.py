@@ -77,12 +77,10 @@ add_rows(Memlock, {"none": 0, "too little for the maps": 4 << 10,
 
 
 def output():
-    """Run the tests in a virtual host; return the TAP that they print."""
     return in_virtual_host(__file__, {"MEMLOCK": "on"}, TIMEOUT, SUITE)
 
 
 def load_tests(_loader, tests, _pattern):
-    """Called by unittest: what to run."""
     return tests if THERE else tell(tests, output)
 
 

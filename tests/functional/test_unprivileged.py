@@ -11,9 +11,8 @@ import os
 import unittest
 
 from harness.functional import libbpf
-from harness.functional.nobody import (CAP_BPF, CAP_PERFMON, NOBODY,
-                                       HotPluggedCard, NobodyCard, Place,
-                                       load_by_helper, why_not)
+from harness.functional.nobody import (CAP_BPF, NOBODY, HotPluggedCard,
+                                       NobodyCard, loaded, place, why_not)
 from harness.qtest.machine import ebpf_rss_fds, has_lists
 from harness.qtest.rig import (EBPF, KEY, QUEUES, SOFTWARE, Case, Config,
                                TapCase, add_rows, all_to, run_tests, spread)
@@ -22,31 +21,12 @@ from harness.rss_reference import NON_EX_TYPES
 from harness.vm import VmError
 
 NONE = "ebpf-rss-helper=/nonexistent"
-place = None
-
-
-def setUpModule():
-    global place
-    if not why_not():
-        place = Place()
-
-
-def tearDownModule():
-    if place:
-        place.remove()
-
 
 def fds_option(fds):
     """Return the device's option for descriptors: text, if QEMU takes it."""
     if has_lists():
         return ebpf_rss_fds(*fds)
     return "ebpf-rss-fds=" + ":".join(map(str, fds))
-
-
-def close_all(fds):
-    """Close what QEMU has inherited."""
-    for fd in fds:
-        os.close(fd)
 
 
 class NobodyCase(TapCase):
@@ -122,11 +102,8 @@ class DescriptorsHandedIn(SteeringEbpf, NobodyCase):
 
     @classmethod
     def card_of(cls):
-        fds = load_by_helper(place.helper("root-runs-it"))
-        try:
-            return NobodyCard(place.qemu, fds_option(fds), fds)
-        finally:
-            close_all(fds)
+        with loaded() as fds:
+            return NobodyCard(fds_option(fds), fds)
 
 
 class RequestEbpf(SteeringEbpf, NobodyCase):
@@ -134,16 +111,17 @@ class RequestEbpf(SteeringEbpf, NobodyCase):
 
     @classmethod
     def card_of(cls):
-        donor = NobodyCard(place.qemu, NONE)
+        donor = NobodyCard(NONE)
         try:
             answer = donor.machine.qmp("request-ebpf", {"id": "rss"})
         finally:
             donor.close()
         fds = libbpf.load_object(base64.b64decode(answer["object"]))
         try:
-            return NobodyCard(place.qemu, fds_option(fds), fds)
+            return NobodyCard(fds_option(fds), fds)
         finally:
-            close_all(fds)
+            for fd in fds:
+                os.close(fd)
 
 
 class HelperWithCapabilities(SteeringEbpf, NobodyCase):
@@ -151,10 +129,8 @@ class HelperWithCapabilities(SteeringEbpf, NobodyCase):
 
     @classmethod
     def card_of(cls):
-        helper = place.helper("with-capabilities",
-                              capabilities=(CAP_BPF, CAP_PERFMON))
-        return NobodyCard(place.qemu,
-                          f"rss-engine=ebpf,ebpf-rss-helper={helper}")
+        return NobodyCard("rss-engine=ebpf,ebpf-rss-helper="
+                          f"{place().privileged_helper()}")
 
 
 class HelperSetuid(SteeringEbpf, NobodyCase):
@@ -162,8 +138,8 @@ class HelperSetuid(SteeringEbpf, NobodyCase):
 
     @classmethod
     def card_of(cls):
-        helper = place.helper("setuid", mode=0o4755)
-        return NobodyCard(place.qemu, f"ebpf-rss-helper={helper}")
+        helper = place().helper("setuid", mode=0o4755)
+        return NobodyCard(f"ebpf-rss-helper={helper}")
 
 
 class HotPlugDescriptors(SteeringEbpf, NobodyCase):
@@ -171,14 +147,9 @@ class HotPlugDescriptors(SteeringEbpf, NobodyCase):
 
     @classmethod
     def card_of(cls):
-        fds = load_by_helper(place.helper("root-runs-it"))
         names = ["program", "config", "counters"]
-        try:
-            return HotPluggedCard(place.qemu,
-                                  ebpf_rss_fds(*names),
-                                  dict(zip(names, fds)))
-        finally:
-            close_all(fds)
+        with loaded() as fds:
+            return HotPluggedCard(ebpf_rss_fds(*names), dict(zip(names, fds)))
 
 
 class HotPlugHelper(SteeringEbpf, NobodyCase):
@@ -186,10 +157,9 @@ class HotPlugHelper(SteeringEbpf, NobodyCase):
 
     @classmethod
     def card_of(cls):
-        helper = place.helper("with-capabilities",
-                              capabilities=(CAP_BPF, CAP_PERFMON))
-        return HotPluggedCard(place.qemu, {"rss-engine": "ebpf",
-                                           "ebpf-rss-helper": str(helper)})
+        return HotPluggedCard({
+            "rss-engine": "ebpf",
+            "ebpf-rss-helper": str(place().privileged_helper())})
 
 
 class Neither(Steering, NobodyCase):
@@ -199,7 +169,7 @@ class Neither(Steering, NobodyCase):
 
     @classmethod
     def card_of(cls):
-        return NobodyCard(place.qemu, NONE)
+        return NobodyCard(NONE)
 
     def test_it_says_why_once(self):
         warnings = self.card.warnings()
@@ -220,7 +190,7 @@ class StartUp(Case):
     def assert_refused(self, options, words, fds=(), **how):
         """QEMU must end with an error that has these words."""
         with self.assertRaises(VmError) as caught:
-            NobodyCard(place.qemu, options, fds, **how).close()
+            NobodyCard(options, fds, **how).close()
         text = str(caught.exception)
         self.assertIn("ended with status 1:", text)
         for word in words:
@@ -228,7 +198,7 @@ class StartUp(Case):
 
     def assert_falls_back(self, options, words, **how):
         """QEMU must start, with one warning that has these words."""
-        card = NobodyCard(place.qemu, options, **how)
+        card = NobodyCard(options, **how)
         try:
             self.assertEqual(len(card.warnings()), 1, card.warnings())
             for word in words:
@@ -247,26 +217,19 @@ class StartUp(Case):
     def check_descriptors(self, row):
         """Descriptors that do not fit: always fatal."""
         position, make, words = row
-        fds = load_by_helper(place.helper("root-runs-it"))
-        try:
-            if position is not None:
-                new = make(fds)
-                os.dup2(new, fds[position])
-                os.close(new)
-                words = words + [f"descriptor {fds[position]}"]
-            self.assert_refused(fds_option(fds), words, fds)
-        finally:
-            close_all(fds)
+        with loaded() as fds:
+            new = make(fds)
+            os.dup2(new, fds[position])
+            os.close(new)
+            self.assert_refused(fds_option(fds), words
+                                + [f"descriptor {fds[position]}"], fds)
 
     def check_list(self, row):
         """Lists that are not the four descriptors."""
         text, words = row
-        fds = load_by_helper(place.helper("root-runs-it"))
-        try:
+        with loaded() as fds:
             options = fds_option(text.format(*fds).split(":"))
             self.assert_refused(options, words, fds)
-        finally:
-            close_all(fds)
 
     def test_a_list_for_a_string_or_a_string_for_a_list(self):
         value, expected = (("7:8:9", "array") if has_lists() else
@@ -276,33 +239,23 @@ class StartUp(Case):
 
     def test_descriptors_that_fit(self):
         """The other rows are refused for what is wrong in them alone."""
-        fds = load_by_helper(place.helper("root-runs-it"))
-        try:
-            NobodyCard(place.qemu, fds_option(fds), fds).close()
-        finally:
-            close_all(fds)
+        with loaded() as fds:
+            NobodyCard(fds_option(fds), fds).close()
 
     @unittest.skipUnless(len(os.sched_getaffinity(0)) > 1,
                          "membarrier() needs two processors")
     def test_three_descriptors(self):
         """What a manager of before has loaded goes on working."""
-        fds = load_by_helper(place.helper("root-runs-it"))
-        try:
-            NobodyCard(place.qemu, fds_option(fds[:GRACE]), fds).close()
-        finally:
-            close_all(fds)
+        with loaded() as fds:
+            NobodyCard(fds_option(fds[:GRACE]), fds).close()
 
     def test_three_descriptors_on_one_processor(self):
         """There membarrier() waits for nothing."""
-        fds = load_by_helper(place.helper("root-runs-it"))
-        allowed = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, [min(allowed)])
-        try:
+        self.addCleanup(os.sched_setaffinity, 0, os.sched_getaffinity(0))
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+        with loaded() as fds:
             self.assert_refused(fds_option(fds[:GRACE]),
                                 ["cannot wait", "one processor only"], fds)
-        finally:
-            os.sched_setaffinity(0, allowed)
-            close_all(fds)
 
 
 PROGRAM, CONFIG, COUNTERS, GRACE = range(4)
@@ -362,21 +315,21 @@ add_rows(StartUp, {
         lambda: "/nonexistent",
         ["cannot run /nonexistent: No such file or directory"], {}),
     "helper: without capabilities": (
-        lambda: place.helper("plain"), ["plain has no privileges either"], {}),
+        lambda: place().helper("plain"), ["plain has no privileges either"], {}),
     "helper: may not be run": (
-        lambda: place.helper("not-for-you", mode=0o700),
+        lambda: place().helper("not-for-you", mode=0o700),
         ["not-for-you: Permission denied"], {}),
     "helper: only CAP_BPF": (
-        lambda: place.helper("bpf-only", capabilities=[CAP_BPF]),
+        lambda: place().helper("bpf-only", capabilities=[CAP_BPF]),
         ["bpf-only: cannot load"], {}),
     "helper: no_new_privs": (
-        lambda: place.helper("useless", capabilities=[CAP_BPF, CAP_PERFMON]),
+        lambda: place().privileged_helper("useless"),
         ["useless", "no_new_privs"], {"no_new_privs": True}),
     "helper: in a sandbox": (
-        lambda: place.helper("useless", capabilities=[CAP_BPF, CAP_PERFMON]),
+        lambda: place().privileged_helper("useless"),
         ["useless", "no_new_privs"], {"arguments": ["-sandbox", "on"]}),
     "helper: in a sandbox that kills who starts a process": (
-        lambda: place.helper("useless", capabilities=[CAP_BPF, CAP_PERFMON]),
+        lambda: place().privileged_helper("useless"),
         ["useless", "no_new_privs"],
         {"arguments": ["-sandbox", "on,spawn=deny"]}),
     "helper: another program": (

@@ -136,7 +136,6 @@ class FallbackVhost(test_fallback.FallbackCase):
 # --- where the tests above run ---
 
 def output():
-    """Run the tests with vhost=on; return the TAP that they print."""
     environment = {"FUNCTIONAL_VHOST": "on"}
     if os.access("/dev/vhost-net", os.R_OK | os.W_OK):
         return subprocess.run(command(__file__, environment),
@@ -147,7 +146,6 @@ def output():
 
 
 def load_tests(_loader, tests, _pattern):
-    """Called by unittest: what to run."""
     return tests if VHOST else tell(tests, output)
 
 

@@ -26,7 +26,6 @@ HEAD = """# SPDX-License-Identifier: GPL-2.0-or-later
 
 
 def unpack(file, folder):
-    """Write each input to a file; what was in the folder goes."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     lines = [line for line in file.read_text().splitlines()

@@ -78,7 +78,6 @@ def show(text):
 
 
 def show_failure(fuzzer, output):
-    """What the fuzzer said, and on which input."""
     show("\n".join(output.splitlines()[-OUTPUT_LINES:]))
     for path in fuzzer.bad.iterdir():
         show(f"{path.name}: {path.read_bytes().hex()}")

@@ -27,7 +27,6 @@ BUILD = os.environ.get("LIBRARY_BUILD", TOP / "build/lib")
 
 
 def run(*command, **how):
-    """Run a command; return what it printed."""
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True,
                           stderr=subprocess.STDOUT, **how)
     if done.returncode:
@@ -55,11 +54,9 @@ class Installed(unittest.TestCase):
         cls.env = dict(os.environ, PKG_CONFIG_PATH=str(found.parent))
 
     def pkg_config(self, what):
-        """Return the words that pkg-config says."""
         return run("pkg-config", what, "qemu-ebpf", env=self.env).split()
 
     def build(self, language):
-        """Return the program, compiled in this language."""
         compiler, standard = COMPILERS[language]
         if not shutil.which(compiler):
             self.skipTest(f"no compiler {compiler}")

@@ -44,7 +44,6 @@ MODULES = ("8021q", "sch_ingress", "cls_bpf")       # for the tap's tests
 
 
 def library_programs(build, how_long):
-    """Return {name: command} of the library's tests for a kernel."""
     text = subprocess.run(["/usr/bin/meson", "introspect", build, "--tests"],
                           check=True, stdout=subprocess.PIPE,
                           text=True).stdout
@@ -59,7 +58,6 @@ def library_programs(build, how_long):
 
 
 def processor_programs(programs):
-    """Return {name: command} of what processors have to do with."""
     reconfigure = programs["bpf-reconfigure"]
     return {
         "one processor": ["sh", "-c", ONE_PROCESSOR, "sh", *reconfigure],
@@ -71,7 +69,6 @@ def processor_programs(programs):
 
 
 def vhost_program(guest, qemu):
-    """Return {name: command} of the tests of a guest with vhost=on."""
     cache = privateapt.cache_dir().parent
     return {f"vhost=on, guest {guest}": [
         "env", f"XDG_CACHE_HOME={cache}", f"QTEST_QEMU_BINARY={qemu}",

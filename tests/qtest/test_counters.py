@@ -11,17 +11,13 @@ COUNT = 64
 
 
 class Counters(OwnCardsCase):
-    """Every test has its own card."""
-
     def begin(self, engine, **how):
-        """Start a QEMU that counts, and its driver."""
         self.card = Card(engine, "rss-counters=on", **how)
         self.addCleanup(self.card.close)
         self.engine = EBPF if engine == AUTO else engine
         self.nic = self.card.start()
 
     def counted(self):
-        """Return the counters of the queues, and the sum of all types."""
         counters = self.card.machine.qmp("x-query-rss")[0]["counters"]
         return counters["queues"], counters["unclassified"] + sum(
             count["packets"] for count in counters["hash-types"])

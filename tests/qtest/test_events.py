@@ -43,10 +43,7 @@ REFUSED = {
 
 
 class Events(OwnCardsCase):
-    """Every test has its own card."""
-
     def begin(self, engine, options="", features=FEATURES):
-        """Start a QEMU and its driver."""
         self.card = Card(engine, options)
         self.addCleanup(self.card.close)
         self.nic = self.card.start(features=features)

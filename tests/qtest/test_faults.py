@@ -25,14 +25,12 @@ class OwnCard(OwnCardsCase):
     """A test that starts its own QEMU."""
 
     def begin(self, engine, options="", **how):
-        """Start a QEMU and its driver."""
         self.card = Card(engine, options, **how)
         self.addCleanup(self.card.close)
         self.engine = SOFTWARE if engine == AUTO else engine
         self.nic = self.card.start()
 
     def assert_one_warning(self, *words):
-        """QEMU has warned once, with these words."""
         warnings = self.card.machine.warnings()
         self.assertEqual(len(warnings), 1, warnings)
         for word in words:

@@ -87,7 +87,6 @@ class Flood:
         self.assert_steers_soon(last)
 
     def wait_all(self, ring):
-        """Wait until all chains of the ring were used."""
         chains = []
         deadline = time.monotonic() + PATIENCE
         while len(chains) < ring.size:

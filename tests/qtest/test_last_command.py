@@ -208,7 +208,6 @@ class HashConfig(TapCase):
         return self.nic.command(HASH_CONFIG, hash_config(types, key, **more))
 
     def reports(self, frames):
-        """Send frames; return {frame: hash_report}."""
         self.card.send(frames)
         packets = self.nic.wait_packets(len(frames))
         self.assertEqual(len(packets), len(frames), "packets lost")

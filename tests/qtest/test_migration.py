@@ -65,7 +65,6 @@ class Migration(OwnCardsCase):
         self.path = Path(folder.name) / "stream"
 
     def begin(self, engine, options="", **how):
-        """Start the QEMU to migrate from, and its driver."""
         self.card = Card(engine, options)
         self.addCleanup(self.card.close)
         self.engine = SOFTWARE if engine == AUTO else engine

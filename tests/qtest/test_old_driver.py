@@ -26,7 +26,6 @@ BUFFERS = {
 
 
 def start(card, features=HASH, size=BUFFER_SIZE):
-    """Start such a driver, with receive buffers of a size."""
     nic = VirtioNet(card.machine, SLOT)
     nic.device.always = 0
     nic.start(features, buffers=False)
@@ -47,7 +46,6 @@ class OldDriver(Case):
         self.addCleanup(self.card.close)
 
     def begin(self, features=HASH, size=BUFFER_SIZE):
-        """Let one driver follow the other."""
         nic = self.card.start(features=HASH)
         self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
         nic = start(self.card, features, size)
@@ -85,7 +83,6 @@ class OldDriverStream(StreamCase):
 
     @classmethod
     def begin(cls, card):
-        """Start the driver whose stream is saved, with RSS on."""
         start(card, size=11).set_rss(spread(length=8), QUEUES)
 
     def test_hash_reports_in_the_stream(self):

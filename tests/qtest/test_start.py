@@ -341,7 +341,6 @@ class Unrealizable(Case):
         cls.addClassCleanup(cls.machine.stop)
 
     def add(self, **properties):
-        """Plug a card."""
         self.machine.qmp("device_add", {"driver": "virtio-net-pci",
                                         "romfile": "", "failover": True,
                                         **properties})

@@ -92,8 +92,6 @@ class ReadTap(unittest.TestCase):
 
 
 class Tier:
-    """Stands in for a tier of scripts/check."""
-
     def say(self, text):
         pass
 

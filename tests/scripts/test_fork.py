@@ -157,7 +157,6 @@ class Exports(ForkTest):
     """diff and export tell the same as the tree."""
 
     def content(self, folder):
-        """Return {path: bytes} of what belongs to a tree."""
         return {str(path.relative_to(folder)): path.read_bytes()
                 for path in folder.rglob("*") if path.is_file()
                 and path.name != tree.STAMP
@@ -223,7 +222,6 @@ class Bases(ForkTest):
             base.base_of_source(self.checkout)
 
     def make_package(self):
-        """Make a source package; return its .dsc."""
         if not shutil.which("dpkg-source"):
             self.skipTest("dpkg-dev is not installed")
         folder = self.top / "toy-1"

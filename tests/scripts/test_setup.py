@@ -315,7 +315,6 @@ class Deps(unittest.TestCase):
         self.deps = load("deps")
 
     def run_deps(self, *arguments, root=True, have=()):
-        """Run it with a made-up machine; return (status, out, calls)."""
         calls = []
 
         def apt_get(prefix, *words):

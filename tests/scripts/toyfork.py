@@ -67,7 +67,6 @@ LINKS = "lib    subprojects/ours\nhw    hw\n"
 
 
 def write_files(folder, files):
-    """Write {path: text} below a folder."""
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
@@ -93,11 +92,9 @@ class ForkTest(unittest.TestCase):
         self.fork = tree.Fork("7.2", "toy-1", self.base_dir, self.checkout)
 
     def series(self, name, text):
-        """Give a series file a new text."""
         write_files(self.checkout / "series", {name: text})
 
     def assemble(self, **how):
-        """Put the tree together; return what was printed."""
         with contextlib.redirect_stdout(io.StringIO()) as output:
             tree.assemble(self.fork, **how)
         return output.getvalue()

@@ -25,5 +25,4 @@ class Skipped(Exception):
 
 
 def say(text):
-    """Print one line of progress."""
     print(f"[bench] {text}", flush=True)

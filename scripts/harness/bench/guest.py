@@ -37,7 +37,6 @@ class Machine:
 
 
 def device(net, vhost):
-    """Return QEMU's arguments for the network card."""
     return ["-netdev", net.netdev(vhost=vhost), "-device",
             f"virtio-net-pci,netdev=net0,mq=on,rss=on,vectors={2 * QUEUES + 2}"
             f",mac={traffic.GUEST_MAC},romfile="]
@@ -76,7 +75,6 @@ def spread_flows(machine, count):
 
 
 def frames_file(stack):
-    """Return a file with the frames that bench-send sends."""
     file = stack.enter_context(tempfile.NamedTemporaryFile())
     for frame in traffic.flows(SEED, 512)["UDP/IPv4"]:
         file.write(struct.pack("=H", len(frame)) + frame)
@@ -134,7 +132,6 @@ def sample(choices, accel, vhost, quick):
 
 
 def show_flows(section, spreads, count):
-    """Table and targets of the flows."""
     ideal = [count / QUEUES] * QUEUES
     rows = []
     for name, counts in spreads.items():
@@ -153,7 +150,6 @@ def show_flows(section, spreads, count):
 
 
 def measure(quick):
-    """Run the guests; return the Section."""
     section = Section("guest", "6. End to end, in a guest")
     show(section, sample(qemus(quick), None, False, quick), "vhost=off")
     return section
@@ -168,7 +164,6 @@ def show(section, data, what):
 
 
 def show_rates(section, pushed):
-    """Table, target and plot of packets per second."""
     rate = {name: section.figure(f"rate/{name}", [one for one, _ in samples],
                                  "1/s") for name, samples in pushed.items()}
     cpu = {name: section.figure(f"cpu/{name}", [one for _, one in samples],

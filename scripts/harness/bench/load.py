@@ -14,7 +14,6 @@ def in_ms(samples):
 
 
 def rows_of(section, series, numbers, name):
-    """Return the table's rows of one loader."""
     for n in numbers:
         key = f"{n}/{name}"
         each = section.figure(f"serial/{key}", in_ms(series[f"serial/{key}"]),
@@ -31,7 +30,6 @@ def rows_of(section, series, numbers, name):
 
 
 def measure(quick):
-    """Load programs for many NICs; return the Section."""
     stock, _ = peers.stock_program()
     ours, theirs = (([1, 100], [1, 10]) if quick else
                     ([1, 100, 1000], [1, 100]))
@@ -64,7 +62,6 @@ def measure(quick):
 
 
 def targets(section, series, numbers):
-    """Compare with the targets."""
     for n in numbers:
         section.target(f"{n} NIC{'s' * (n > 1)}: time to load each, median",
                        section.figures[f"serial/{n}/ours"]["median"],

@@ -72,7 +72,6 @@ class Commands:
 
 
 def timed(*steps):
-    """Return the microseconds of some calls."""
     start = time.perf_counter()
     for step in steps:
         step()
@@ -99,7 +98,6 @@ def apart(cards):
 
 
 def sample(cards, rounds):
-    """Return {name: microseconds}."""
     ebpf, software = cards
     kinds = {EFFECTLESS: (ebpf, ebpf.nothing),
              "software": (software, software.configure),
@@ -121,7 +119,6 @@ def sample(cards, rounds):
 
 
 def measure(section, quick):
-    """Add the table and the targets to a Section."""
     from harness.qtest import rig
 
     cards = []
@@ -140,7 +137,6 @@ def measure(section, quick):
 
 
 def show(section, series):
-    """Table and targets."""
     rows = []
     for name, values in series.items():
         late = stats.quantile(values, 0.99)

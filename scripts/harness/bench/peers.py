@@ -98,7 +98,6 @@ def stock_program():
 
 
 def write_stubs(folder, stubs):
-    """Write headers into a folder for the compiler."""
     for name, content in stubs.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)

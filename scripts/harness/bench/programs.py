@@ -25,7 +25,6 @@ def in_child():
 
 
 def end(process):
-    """End a process and all of its group."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -50,7 +49,6 @@ def run(command, timeout=600, **options):
 
 
 def build():
-    """Compile the library and the programs."""
     say("building the programs …")
     LOG.parent.mkdir(parents=True, exist_ok=True)
     setup = ["/usr/bin/meson", "setup", BUILD, TOP, "-Dtests=true"]
@@ -78,7 +76,6 @@ def read_samples(text):
 
 
 def measure(name, *arguments, timeout=900):
-    """Run tests/bench/bench-NAME; return {name: [sample, …]}."""
     program = BUILD / "tests/bench" / f"bench-{name}"
     status, output, errors = run([program, *arguments], timeout)
     if status == 77:

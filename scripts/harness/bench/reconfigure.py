@@ -24,7 +24,6 @@ def in_us(samples):
 
 
 def measure(quick):
-    """Change configurations under traffic; return the Section."""
     stock, _ = peers.stock_program()
     series = programs.measure("reconfigure", stock, 1 if quick else 12)
     section = Section("reconfigure", "4. Reconfiguring")
@@ -68,7 +67,6 @@ def measure(quick):
 
 
 def targets(section, series):
-    """Compare with the targets."""
     for kind, heading in KINDS.items():
         section.target(f"{heading}: packets steered by neither configuration",
                        series[f"neither/{kind}/ours"][0], 0, "packets")

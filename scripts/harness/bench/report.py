@@ -34,7 +34,6 @@ class Target:
         return self.value >= self.limit
 
     def line(self):
-        """Return the target as a line: met, or not and by how much."""
         sign = "<=" if self.smaller else ">="
         bound = f"{sign} {number(self.limit)} {self.unit}".rstrip()
         if self.value is None:
@@ -71,7 +70,6 @@ class Section:
         return result
 
     def value(self, name, value, unit):
-        """Keep a single value."""
         self.figure(name, [value], unit)
         return value
 
@@ -96,7 +94,6 @@ class Section:
         self.targets.append(Target(*arguments, **options))
 
     def text(self):
-        """Return all of it as text."""
         lines = [self.title, "=" * len(self.title), ""]
         for block in self.blocks:
             lines += [block, ""]
@@ -131,7 +128,6 @@ def spread(summary):
 
 
 def table(header, rows):
-    """Return a table as text; the first column to the left."""
     cells = [[str(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = []
@@ -153,7 +149,6 @@ def cpu_name():
 
 
 def cache_sizes():
-    """Return {"L1d": "48K", …} of the first processor."""
     sizes = {}
     for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache")
                          .glob("index*")):
@@ -178,7 +173,6 @@ def conditions():
 
 
 def header(what):
-    """Return conditions() as text."""
     caches = ", ".join(f"{level} {size}"
                        for level, size in what["caches"].items())
     return (f"{what['date']}, {what['cpus']} processors: {what['cpu']}"
@@ -199,7 +193,6 @@ def summary_text(sections, skipped):
 
 
 def as_json(what, sections, skipped):
-    """Return the whole run as JSON."""
     return json.dumps({
         "format": FORMAT, "conditions": what, "skipped": skipped,
         "sections": {

@@ -24,14 +24,12 @@ def rows(section, series, kind, packets):
 
 
 def show(section, heading, kinds, packets):
-    """Add a table of one row for each name."""
     section.table(heading, ["", *packets],
                   [[name] + [spread(row[p]) for p in packets]
                    for name, row in kinds])
 
 
 def measure(quick):
-    """Run ours and the peers; return the Section."""
     series = programs.measure("software", 8 if quick else 40,
                               peers.qemu_peer(), peers.dpdk_peer())
     section = Section("software", "3. The software engine")
@@ -61,7 +59,6 @@ def measure(quick):
 
 
 def targets(section, frame, single):
-    """Compare with the targets."""
     for packet in PACKETS:
         times = stats.ratio(frame["stock"][packet].median,
                             frame["ours, queue"][packet].median)

@@ -22,7 +22,6 @@ def quantile(samples, q):
 
 
 def summary(samples):
-    """Return the Summary of some samples."""
     return Summary(statistics.median(samples), quantile(samples, 0.25),
                    quantile(samples, 0.75), min(samples), len(samples))
 
@@ -42,7 +41,6 @@ def ratio(one, other):
 
 
 def chi_squared(counts, expected):
-    """Return the chi-squared statistic of counts against what is expected."""
     return sum((seen - wanted) ** 2 / wanted
                for seen, wanted in zip(counts, expected) if wanted)
 

@@ -49,7 +49,6 @@ def summaries(section, series, kind, packets, names):
 
 
 def show(section, kind, packets, net):
-    """Tables of one kind: programs, then hashes and parts."""
     heading = {"warm": "Warm caches", "spoiled": "Spoiled caches"}[kind]
     section.table(
         f"{heading}: ns per packet above the empty program (its own column: "
@@ -67,7 +66,6 @@ def show(section, kind, packets, net):
 
 
 def targets(section, kind, packets, net):
-    """Compare with the targets."""
     for packet in packets:
         if packet in LIMITS[kind]:
             section.target(
@@ -95,7 +93,6 @@ def odd_queues(series, packets):
 
 
 def measure(quick):
-    """Run the programs; return the Section."""
     stock, version = peers.stock_program()
     counts = (["--rounds=12", "--spoiled-rounds=150"] if quick else
               ["--rounds=60", "--spoiled-rounds=1000"])

@@ -10,7 +10,6 @@ LABELS = {"none": "no program", "len3": "skb->len & 3", "stock": "stock QEMU",
 
 
 def show(section, cases, cpu, received, gain):
-    """Add the tables."""
     section.table(
         "The sender's processor time, ns per packet; median [quartiles]; the "
         "last column is the median of differences",
@@ -31,7 +30,6 @@ def show(section, cases, cpu, received, gain):
 
 
 def measure(quick):
-    """Send packets into a tap; return the Section."""
     stock, version = peers.stock_program()
     counts = (["--rounds=6", "--batches=300"] if quick else
               ["--rounds=40", "--batches=600"])

@@ -46,7 +46,6 @@ def sample_there(quick):
 
 
 def measure(quick):
-    """Run the guests; return the Section."""
     section = Section("vhost", "7. End to end, with vhost=on")
     if os.access("/dev/vhost-net", os.R_OK | os.W_OK):
         data = guest.sample(choices(), None, True, quick)

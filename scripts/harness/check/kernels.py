@@ -24,20 +24,17 @@ KERNELS = {
 
 
 def _version(text):
-    """The release of the kernel of which the program told."""
     match = re.search(r"# Linux (\S+)", text)
     return match[1] if match else "?"
 
 
 def _row(suite, cases, first, seconds):
-    """What became of one kernel, as a line of the table."""
     counts = count_line(cases)
     good = "yes" if not any(case.outcome == FAIL for case in cases) else "NO"
     return f"{suite:9} {first:22} {good:4} {counts}, {seconds:.0f} s"
 
 
 def _run(tier, log, suites):
-    """The cases of the host's kernels of some suites."""
     if not tier.qemu.exists():
         return [skipped("kernels", tier.NOT_BUILT)]
     cases = build_lib(tier, log)

@@ -30,7 +30,6 @@ def _build(tier, build, options, log):
 
 
 def _read_test(test):
-    """The cases of one test, from what "meson test" logs of it."""
     name = test["name"].split(" / ")[-1]
     output = test.get("stdout") or ""
     errors = test.get("stderr") or ""
@@ -90,7 +89,6 @@ def build_lib(tier, log):
 
 
 def _built(cases):
-    """Whether the cases of building it allow to test it."""
     return all(case.outcome != FAIL for case in cases)
 
 

@@ -55,7 +55,6 @@ def qtest(tier, log):
 
 
 def _known_tests(build):
-    """What QEMU's build can run: name -> meson's description."""
     text = (build / "meson-info/intro-tests.json").read_text()
     return {test["name"].split("/")[-1]: test for test in json.loads(text)}
 

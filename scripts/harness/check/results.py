@@ -16,22 +16,18 @@ _TODO = re.compile(r"\s*#\s*TODO\b", re.IGNORECASE)
 
 
 def passed(name):
-    """A case that passed."""
     return Case(name, PASS, "")
 
 
 def failed(name, text):
-    """A case that failed, with what it printed."""
     return Case(name, FAIL, text)
 
 
 def skipped(name, reason):
-    """A case that was not run, and why."""
     return Case(name, SKIP, reason or "no reason given")
 
 
 def is_tap(output):
-    """Does a program that printed this speak TAP?"""
     return any(line.startswith(("ok ", "not ok ", "1..", "Bail out!"))
                for line in output.splitlines())
 

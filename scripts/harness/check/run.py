@@ -44,7 +44,6 @@ def _end(process):
 
 
 def end_all():
-    """Ends whatever still runs."""
     for process in list(_running):
         _end(process)
 

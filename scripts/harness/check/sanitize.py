@@ -49,7 +49,6 @@ def _build_qemu(tier, log):
 
 
 def _environment(folder):
-    """The variables that tell the sanitizers where to report."""
     common = f"log_path={folder}/report:print_stacktrace=1"
     return {"ASAN_OPTIONS": common + ":detect_leaks=1",
             "UBSAN_OPTIONS": common}

@@ -63,7 +63,6 @@ def load(path):
 
 
 def run_tests(path):
-    """Become the program that runs this file of tests."""
     os.execv(sys.executable, [sys.executable, __file__, path])
 
 

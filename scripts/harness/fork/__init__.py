@@ -18,5 +18,4 @@ class ForkError(Exception):
 
 
 def say(topic, text):
-    """Print one line of progress."""
     print(f"[{topic}] {text}", flush=True)

@@ -37,7 +37,6 @@ def default_base():
 
 
 def emulator(base=None):
-    """Return where scripts/build puts the emulator for x86_64."""
     return (TOP / f"build/qemu-{base or default_base()}/build"
             / "qemu-system-x86_64")
 
@@ -107,7 +106,6 @@ def check_download(dsc):
 
 
 def unpack(dsc, target):
-    """Unpack a source package, the distribution's patches applied."""
     check_download(dsc)
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

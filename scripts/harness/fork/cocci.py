@@ -49,7 +49,6 @@ class Section:
     rules: list
 
     def rules_for(self, base):
-        """Return the rules that are for this version."""
         return [rule for rule in self.rules
                 if applies(self.bases.get(rule.name), base)]
 
@@ -90,7 +89,6 @@ def read_rules(series_file, start, end):
 
 
 def position_of(metavariables):
-    """Return the first position variable that the rule itself declares."""
     for line in metavariables:
         found = re.match(r"\s*position\s+([A-Za-z_]\w*)\s*[;,]", line)
         if found:

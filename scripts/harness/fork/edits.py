@@ -34,7 +34,6 @@ class Edit:
 
     @property
     def action(self):
-        """The one of ACTIONS that this rule has."""
         return next(name for name in ACTIONS if name in self.settings)
 
 
@@ -134,7 +133,6 @@ def spans(series_file, edit, lines):
 
 
 def apply_edit(series_file, edit, text, base):
-    """Return the text after one rule."""
     lines = text.split("\n")
     found = spans(series_file, edit, lines)
     try:

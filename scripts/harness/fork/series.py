@@ -28,11 +28,9 @@ class SeriesFile:
 
     @property
     def name(self):
-        """The file's name, as errors give it."""
         return self.path.name
 
     def error(self, text):
-        """Return an exception that begins with the file's name."""
         return ForkError(f"series/{self.name}: {text}")
 
 
@@ -137,7 +135,6 @@ def decode(data):
 
 
 def encode(text):
-    """The opposite of decode()."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -179,11 +176,9 @@ class Sources:
             return None
 
     def write(self, path, text):
-        """Give a file a new text."""
         self.edited[path] = text
 
     def remove(self, path):
-        """Remove a file."""
         self.edited.pop(path, None)
         self.removed.add(path)
 

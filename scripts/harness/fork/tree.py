@@ -37,17 +37,14 @@ class Fork:
 
     @property
     def home(self):
-        """The folder for everything that is built for this base."""
         return self.checkout / f"build/qemu-{self.base}"
 
     @property
     def tree(self):
-        """The tree that is put together."""
         return self.home / "tree"
 
 
 def apply_series_file(fork, series_file, sources):
-    """Apply one series file, of either kind."""
     if series_file.path.suffix == ".cocci":
         cocci.apply_cocci(series_file, sources, fork.base,
                           fork.checkout / "series/cocci-macros.h")
@@ -113,7 +110,6 @@ def read_stamp(fork):
 
 
 def write_stamp(folder, stamp):
-    """Write the stamp in one step."""
     temporary = folder / (STAMP + ".new")
     temporary.write_text(json.dumps(stamp, indent=1))
     temporary.replace(folder / STAMP)
@@ -253,7 +249,6 @@ def assemble(fork, again=False):
 
 
 def make_new(fork, sources, links, stamp):
-    """Make a tree from nothing."""
     partial = fork.home / "tree.partial"
     say("fork", f"copying QEMU {fork.base} to build/qemu-{fork.base}/tree …")
     copy_base(fork, partial)

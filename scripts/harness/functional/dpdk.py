@@ -73,7 +73,6 @@ WAIT_END = "while kill -0 $(cat /tmp/pid) 2>/dev/null; do sleep 0.05; done"
 
 
 def unpacked():
-    """Return the folder in which testpmd and what it needs is unpacked."""
     target = privateapt.cache_dir() / "programs" / f"dpdk-{RELEASE}"
     with unpacked_once(target) as new:
         if new:
@@ -85,7 +84,6 @@ def unpacked():
 
 
 def folders(root):
-    """Return the folders of libraries in unpacked packages."""
     return [root / folder for folder in qemu.LIBRARIES]
 
 
@@ -132,7 +130,6 @@ class Testpmd:
         return output
 
     def quit(self):
-        """Have it end."""
         self.guest.shell(f"echo quit > /tmp/in\n{WAIT_END}", TIMEOUT)
 
     def kill(self):

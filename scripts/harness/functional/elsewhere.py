@@ -87,7 +87,6 @@ class Told(unittest.TestCase):
             cls.results = read_results(cls.output())
 
     def told(self):
-        """Tell what became of the test."""
         if self.results is None:
             self.skipTest("a tap in a network namespace needs root")
         passed, skipped, text = self.results.get(self.name,

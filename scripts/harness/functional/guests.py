@@ -59,7 +59,6 @@ def why_not():
 
 
 def type_names(types):
-    """Return the names of a set of hash types."""
     return [name for bit, name in enumerate(TYPE_NAMES) if types >> bit & 1]
 
 
@@ -105,15 +104,12 @@ class RssGuest(Guest):
             super().stop()
 
     def rss(self):
-        """Return what x-query-rss tells of the card."""
         return self.qmp("x-query-rss")[0]
 
     def warnings(self):
-        """Return the warnings that QEMU has printed."""
         return [line for line in self.messages() if "warning: " in line]
 
     def config(self):
-        """Return the Config that the guest believes to have set."""
         rss = steering.GuestRss(self)
         return rss_reference.Config(self.hash_types(), rss.key, rss.table)
 
@@ -131,7 +127,6 @@ class RssGuest(Guest):
         return types
 
     def set_key(self, seed):
-        """Give the card another key."""
         key = random.Random(seed).randbytes(40)
         self.shell("ethtool -X eth0 hkey " + key.hex(":"))
 
@@ -227,7 +222,6 @@ class Case(unittest.TestCase):
             self.assert_received(group, queue_of, guest)
 
     def receive(self, frames, guest=None):
-        """Send frames; none may be lost. Return the packets per queue."""
         guest = guest or self.guest
         before = steering.rx_packets(guest)
         traffic.send(guest.sender, frames)

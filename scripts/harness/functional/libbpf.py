@@ -72,7 +72,6 @@ def load_object(elf):
 
 
 def make_map(kind=ARRAY, value_size=8, entries=1, flags=F_MMAPABLE):
-    """Return the descriptor of a new map."""
     options = MapOptions(size=ctypes.sizeof(MapOptions), map_flags=flags)
     return _checked(_library().bpf_map_create(
         kind, b"test_map", 4, value_size, entries, ctypes.byref(options)),
@@ -80,7 +79,6 @@ def make_map(kind=ARRAY, value_size=8, entries=1, flags=F_MMAPABLE):
 
 
 def make_program(kind=SOCKET_FILTER):
-    """Return the descriptor of a program that returns 0."""
     return _checked(_library().bpf_prog_load(
         kind, b"test_program", b"GPL", EXIT_WITH_0,
         ctypes.c_size_t(len(EXIT_WITH_0) // 8), None), "bpf_prog_load")

@@ -9,6 +9,7 @@ driver.
 """
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -40,6 +41,12 @@ def why_not():
     if not HELPER.exists():
         return f"this build of QEMU has no eBPF: no {HELPER.name}"
     return libbpf.why_not()
+
+
+@functools.cache
+def place():
+    """Return the Place of this run."""
+    return Place()
 
 
 class Place:
@@ -82,16 +89,15 @@ class Place:
                 bits & 0xffffffff, 0, bits >> 32, 0))
         return path
 
-    def remove(self):
-        """Leave nothing behind."""
-        self.folder.cleanup()
+    def privileged_helper(self, name="with-capabilities"):
+        """Return the path of a helper that can do its work."""
+        return self.helper(name, capabilities=(CAP_BPF, CAP_PERFMON))
 
 
 class NobodyMachine(Machine):
     """A Machine whose QEMU is run by nobody."""
 
-    def __init__(self, qemu, arguments, no_new_privs=False, **how):
-        self.qemu = str(qemu)
+    def __init__(self, arguments, no_new_privs=False, **how):
         self.no_new_privs = no_new_privs
         super().__init__(arguments, **how)
 
@@ -100,7 +106,7 @@ class NobodyMachine(Machine):
         become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
                   "--clear-groups", "--inh-caps=-all", "--pdeathsig", "KILL"]
         become += ["--no-new-privs"] if self.no_new_privs else []
-        return become + [self.qemu] + super()._command(*fds)[1:]
+        return become + [str(place().qemu)] + super()._command(*fds)[1:]
 
     def pass_fd(self, name, fd):
         """Give QEMU a descriptor, by QMP's getfd."""
@@ -108,14 +114,12 @@ class NobodyMachine(Machine):
         self.qmp("getfd", {"fdname": name})
 
     def status(self, field):
-        """Return the words of a line of QEMU's /proc/PID/status."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         lines = dict(line.split(":", 1) for line in text.splitlines())
         return lines[field].split()
 
 
 def device_text(options):
-    """Return what follows -device."""
     if isinstance(options, dict):
         return json.dumps({**DEVICE, **options})
     words = [f"{name}={value}" if isinstance(value, str) else
@@ -132,8 +136,7 @@ class NobodyCard(rig.Card):
     arguments  more of QEMU's
     """
 
-    def __init__(self, qemu, options="", fds=(), arguments=(),
-                 no_new_privs=False):
+    def __init__(self, options="", fds=(), **how):
         with contextlib.ExitStack() as undo:
             self.net = undo.enter_context(TapNet(rig.QUEUES))
             queues = [self.net.open_queue()
@@ -142,11 +145,10 @@ class NobodyCard(rig.Card):
                 undo.callback(os.close, fd)
             self.sender = undo.enter_context(self.net.packet_socket())
             self.nic = None
-            self._start(queues, options, undo, qemu=qemu, fds=fds,
-                        arguments=arguments, no_new_privs=no_new_privs)
+            self._start(queues, options, undo, fds, **how)
             self.undo = undo.pop_all()
 
-    def _start(self, queues, options, undo, fds, arguments, **how):
+    def _start(self, queues, options, undo, fds, arguments=(), **how):
         queue_list = ":".join(map(str, queues))
         self.machine = NobodyMachine(
             arguments=["-netdev", f"tap,id=net0,fds={queue_list},vhost=off",
@@ -160,7 +162,6 @@ class NobodyCard(rig.Card):
                 if "warning:" in line or "error:" in line]
 
     def close(self):
-        """Leave nothing behind."""
         self.undo.close()
 
 
@@ -171,7 +172,7 @@ class HotPluggedCard(NobodyCard):
     fds      {name: descriptor}
     """
 
-    def _start(self, queues, options, undo, fds, arguments, **how):
+    def _start(self, queues, options, undo, fds, arguments=(), **how):
         self.machine = NobodyMachine(arguments=arguments, netns=self.net,
                                      **how)
         undo.callback(self.machine.stop)
@@ -184,10 +185,17 @@ class HotPluggedCard(NobodyCard):
         self.machine.qmp("device_add", {**DEVICE, **options})
 
 
-def load_by_helper(helper):
-    """Return the descriptors of what the helper loads for root."""
+@contextlib.contextmanager
+def loaded():
+    """Give descriptors of what the helper loads for root."""
+    helper = place().helper("root-runs-it")
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, its:
         subprocess.run([helper, f"--fd={its.fileno()}", "--name=by-root"],
                        pass_fds=[its.fileno()], check=True, timeout=20)
-        return socket.recv_fds(ours, 512, 8)[1]
+        fds = socket.recv_fds(ours, 512, 8)[1]
+    try:
+        yield fds
+    finally:
+        for fd in fds:
+            os.close(fd)

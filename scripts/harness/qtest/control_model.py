@@ -28,7 +28,6 @@ class Reader:
         self.data = data
 
     def take(self, count):
-        """Return the next bytes."""
         if count > len(self.data):
             raise Refused
         taken, self.data = self.data[:count], self.data[count:]
@@ -81,7 +80,6 @@ class Model:
                 self.pairs = 1
 
     def forget(self):
-        """RSS is off."""
         self.types = self.unclassified = 0
         self.key = bytes(KEY_MAX)
         self.table = []
@@ -91,7 +89,6 @@ class Model:
         return self.accepted(bit) and self.accepted(F_CTRL_VQ)
 
     def accepted(self, bit):
-        """Tell whether a feature was negotiated."""
         return bool(self.features >> bit & 1)
 
     def command(self, klass, kind, data):
@@ -141,7 +138,6 @@ class Model:
         self.types = types
 
     def expected(self):
-        """Return what x-query-rss must tell."""
         return {"negotiated": self.accepted(F_RSS),
                 "hash-report": self.accepted(F_HASH_REPORT),
                 "queue-pairs": self.pairs,

@@ -39,20 +39,16 @@ class Refusal:
                        f"REFUSE_PROGRAM={self.file}"]
 
     def begin(self):
-        """From now on it is refused."""
         self.file.touch()
 
     def end(self):
-        """From now on it is taken."""
         self.file.unlink()
 
     def close(self):
-        """Leave nothing behind."""
         self.folder.cleanup()
 
 
 def open_numbers(machine):
-    """Return the numbers of the descriptors that QEMU has open."""
     return sorted(int(name) for name in
                   os.listdir(f"/proc/{machine.process.pid}/fd"))
 

@@ -121,19 +121,16 @@ class Machine:
                 "-trace", "virtio_net_rss_*"]
 
     def check_alive(self):
-        """Raise a VmError if QEMU has ended."""
         if self.process.poll() is not None:
             raise VmError(f"QEMU has ended with status "
                           f"{self.process.returncode}:\n{self.messages()}")
 
     def messages(self):
-        """Return what QEMU has printed, trace events among it."""
         # Not seek(): QEMU writes at the same place in the file.
         size = os.fstat(self.log.fileno()).st_size
         return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
 
     def warnings(self):
-        """Return the warnings that QEMU has printed."""
         return [line for line in self.messages().splitlines()
                 if "warning: " in line]
 
@@ -158,11 +155,9 @@ class Machine:
         self.ask(f"{name} {address:#x} {value:#x}")
 
     def qmp(self, command, arguments=None, timeout=ANSWER_TIMEOUT):
-        """Run a QMP command and return its answer."""
         return self._qmp.command(command, arguments, timeout)
 
     def info_rss(self):
-        """Return what the monitor's "info rss" prints."""
         return self.qmp("human-monitor-command", {"command-line": "info rss"})
 
     def wait_event(self, name, timeout=ANSWER_TIMEOUT):

@@ -41,7 +41,6 @@ def ip6(*headers, last=TCP, cut=None):
 
 
 def vlan(frame, *ethertypes):
-    """Put VLAN tags into a frame."""
     tags = b"".join(struct.pack("!HH", kind, 5) for kind in ethertypes)
     return frame[:12] + tags + frame[12:]
 
@@ -55,7 +54,6 @@ AUTH = AH, b"\4\0\0" + bytes(20)
 
 
 def fragment(offset=0, more=0):
-    """Return a fragment header."""
     return FRAGMENT, b"\0" + struct.pack("!HI", offset << 3 | more, 7)
 
 

@@ -32,18 +32,15 @@ class Steps:
             yield self.count
 
     def note(self, text):
-        """Say what a step does."""
         self.trail = self.trail[1 - TRAIL:] + [f"{self.count}: {text}"]
 
     def __str__(self):
         return "the last steps:\n" + "\n".join(self.trail)
 
     def chance(self, probability):
-        """Return True as often as this."""
         return self.random.random() < probability
 
     def bytes(self, most):
-        """Return some random bytes."""
         return self.random.randbytes(self.random.randint(0, most))
 
     def damaged(self, data):

@@ -86,7 +86,6 @@ class Card:
         return self.nic
 
     def send(self, frames):
-        """Put frames into the tap."""
         traffic.send(self.sender, frames)
 
     def settle(self):
@@ -109,7 +108,6 @@ class Card:
         return events[-1][2]
 
     def close(self):
-        """Leave nothing behind."""
         self.machine.stop()
         self.sender.close()
         self.close_net()

@@ -43,7 +43,6 @@ def rss_config(types, table, key, pairs, unclassified=0, mask=None,
 
 
 def hash_config(types, key, key_len=None):
-    """Return a HASH_CONFIG without class and command."""
     key_len = len(key) if key_len is None else key_len
     return struct.pack("<I8xB", types, key_len) + key
 
@@ -97,7 +96,6 @@ class VirtioNet:
 
     @property
     def header_len(self):
-        """The length of the header before each frame."""
         if not self.device.has(F_VERSION_1):
             return 12 if self.device.has(F_MRG_RXBUF) else 10
         return 20 if self.device.has(F_HASH_REPORT) else 12

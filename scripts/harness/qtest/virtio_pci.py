@@ -108,7 +108,6 @@ class VirtioPci:
 
     @property
     def status(self):
-        """The device status."""
         return self.read(COMMON, "b", STATUS)
 
     def reset(self):
@@ -120,7 +119,6 @@ class VirtioPci:
         self.free = MEMORY_BASE
 
     def offered(self):
-        """Return the features that the device offers."""
         answer = 0
         for word in range(2):
             self.common("l", FEATURE_SELECT, word)
@@ -144,7 +142,6 @@ class VirtioPci:
             raise ValueError(f"features {self.features:#x} were refused")
 
     def has(self, bit):
-        """Tell whether a feature was negotiated."""
         return bool(self.features >> bit & 1)
 
     def allocate(self, size, align=16):
@@ -157,7 +154,6 @@ class VirtioPci:
         return address
 
     def add_queue(self, index):
-        """Set up a queue."""
         self.common("w", QUEUE_SELECT, index)
         size = self.read(COMMON, "w", QUEUE_SIZE)
         if not size:
@@ -273,7 +269,6 @@ class Virtqueue:
         self.words[self.avail // 2 + 1] = self.avail_idx
 
     def kick(self):
-        """Tell the device to look at the ring."""
         self.device.machine.out("writew", self.notify, self.index)
 
     def used(self, keep=False):

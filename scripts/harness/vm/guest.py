@@ -103,11 +103,9 @@ class Guest:
 
     @property
     def pid(self):
-        """The process id of QEMU."""
         return self.process.pid
 
     def check_alive(self):
-        """Raise a VmError if QEMU has ended."""
         if self.process.poll() is not None:
             raise VmError(f"QEMU has ended with status "
                           f"{self.process.returncode}")

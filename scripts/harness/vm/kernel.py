@@ -62,7 +62,6 @@ def find_image(root):
 
 
 def unzstd(path):
-    """Return what zstd has compressed into a file."""
     try:
         done = subprocess.run(["zstd", "-dcq", path], capture_output=True,
                               check=False)

@@ -35,7 +35,6 @@ class Descriptor:
 
 
 def say(tag, text):
-    """Print one line of progress."""
     print(f"[{tag}] {text}", flush=True)
 
 

@@ -28,7 +28,6 @@ class Qemu:
             raise VmError(f"there is no QEMU at {self.binary}")
 
     def environment(self):
-        """Return the environment to start it in."""
         environment = dict(os.environ)
         if self.library_dirs:
             environment["LD_LIBRARY_PATH"] = ":".join(
@@ -43,13 +42,11 @@ class Qemu:
         return argv + list(arguments)
 
     def version(self):
-        """Return what it says about its version, in one line."""
         text = run(*self.command("-version"), env=self.environment())
         return text.splitlines()[0].replace("QEMU emulator version ", "")
 
 
 def data_dirs(root):
-    """Return the firmware folders of unpacked packages."""
     return [root / "usr/share/qemu", root / "usr/share/seabios"]
 
 
@@ -79,7 +76,6 @@ def own_qemu(binary=None):
 
 
 def missing_libraries(binary, folders):
-    """Return the names of libraries that the binary cannot find."""
     environment = {**os.environ,
                    "LD_LIBRARY_PATH": ":".join(map(str, folders))}
     text = run("ldd", binary, env=environment)

@@ -12,7 +12,6 @@ DONT_FRAGMENT = 0x4000
 
 
 def mac_bytes(text):
-    """Return a MAC address as six bytes."""
     return bytes.fromhex(text.replace(":", ""))
 
 
@@ -57,7 +56,6 @@ def ipv6_packet(protocol, src, dst, ports, payload):
 
 
 def frame(ethertype, packet):
-    """Return an Ethernet frame to the guest."""
     return (mac_bytes(GUEST_MAC) + mac_bytes(SENDER_MAC)
             + struct.pack("!H", ethertype) + packet)
 
