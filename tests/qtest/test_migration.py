@@ -12,17 +12,15 @@ import struct
 import tempfile
 from pathlib import Path
 
-from harness.qtest.machine import VmError, wait_until
+from harness.qtest.machine import wait_until
 from harness.qtest.faults import Refusal
+from harness.qtest.migration import FILE, SOCKET, MigrationCase
 from harness.qtest.rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card,
                                OwnCardsCase, add_rows, all_to, flows,
                                run_tests, spread)
 from harness.qtest.virtio_net import FEATURES, F_HASH_REPORT, F_RSS, OK
 from harness.rss_reference import ALL_TYPES
 from harness.vm.tapnet import TapNet
-
-FILE = "file", "exec:cat > {}", "exec:cat < {}"
-SOCKET = "socket", "unix:{}", "unix:{}"
 
 ROUTES = {f"{there} to {here}, {how[0]}": (there, here, how)
           for there in (EBPF, SOFTWARE) for here in (EBPF, SOFTWARE)
@@ -55,57 +53,8 @@ class SharedNet(TapNet):
         super().close()
 
 
-class Migration(OwnCardsCase):
-    """Two QEMUs, each with a tap of its own."""
-
-    def setUp(self):
-        super().setUp()
-        folder = tempfile.TemporaryDirectory(prefix="qtest-migration-")
-        self.addCleanup(folder.cleanup)
-        self.path = Path(folder.name) / "stream"
-
-    def begin(self, engine, options="", **how):
-        self.card = Card(engine, options)
-        self.addCleanup(self.card.close)
-        self.engine = SOFTWARE if engine == AUTO else engine
-        self.nic = self.card.start(**how)
-
-    def migrate(self, engine, how=FILE, options="", refusal=None,
-                early=()):
-        """Go on with another QEMU; with a Refusal, its tap begins it then.
-
-        early: frames that come before the guest does
-        """
-        _, send, receive = how
-        source = self.card.machine
-        card = Card(engine, options, ["-incoming", "defer"],
-                    prefix=refusal.prefix if refusal else ())
-        self.addCleanup(card.close)
-        if refusal:
-            refusal.begin()
-        if early:
-            card.send(early)
-            card.settle()
-        incoming = {"uri": receive.format(self.path)}
-        if how is SOCKET:
-            card.machine.qmp("migrate-incoming", incoming)
-        source.qmp("migrate", {"uri": send.format(self.path)})
-
-        def ended():
-            status = source.qmp("query-migrate").get("status")
-            if status == "failed":
-                raise VmError("migration failed:\n" + source.messages()
-                              + card.machine.messages())
-            return status == "completed"
-
-        self.assertTrue(wait_until(ended, 10, 0.005), "no end of migration")
-        if how is FILE:
-            card.machine.qmp("migrate-incoming", incoming)
-        self.assertTrue(wait_until(
-            lambda: card.machine.qmp("query-status")["running"], 10, 0.005))
-        self.nic = self.nic.moved_to(card.machine)
-        self.card = card
-        self.engine = SOFTWARE if engine == AUTO else engine
+class Migration(MigrationCase):
+    """Two QEMUs that are the one that is tested."""
 
     def check_route(self, row):
         there, here, how = row
@@ -194,15 +143,7 @@ class Migration(OwnCardsCase):
         config = spread(types=ALL_TYPES)
         self.set_rss(config)
         self.migrate(AUTO, options="hash=on")
-        frames = flows()
-        self.card.send(frames)
-        packets = self.nic.wait_packets(len(frames))
-        self.assertEqual(len(packets), len(frames))
-        for packet in packets:
-            found = (int.from_bytes(packet.header[12:16], "little"),
-                     packet.header[16])
-            self.assertEqual(found, config.hash(packet.frame))
-            self.assertEqual(packet.queue, config.queue(packet.frame))
+        self.assert_reports(config)
 
 
 class SharedTap(OwnCardsCase):

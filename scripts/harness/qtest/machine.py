@@ -20,11 +20,10 @@ import time
 import unittest
 from pathlib import Path
 
-from harness.fork.base import emulator
+from harness.fork.base import default_base, emulator
 from harness.vm import VmError
 from harness.vm.channel import Channel, Qmp
 from harness.vm.process import spawn, stop, wait_until
-
 
 QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or emulator())
 MEMORY = 16 << 20
@@ -43,11 +42,18 @@ def unnamed_file(name, size):
 
 
 @functools.cache
-def has_lists():
-    """Whether ebpf-rss-fds is a list, as from QEMU 9.0 on, or a string."""
+def tested_base():
+    """Return the version, such as "10.0", of the QEMU that is tested."""
+    if not QEMU.exists():
+        return default_base()
     text = subprocess.run([QEMU, "--version"], text=True, check=True,
                           stdout=subprocess.PIPE).stdout
-    return int(re.search(r"version (\d+)\.", text).group(1)) >= 9
+    return re.search(r"version (\d+\.\d+)\.", text).group(1)
+
+
+def has_lists():
+    """Whether ebpf-rss-fds is a list, as from QEMU 9.0 on, or a string."""
+    return int(tested_base().partition(".")[0]) >= 9
 
 
 def ebpf_rss_fds(*names):
@@ -64,10 +70,15 @@ class Machine:
     pass_fds     descriptors that the arguments speak of
     without_bpf  take the right to load BPF programs away from it
     prefix       words before its command
+    qemu         harness.vm.qemu.Qemu, if not the QEMU that is tested
+    board        its machine type
     """
 
     def __init__(self, arguments, netns=None, pass_fds=(), without_bpf=False,
-                 prefix=()):
+                 prefix=(), qemu=None, board="pc"):
+        self.binary = qemu.binary if qemu else QEMU
+        self.environment = qemu.environment() if qemu else None
+        self.board = board
         prefix = list(prefix)
         if without_bpf:
             prefix += ["setpriv", "--bounding-set", "-bpf,-sys_admin",
@@ -80,9 +91,10 @@ class Machine:
             raise
 
     def _start(self, arguments, netns, pass_fds, prefix):
-        if not os.access(QEMU, os.X_OK):
-            raise unittest.SkipTest(f"QEMU is not built: no {QEMU.name} in "
-                                    f"{QEMU.parent}")
+        if not os.access(self.binary, os.X_OK):
+            raise unittest.SkipTest("QEMU is not built: no "
+                                    f"{self.binary.name} in "
+                                    f"{self.binary.parent}")
         memory_fd = unnamed_file("guest-memory", MEMORY)
         self.closing.callback(os.close, memory_fd)
         self.memory = mmap.mmap(memory_fd, MEMORY)
@@ -98,7 +110,8 @@ class Machine:
         inside = netns.entered() if netns else contextlib.nullcontext()
         with inside, qtest_qemu, qmp_qemu:
             self.process = spawn(command, stdout=self.log, stderr=self.log,
-                                 pass_fds=fds + pass_fds)
+                                 pass_fds=fds + pass_fds,
+                                 env=self.environment)
         self.closing.callback(stop, self.process)
         self._qtest = Channel(qtest, self.check_alive, "QEMU's qtest socket")
         self._qmp = Qmp(qmp, self.check_alive)
@@ -106,10 +119,9 @@ class Machine:
         self.closing.callback(self._qmp.close)
         self.qmp("query-status", timeout=START_TIMEOUT)
 
-    @staticmethod
-    def _command(memory_fd, bios_fd, qtest_fd, qmp_fd):
-        return [str(QEMU), "-accel", "qtest", "-accel", "tcg",
-                "-M", "pc,memory-backend=ram",
+    def _command(self, memory_fd, bios_fd, qtest_fd, qmp_fd):
+        return [str(self.binary), "-accel", "qtest", "-accel", "tcg",
+                "-M", f"{self.board},memory-backend=ram",
                 "-object", f"memory-backend-file,id=ram,size={MEMORY},"
                 f"mem-path=/dev/fd/{memory_fd},share=on",
                 "-m", f"{MEMORY >> 20}M", "-bios", f"/dev/fd/{bios_fd}",

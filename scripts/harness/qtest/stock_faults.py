@@ -8,10 +8,11 @@ import re
 import threading
 from pathlib import Path
 
+from harness.qtest.migration import MigrationCase
 from harness.qtest.packets import (AUTH, FRAMES, HOME_ADDRESS, ICMP6, NO_NEXT,
                                    PADDING, ROUTE_2, UDP, ip6)
-from harness.qtest.rig import (KEY, QUEUES, Card, Config, OwnCardsCase, all_to,
-                               flows, spread, traffic)
+from harness.qtest.rig import (KEY, QUEUES, Card, Config, all_to, flows,
+                               spread, traffic, wait_until)
 from harness.qtest.virtio_net import (ERR, FEATURES, F_HASH_REPORT, F_RSS,
                                       HASH_CONFIG, OK, RSS_CONFIG, hash_config,
                                       rss_config)
@@ -23,7 +24,7 @@ EX_TYPES = TCP_EX | UDP_EX | IP_EX
 HASH = FEATURES | 1 << F_HASH_REPORT
 
 
-class Faults(OwnCardsCase):
+class Faults(MigrationCase):
     """A row each: its words are the docstring.  A skip: it is not there."""
 
     def begin(self, options="", features=FEATURES, **how):
@@ -36,6 +37,13 @@ class Faults(OwnCardsCase):
         self.assertEqual(self.nic.set_rss(config, QUEUES), answer,
                          "the device's answer")
 
+    def assert_steers(self, config, frames=None):
+        """Ours may take a configuration a moment after its answer."""
+        frames = frames or flows()
+        wait_until(lambda: all(config.queue(frame) == queue for frame, queue
+                               in self.pass_frames(frames).items()), 1)
+        super().assert_steers(config, frames)
+
     def check_hash(self, types, *frames):
         """Both engines hash these frames as the reference does.
 
@@ -44,12 +52,11 @@ class Faults(OwnCardsCase):
         for without_bpf in (False, True):
             self.begin(without_bpf=without_bpf)
             for frame in frames:
-                value, report = Config(types, KEY, [0]).hash(frame)
+                value, _ = Config(types, KEY, [0]).hash(frame)
                 table = [2] * 128
                 table[value % 128] = 1
                 self.configure(Config(types, KEY, table, 3))
-                self.assertEqual(self.pass_frames([frame])[frame],
-                                 1 if report else 3, "the queue")
+                self.assert_steers(Config(types, KEY, table, 3), [frame])
             self.card.close()
 
     def program(self):
@@ -189,6 +196,20 @@ class Faults(OwnCardsCase):
         self.assertEqual(self.nic.command(RSS_CONFIG, rss_config(
             NON_EX_TYPES, spread().table, KEY[:5], QUEUES)), OK)
         self.assert_steers(spread(key=KEY[:5]))
+
+    def test_09_migration(self):
+        """RSS steers on when the guest has migrated"""
+        self.begin()
+        self.configure(spread())
+        self.migrate(None)
+        self.assert_steers(spread())
+
+    def test_09_migration_hash(self):
+        """Hashes are reported on when the guest has migrated"""
+        self.begin("hash=on", HASH)
+        self.configure(spread())
+        self.migrate(None, options="hash=on")
+        self.assert_reports(spread())
 
     def test_10_unprivileged(self):
         """A QEMU without privileges can be given the program"""

@@ -14,6 +14,8 @@ from .process import run, say
 
 FIRMWARE = ("seabios", "qemu-system-data")
 PROGRAM = ("qemu-system-x86", "qemu-system-common")
+# QEMU's version -> the Debian release that has its binary
+STOCK = {"7.2": "bookworm", "10.0": "bookworm-backports"}
 LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
 
 

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A card that migrates: its driver, which is us, goes on on the other side."""
+
+import tempfile
+from pathlib import Path
+
+from harness.qtest.machine import VmError, wait_until
+from harness.qtest.rig import AUTO, SOFTWARE, Card, OwnCardsCase, flows
+from harness.qtest.virtio_net import FEATURES
+
+FILE = "file", "exec:cat > {}", "exec:cat < {}"
+SOCKET = "socket", "unix:{}", "unix:{}"
+
+
+class MigrationCase(OwnCardsCase):
+    """A test with two QEMUs, each with a tap of its own."""
+
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.TemporaryDirectory(prefix="qtest-migration-")
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name) / "stream"
+
+    def begin(self, engine, options="", features=FEATURES, **other):
+        """Start the QEMU to migrate from, and its driver; other: see Card."""
+        self.card = Card(engine, options, **other)
+        self.addCleanup(self.card.close)
+        self.engine = SOFTWARE if engine == AUTO else engine
+        self.nic = self.card.start(features=features)
+
+    def migrate(self, engine, how=FILE, options="", refusal=None,
+                early=(), **other):
+        """Go on with another QEMU; with a Refusal, its tap begins it then.
+
+        early: frames that come before the guest does; other: see Card
+        """
+        _, send, receive = how
+        source = self.card.machine
+        card = Card(engine, options, ["-incoming", "defer"],
+                    prefix=refusal.prefix if refusal else (), **other)
+        self.addCleanup(card.close)
+        if refusal:
+            refusal.begin()
+        if early:
+            card.send(early)
+            card.settle()
+        incoming = {"uri": receive.format(self.path)}
+        if how is SOCKET:
+            card.machine.qmp("migrate-incoming", incoming)
+        source.qmp("migrate", {"uri": send.format(self.path)})
+
+        def ended():
+            status = source.qmp("query-migrate").get("status")
+            if status == "failed":
+                raise VmError("migration failed:\n" + source.messages()
+                              + card.machine.messages())
+            return status == "completed"
+
+        self.assertTrue(wait_until(ended, 10, 0.005), "no end of migration")
+        if how is FILE:
+            card.machine.qmp("migrate-incoming", incoming)
+        self.assertTrue(wait_until(
+            lambda: card.machine.qmp("query-status")["running"], 10, 0.005))
+        self.nic = self.nic.moved_to(card.machine)
+        self.card = card
+        self.engine = SOFTWARE if engine == AUTO else engine
+
+    def assert_reports(self, config):
+        """The packets' headers have the hashes that the reference says."""
+        frames = flows()
+        self.card.send(frames)
+        packets = self.nic.wait_packets(len(frames))
+        self.assertEqual(len(packets), len(frames))
+        for packet in packets:
+            found = (int.from_bytes(packet.header[12:16], "little"),
+                     packet.header[16])
+            self.assertEqual(found, config.hash(packet.frame))
+            self.assertEqual(packet.queue, config.queue(packet.frame))
