@@ -16,6 +16,7 @@ from harness.check import results
 from harness.check.programs import run_folder, run_program
 from harness.check.run import run
 from harness.check.sanitize import read_reports
+from harness.fork.base import BASES, default_base
 
 
 
@@ -274,13 +275,23 @@ class Arguments(unittest.TestCase):
         self.assertTrue(done.stdout.endswith("\n0 passed, 0 failed, 1 skipped"
                                              "\n"))
 
+    def test_base_without_a_source(self):
+        """It is skipped, and what goes wrong is said."""
+        done = subprocess.run([TOP / "scripts/check", "--tier", "build@0.0"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("QEMU 0.0 is not known", done.stdout)
+
     def test_help(self):
         done = subprocess.run([TOP / "scripts/check", "--help"],
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 0)
         for tier in ("lib", "nobpf", "scripts", "qtest", "base", "demo",
-                     "functional", "kernel-of-turn"):
+                     "functional", "kernel-of-turn", "build"):
             self.assertIn(tier + ":", done.stdout)
+        for base in set(BASES) - {default_base(), "10.2"}:
+            for tier in ("build", "qtest", "demo", "functional", "sanitize"):
+                self.assertIn(f"{tier}@{base}", "".join(done.stdout.split()))
 
 
 if __name__ == "__main__":

@@ -49,12 +49,12 @@ class Configure(unittest.TestCase):
         return subprocess.run([self.top / "configure", *options], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def settings(self, *options):
+    def settings(self, *options, base=None):
         """Return what scripts/build makes of ./configure's options."""
         self.assertEqual(self.configure(*options).returncode, 0)
         build = load("build")
         with mock.patch.object(build, "CONFIG", self.top / "build/config"):
-            settings, more = build.read_config()
+            settings, more = build.read_config(base)
         return settings, build.qemu_command(settings, more)
 
     def test_defaults(self):
@@ -74,6 +74,16 @@ class Configure(unittest.TestCase):
             self.assertIn(word, command)
         self.assertNotIn("--without-default-features", command)
         self.assertEqual(command[-2:], ["--libdir=/x='y'", "--enable-gtk"])
+
+    def test_another_base(self):
+        """All is the same, but QEMU's source."""
+        (self.top / "q").mkdir()
+        (self.top / "q/VERSION").write_text("7.2.9\n")
+        settings, _ = self.settings("--cc=clang", "--disable-bpf",
+                                    f"--qemu-source={self.top}/q", base="10.0")
+        self.assertEqual([settings[name] for name in
+                          ("base", "qemu-source", "cc", "bpf")],
+                         ["10.0", "", "clang", "no"])
 
     def test_sanitizers_come_last(self):
         """Whatever compiler was chosen, they take theirs."""

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tiers "qtest", "base" and "base-long": tests of the QEMU that was built."""
+"""Tiers "build", which builds QEMU, and "qtest", "base" and "base-long", its
+tests.
+"""
 
 import json
 import os
 from pathlib import Path
 
 from harness.check.programs import run_folder
-from harness.check.results import failed, read_tap, skipped
+from harness.check.results import failed, passed, read_tap, skipped
 from harness.check.run import run
 from harness.fork.base import locked
 
 TIMEOUT = 300       # seconds, for one test program
+BUILD_TIMEOUT = 1800    # with two processors it takes five minutes
 
 # QEMU's own tests that virtio-net takes part in, and which parts of them
 # (words in the names of tests; none: all).
@@ -43,6 +46,27 @@ BROKEN_TESTS = {
     "bios-tables-test": "Debian's patch v7.2.16.diff changes ACPI tables, but"
                         " cannot change the binary files of those expected",
 }
+
+
+def build_qemu(tier, log, *options):
+    """Builds QEMU, that of the tier's base; a case for how it went."""
+    base = [f"--base={tier.base}"] if tier.base else []
+    done = run([tier.top / "scripts/build", *base, *options], log,
+               timeout=BUILD_TIMEOUT, each_line=tier.say)
+    if done.status == 0:
+        return passed("build QEMU")
+    text = (done.output + done.errors).splitlines()[-60:]
+    return failed("build QEMU", "\n".join(text))
+
+
+def build(tier, log):
+    """QEMU itself is built, where it is not up to date."""
+    if tier.base:
+        done = run([tier.top / "scripts/fork", "fetch", "--base", tier.base],
+                   log, timeout=BUILD_TIMEOUT)
+        if done.status != 0:
+            return [skipped("build QEMU", done.errors.strip())]
+    return [build_qemu(tier, log)]
 
 
 def qtest(tier, log):
