@@ -149,10 +149,13 @@ static GThreadPool *workers(void)
     static gsize pool;
 
     if (g_once_init_enter(&pool)) {
+        /* GLib 2.84 gives none that cannot have its threads at once. */
+        GThreadPool *empty = g_thread_pool_new(rss_publisher_work, NULL, 0,
+                                               TRUE, NULL);
+
         /* Where it can have no thread now, it tries again at each push. */
-        g_once_init_leave(&pool, (gsize)g_thread_pool_new(rss_publisher_work,
-                                                          NULL, MAX_WORKERS,
-                                                          TRUE, NULL));
+        g_thread_pool_set_max_threads(empty, MAX_WORKERS, NULL);
+        g_once_init_leave(&pool, (gsize)empty);
     }
     return (GThreadPool *)pool;
 }
