@@ -20,7 +20,8 @@ def _build(tier, build, options, log):
     if (build / "build.ninja").exists():
         setup[2:2] = ["--reconfigure"]
     for what, command in (("configure", setup),
-                          ("compile", ["ninja", "-C", build])):
+                          ("compile", ["ninja", "-C", build, "all",
+                                 "meson-test-prereq"])):
         tier.say(f"{what} {build.relative_to(tier.top)}")
         done = run(command, log)
         if done.status != 0:
