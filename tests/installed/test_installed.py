@@ -62,7 +62,7 @@ class Installed(unittest.TestCase):
             self.skipTest(f"no compiler {compiler}")
         program = self.root / f"steer-{language}"
         run(compiler, "-x", language, standard, *WARNINGS,
-            *self.pkg_config("--cflags"), STEER, "-x", "none", "-o", program,
+            *self.pkg_config("--cflags"), STEER, "-o", program,
             *self.pkg_config("--libs"), cwd=self.root)
         return program
 
