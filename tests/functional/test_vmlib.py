@@ -351,6 +351,8 @@ class Libraries(unittest.TestCase):
                                 ("libfuse3.so.3", "libfuse3-3"),
                                 ("libnl-3.so.200", "libnl-3-200")):
             self.assertEqual(qemu.library_packages(soname)[0], package)
+        self.assertIn("libjpeg62-turbo", qemu.library_packages(
+            "libjpeg.so.62", ["libjpeg8", "libjpeg62-turbo"]))
 
 
 if __name__ == "__main__":

@@ -84,20 +84,22 @@ def missing_libraries(binary, folders):
     return sorted(set(re.findall(r"(\S+) => not found", text)))
 
 
-def library_packages(soname):
+def library_packages(soname, depends=()):
     """Return the names that Debian may give to a library's package.
 
     libaio.so.1 is in libaio1, libfuse3.so.3 in libfuse3-3; from trixie on
-    some have "t64" at the end.
+    some have "t64" at the end.  libjpeg.so.62 is in libjpeg62-turbo, as QEMU
+    `depends` on it.
     """
     name, _, version = soname.lower().replace("_", "-").partition(".so.")
     package = name + ("-" if name[-1].isdigit() else "") + version
-    return package, package + "t64"
+    return [package, package + "t64",
+            *(other for other in depends if other.startswith(package + "-"))]
 
 
-def add_library(root, soname, release):
+def add_library(root, soname, release, depends):
     """Unpack the package of a library into `root`."""
-    for package in library_packages(soname):
+    for package in library_packages(soname, depends):
         try:
             deb = privateapt.download_binary(package, release)[0]
         except privateapt.AptError as error:
@@ -110,10 +112,11 @@ def add_library(root, soname, release):
 
 def add_libraries(root, binary, folders, release):
     """Unpack what the machine lacks until no library is missing."""
+    depends = privateapt.depends(PROGRAM[0], release)
     missing = missing_libraries(binary, folders)
     while missing:
         for soname in missing:
-            add_library(root, soname, release)
+            add_library(root, soname, release, depends)
         before, missing = missing, missing_libraries(binary, folders)
         if missing == before:
             raise VmError(f"libraries of {binary.name} were not found: "
