@@ -88,11 +88,14 @@ class Configure(unittest.TestCase):
     def test_sanitizers_come_last(self):
         """Whatever compiler was chosen, they take theirs."""
         build = load("build")
-        command = build.qemu_command({**build.DEFAULTS, "cc": "gcc"}, [],
-                                     sanitize=True)
-        chosen = [word for word in command if word.startswith("--cc=")]
-        self.assertEqual(chosen[-1], "--cc=clang")
-        self.assertIn("--enable-sanitizers", command)
+        for base, word in (("7.2", "--enable-sanitizers"),
+                           ("10.0", "--enable-ubsan")):
+            command = build.qemu_command(
+                {**build.DEFAULTS, "base": base, "cc": "gcc"}, [],
+                sanitize=True)
+            chosen = [word for word in command if word.startswith("--cc=")]
+            self.assertEqual(chosen[-1], "--cc=clang")
+            self.assertIn(word, command)
 
     def test_qemu_source_tells_the_base(self):
         (self.top / "q").mkdir()
