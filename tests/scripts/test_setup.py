@@ -92,7 +92,7 @@ class Configure(unittest.TestCase):
                            ("10.0", "--enable-ubsan")):
             command = build.qemu_command(
                 {**build.DEFAULTS, "base": base, "cc": "gcc"}, [],
-                sanitize=True)
+                "sanitize")
             chosen = [word for word in command if word.startswith("--cc=")]
             self.assertEqual(chosen[-1], "--cc=clang")
             self.assertIn(word, command)
