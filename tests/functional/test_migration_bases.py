@@ -54,8 +54,8 @@ class MigrationBases(MigrationCase):
         board = f"{board}-{base}"
         # Stock QEMU has no choice of the engine, and cannot tell of it.
         other = {"engine": engine if whose == "ours" else None,
-                 "qemu": other_qemu(whose, base), "board": board}
-        this = {"engine": engine, "board": board}
+                 "qemu": other_qemu(whose, base), "machine_type": board}
+        this = {"engine": engine, "machine_type": board}
         source, target = (this, other) if direction == "to" else (other, this)
         self.begin(options=options, features=FEATURES |
                    bool(options) << F_HASH_REPORT, **source)

@@ -10,7 +10,7 @@ from harness.qtest.rig import (EBPF, IN_FORCE_TIMEOUT, KEY, QUEUES, SOFTWARE,
                                run_tests, spread, wait_until)
 from harness.qtest.virtio_net import (ERR, FEATURES, F_MQ, F_RSS, OK,
                                       RSS_CONFIG, VQ_PAIRS_SET, rss_config)
-from harness.qtest.virtio_pci import NEEDS_RESET
+from harness.qtest.virtio import NEEDS_RESET
 from harness.rss_reference import ALL_TYPES, NON_EX_TYPES, UDPV4
 
 TABLE = spread().table

@@ -15,7 +15,7 @@ from harness.qtest.rig import (AUTO, EBPF, KEY, QUEUES, SOFTWARE, Card,
 from harness.qtest.virtio_net import (CLASS_MQ, ERR, FEATURES, F_HASH_REPORT,
                                       F_MQ, F_RSS, HASH_CONFIG, OK, RSS_CONFIG,
                                       VQ_PAIRS_SET, hash_config, rss_config)
-from harness.qtest.virtio_pci import DESC_WRITE
+from harness.qtest.virtio import DESC_WRITE
 from harness.rss_reference import NON_EX_TYPES
 
 UNKNOWN = 77

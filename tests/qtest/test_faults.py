@@ -10,7 +10,7 @@ vhost=on: tests/functional/vhost_faults.py.
 from harness.qtest.faults import (DENY, Refusal, delete_tap, leave_free,
                                   open_numbers)
 from harness.qtest.kernel_objects import OWN, names_of, objects_of, wait_gone
-from harness.qtest.machine import Machine, VmError
+from harness.qtest.machine import BOARD, Machine, VmError
 from harness.qtest.rig import (AUTO, AUTOMATIC, EBPF, QUEUES, SLOT, SOFTWARE,
                                Card, OwnCardsCase, add_rows, all_to, run_tests,
                                spread)
@@ -99,9 +99,8 @@ class NoDescriptors(OwnCard):
 
     def plug(self, machine, engine):
         machine.qmp("device_add", {
-            "driver": "virtio-net-pci", "id": "card", "netdev": OWN,
-            "addr": f"{SLOT:#x}", "mq": True, "rss": True, "romfile": "",
-            "rss-engine": engine, "disable-legacy": "on",
+            **BOARD.card, "id": "card", "netdev": OWN, "mq": True,
+            "rss": True, "rss-engine": engine,
             "ebpf-rss-helper": "/nonexistent"})
 
     def test_loading(self):

@@ -13,7 +13,7 @@ import time
 from harness.qtest.rig import (EBPF, QUEUES, SOFTWARE, TapCase, run_tests,
                                spread)
 from harness.qtest.virtio_net import CLASS_MQ, OK, RSS_CONFIG, rss_config
-from harness.qtest.virtio_pci import DESC_WRITE
+from harness.qtest.virtio import DESC_WRITE
 
 COMMANDS = 10000
 PATIENCE = 30           # seconds for one answer

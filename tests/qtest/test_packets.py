@@ -11,7 +11,8 @@ import socket
 import struct
 
 from harness.qtest import packets
-from harness.qtest.machine import Machine
+from harness.qtest.boards import option
+from harness.qtest.machine import BOARD, Machine
 from harness.qtest.rig import (EBPF, KEY, SLOT, SOFTWARE, Case, Config,
                                TapCase, add_rows, flows, run_tests, spread)
 from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_MRG_RXBUF,
@@ -185,8 +186,8 @@ class HashReportDatagrams(HashReport, Case):
             cls.machine = Machine(
                 ["-netdev", "dgram,id=net0,local.type=fd,"
                  f"local.str={theirs.fileno()}",
-                 "-device", "virtio-net-pci,netdev=net0,romfile=,rss=on,"
-                 f"hash=on,addr={SLOT},disable-legacy=on"],
+                 "-device",
+                 option(BOARD.card, "netdev=net0", "rss=on", "hash=on")],
                 pass_fds=[theirs.fileno()])
         cls.addClassCleanup(cls.machine.stop)
 

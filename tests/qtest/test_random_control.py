@@ -20,7 +20,7 @@ from harness.qtest.virtio_net import (CLASS_MQ, FEATURES, F_CTRL_VQ,
                                       F_HASH_REPORT, F_MQ, F_MRG_RXBUF, F_RSS,
                                       HASH_CONFIG, RSS_CONFIG, VQ_PAIRS_SET,
                                       cut, hash_config, rss_config)
-from harness.qtest.virtio_pci import DESC_WRITE, F_RING_RESET, NEEDS_RESET
+from harness.qtest.virtio import DESC_WRITE, F_RING_RESET, NEEDS_RESET
 
 AT_ONCE = 20            # more than QEMU handles in one go
 SLOT = 1 << 11          # bytes for a command

@@ -12,7 +12,7 @@ from harness.qtest.rig import (KEY, QUEUES, SOFTWARE, Card, Case, Config,
 from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_MRG_RXBUF,
                                       HASH_CONFIG, OK, RSS_CONFIG, hash_config,
                                       rss_config)
-from harness.qtest.virtio_pci import COMMON, QUEUE_SELECT, QUEUE_SIZE
+from harness.qtest.virtio_pci import QUEUE_SELECT, QUEUE_SIZE
 
 COUNT = 64
 
@@ -203,7 +203,7 @@ class RingSize(TapCase):
         for seed in range(2 * before // COUNT):
             self.card.send(flows(COUNT, seed=seed))
             self.assertEqual(len(self.nic.wait_packets(COUNT)), COUNT)
-        self.assertEqual(device.read(COMMON, "w", QUEUE_SIZE), before)
+        self.assertEqual(device.common("w", QUEUE_SIZE), before)
 
 
 add_rows(RingSize, {f"size {size}": size for size in (8, 1024)},

@@ -12,7 +12,8 @@ import struct
 import tempfile
 import threading
 
-from harness.qtest.machine import QEMU, Machine, VmError, ebpf_rss_fds
+from harness.qtest.boards import option
+from harness.qtest.machine import BOARD, QEMU, Machine, VmError, ebpf_rss_fds
 from harness.qtest.rig import (AUTO, EBPF, KEY, QUEUES, SLOT, SOFTWARE, Card,
                                Case, OwnCardsCase, TapNet, add_rows, run_tests,
                                spread, wait_until)
@@ -20,11 +21,9 @@ from harness.qtest.virtio_net import (ERR, FEATURES, F_HASH_REPORT, F_RSS,
                                       HASH_CONFIG, OK, RSS_CONFIG, RSS_KEY_MAX,
                                       RSS_TABLE_MAX, RSS_TYPES, VirtioNet,
                                       hash_config, rss_config)
-from harness.qtest.virtio_pci import DEVICE, VirtioPci
 from harness.rss_reference import ALL_TYPES, NON_EX_TYPES
 
-DEVICE_ARGUMENT = ("virtio-net-pci,netdev=net0,romfile=,disable-legacy=on,"
-                   f"addr={SLOT},")
+DEVICE_ARGUMENT = option(BOARD.card, "netdev=net0,")
 
 
 def machine_with(options):
@@ -36,8 +35,6 @@ def machine_with(options):
                         "-device", DEVICE_ARGUMENT + options],
                        pass_fds=[theirs.fileno()])
 
-
-LEGACY = "disable-legacy=off,disable-modern=on"
 
 # Device options, and whether RSS and hash report are offered.
 OFFERS = {
@@ -69,7 +66,7 @@ WRONG = {
         "rss=on,rss-engine=ebpf",
         "the backend does not support steering programs"),
     "software with a legacy device": (
-        "rss=on,rss-engine=software," + LEGACY,
+        "rss=on,rss-engine=software," + BOARD.legacy,
         "RSS is not offered to the guest: a legacy virtio device"),
 }
 
@@ -96,16 +93,16 @@ class Offers(Case):
         options, rss, hash_report = row
         machine = machine_with(options)
         self.addCleanup(machine.stop)
-        device = VirtioPci(machine, SLOT)
+        device = VirtioNet(machine, SLOT).device
         device.reset()
         features = device.offered()
         self.assertEqual(bool(features >> F_RSS & 1), rss)
         self.assertEqual(bool(features >> F_HASH_REPORT & 1), hash_report)
         if rss or hash_report:
-            self.assertEqual(device.read(DEVICE, "b", RSS_KEY_MAX), 40)
-            self.assertEqual(device.read(DEVICE, "l", RSS_TYPES), ALL_TYPES)
+            self.assertEqual(device.config("b", RSS_KEY_MAX), 40)
+            self.assertEqual(device.config("l", RSS_TYPES), ALL_TYPES)
         if rss:
-            self.assertEqual(device.read(DEVICE, "w", RSS_TABLE_MAX), 128)
+            self.assertEqual(device.config("w", RSS_TABLE_MAX), 128)
 
     def check_wrong(self, row):
         options, words = row
@@ -172,7 +169,7 @@ class VhostUser(Case):
                            "-netdev", "vhost-user,id=net0,chardev=backend",
                            "-device", DEVICE_ARGUMENT + "rss=on,hash=on"])
         self.addCleanup(machine.stop)
-        device = VirtioPci(machine, SLOT)
+        device = VirtioNet(machine, SLOT).device
         device.reset()
         self.assertFalse(device.offered() >> F_RSS & 1)
         self.assertFalse(device.offered() >> F_HASH_REPORT & 1)
@@ -208,7 +205,9 @@ class Shown(Case):
                           machine.qmp("x-query-rss")], names + ["Z"])
 
     def test_a_card_whose_transport_has_no_id(self):
-        machine = self.machine("-M", "microvm", "-global",
+        if BOARD.mmio is None:
+            self.skipTest("no such machine has virtio-mmio")
+        machine = self.machine(*BOARD.mmio, "-global",
                                "virtio-mmio.force-legacy=off", "-device",
                                "virtio-net-device,id=n0,rss=on")
         self.assertEqual(machine.qmp("x-query-rss")[0]["device"], "n0")
@@ -280,12 +279,12 @@ class Shown(Case):
 
 
 OPTIONS = "netdev=net0,rss=on,hash=on"
-add_rows(Shown, {
-    "legacy: virtio-net-pci": (
-        "-device", f"virtio-net-pci,romfile=,disable-modern=on,{OPTIONS}"),
-    "legacy: microvm's virtio-mmio": (
-        "-M", "microvm", "-device", "virtio-net-device," + OPTIONS),
-}, Shown.check_legacy)
+LEGACY = {f"legacy: {BOARD.card['driver']}": (
+    "-device", option(BOARD.card, BOARD.legacy, OPTIONS))}
+if BOARD.mmio is not None:
+    LEGACY["legacy: virtio-mmio"] = (
+        *BOARD.mmio, "-device", "virtio-net-device," + OPTIONS)
+add_rows(Shown, LEGACY, Shown.check_legacy)
 
 
 class OneQueue(Case):
@@ -498,7 +497,7 @@ class Privileges(OwnCardsCase):
 
     def test_insisting_on_eBPF_for_a_legacy_device_is_an_error(self):
         with self.assertRaises(VmError) as caught:
-            Card(EBPF, LEGACY).close()
+            Card(EBPF, BOARD.legacy).close()
         self.assertIn("RSS is not offered to the guest: a legacy virtio "
                       "device", str(caught.exception))
 

@@ -2,6 +2,7 @@
 """A machine without a guest: QEMU with "-accel qtest", and we are its CPU.
 
 Debian's QEMUs lack that accelerator: there, TCG has a CPU that halts at once.
+Which machine it is goes by the emulator's name: see boards.py.
 
 The machine's memory is shared with us, so that rings and buffers are read and
 written here without asking QEMU.  Ports, device memory and the clock go over
@@ -21,15 +22,14 @@ import unittest
 from pathlib import Path
 
 from harness.fork.base import default_base, emulator
+from harness.qtest.boards import board_of
 from harness.vm import VmError
 from harness.vm.channel import Channel, Qmp
 from harness.vm.process import spawn, stop, wait_until
 
 QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or emulator())
+BOARD = board_of(QEMU.name)
 MEMORY = 16 << 20
-BIOS_SIZE = 64 << 10
-RESET_VECTOR = 0xfff0
-HALT = b"\xfa\xf4\xeb\xfd"          # cli; hlt; jmp to the hlt
 ANSWER_TIMEOUT = 30
 START_TIMEOUT = 60          # it may wait 10 s for a helper
 
@@ -65,20 +65,23 @@ def ebpf_rss_fds(*names):
 class Machine:
     """One QEMU process.
 
+    board        what its machine is like
     arguments    its devices and backends
     netns        TapNet in whose namespace it runs
     pass_fds     descriptors that the arguments speak of
     without_bpf  take the right to load BPF programs away from it
     prefix       words before its command
     qemu         harness.vm.qemu.Qemu, if not the QEMU that is tested
-    board        its machine type
+    machine_type  for -M, if not the board's
     """
 
+    board = BOARD
+
     def __init__(self, arguments, netns=None, pass_fds=(), without_bpf=False,
-                 prefix=(), qemu=None, board="pc"):
+                 prefix=(), qemu=None, machine_type=BOARD.type):
         self.binary = qemu.binary if qemu else QEMU
         self.environment = qemu.environment() if qemu else None
-        self.board = board
+        self.machine_type = machine_type
         prefix = list(prefix)
         if without_bpf:
             prefix += ["setpriv", "--bounding-set", "-bpf,-sys_admin",
@@ -98,14 +101,14 @@ class Machine:
         memory_fd = unnamed_file("guest-memory", MEMORY)
         self.closing.callback(os.close, memory_fd)
         self.memory = mmap.mmap(memory_fd, MEMORY)
-        bios_fd = unnamed_file("no-bios", BIOS_SIZE)
-        self.closing.callback(os.close, bios_fd)
-        os.pwrite(bios_fd, HALT, RESET_VECTOR)
+        firmware_fd = unnamed_file("firmware", len(BOARD.firmware))
+        self.closing.callback(os.close, firmware_fd)
+        os.pwrite(firmware_fd, BOARD.firmware, 0)
         self.log = self.closing.enter_context(tempfile.TemporaryFile())
 
         sockets = [socket.socketpair() for _ in range(2)]
         (qtest, qtest_qemu), (qmp, qmp_qemu) = sockets
-        fds = (memory_fd, bios_fd, qtest_qemu.fileno(), qmp_qemu.fileno())
+        fds = (memory_fd, firmware_fd, qtest_qemu.fileno(), qmp_qemu.fileno())
         command = prefix + self._command(*fds) + arguments
         inside = netns.entered() if netns else contextlib.nullcontext()
         with inside, qtest_qemu, qmp_qemu:
@@ -119,12 +122,14 @@ class Machine:
         self.closing.callback(self._qmp.close)
         self.qmp("query-status", timeout=START_TIMEOUT)
 
-    def _command(self, memory_fd, bios_fd, qtest_fd, qmp_fd):
-        return [str(self.binary), "-accel", "qtest", "-accel", "tcg",
-                "-M", f"{self.board},memory-backend=ram",
+    def _command(self, memory_fd, firmware_fd, qtest_fd, qmp_fd):
+        firmware = ([BOARD.firmware_option, f"/dev/fd/{firmware_fd}"]
+                    if BOARD.firmware else [])
+        return [str(self.binary), *BOARD.accelerators,
+                "-M", f"{self.machine_type},memory-backend=ram", *firmware,
                 "-object", f"memory-backend-file,id=ram,size={MEMORY},"
                 f"mem-path=/dev/fd/{memory_fd},share=on",
-                "-m", f"{MEMORY >> 20}M", "-bios", f"/dev/fd/{bios_fd}",
+                "-m", f"{MEMORY >> 20}M",
                 "-nodefaults", "-display", "none",
                 "-chardev", f"socket,id=qtest,fd={qtest_fd}",
                 "-qtest", "chardev:qtest", "-qtest-log", "none",

@@ -13,7 +13,8 @@ import signal
 import unittest
 
 from harness.check.unittest_tap import run_tests
-from harness.qtest.machine import Machine
+from harness.qtest.boards import SLOT, option
+from harness.qtest.machine import BOARD, Machine
 from harness.qtest.virtio_net import OK, VirtioNet
 from harness.rss_reference import NON_EX_TYPES, Config
 from harness.vm import traffic
@@ -24,7 +25,6 @@ from harness.vm.traffic import mixed as flows
 AUTO, EBPF, SOFTWARE = "auto", "ebpf", "software"
 AUTOMATIC = "automatic"     # x-query-rss: the backend chooses by itself
 QUEUES = 4
-SLOT = 4
 IN_FORCE_TIMEOUT = 30
 
 # scripts/check ends us with it: clean up as after Ctrl-C.
@@ -67,8 +67,8 @@ class Card:
         try:
             self.machine = Machine(
                 ["-netdev", self.net.netdev(netdev, vhost), "-device",
-                 f"virtio-net-pci,id=card,netdev={netdev},addr={SLOT},mq=on,"
-                 "rss=on,romfile=,disable-legacy=on"
+                 option(BOARD.card, "id=card", f"netdev={netdev}", "mq=on",
+                        "rss=on")
                  + (f",rss-engine={engine}" if engine else "")
                  + (options and "," + options),
                  *arguments], netns=self.net, **how)

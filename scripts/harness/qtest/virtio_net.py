@@ -10,8 +10,7 @@ import struct
 import time
 from collections import namedtuple
 
-from harness.qtest.virtio_pci import (DESC_WRITE, DEVICE, F_INDIRECT,
-                                      F_VERSION_1, VirtioPci)
+from harness.qtest.virtio import DESC_WRITE, F_INDIRECT, F_VERSION_1
 
 F_MAC, F_MRG_RXBUF, F_CTRL_VQ, F_MQ = 5, 15, 17, 22
 F_HASH_REPORT, F_RSS = 57, 60
@@ -61,7 +60,7 @@ class VirtioNet:
 
     def __init__(self, machine, slot=4, device=None):
         self.machine = machine
-        self.device = device or VirtioPci(machine, slot)
+        self.device = device or machine.board.driver(machine, slot)
 
     def start(self, features=FEATURES, buffers=True, ready=None):
         """Reset the card and set all of it up; buffers for all queues.
@@ -71,7 +70,7 @@ class VirtioNet:
         device = self.device
         device.negotiate(features)
         self.multi = device.has(F_MQ) or device.has(F_RSS)
-        self.max_pairs = device.read(DEVICE, "w", MAX_PAIRS)
+        self.max_pairs = device.config("w", MAX_PAIRS)
         pairs = self.max_pairs if self.multi else 1
         ready = pairs if ready is None else ready
         for index in range(2 * ready):
@@ -163,7 +162,8 @@ class VirtioNet:
 
     def set_pairs(self, pairs):
         """VQ_PAIRS_SET: this many queue pairs, automatic steering."""
-        return self.command(VQ_PAIRS_SET, struct.pack("<H", pairs))
+        return self.command(VQ_PAIRS_SET, struct.pack(
+            self.device.order + "H", pairs))
 
     def set_rss(self, config, pairs):
         """RSS_CONFIG with a Config of rss_reference."""
