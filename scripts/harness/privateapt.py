@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Download Debian packages without changing anything on the machine.
 
@@ -16,20 +15,18 @@ returned without any network.  Two runs at the same time wait for each other.
 All failures are AptError, with a sentence for the user.
 """
 
-import argparse
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from harness import files
 from harness.aptsources import sources_text
 
 # Seconds before one more attempt: mirrors have bad moments, and their indexes
@@ -45,7 +42,7 @@ class AptError(Exception):
 
 
 def say_fetch(text):
-    """Print one line of progress; the default of all `say` parameters."""
+    """Print one line of progress."""
     print("[fetch] " + text, flush=True)
 
 
@@ -69,13 +66,14 @@ def host_release():
 class PrivateApt:
     """apt for one suite, with all its state in one folder of the cache."""
 
-    def __init__(self, suite, kind, say=say_fetch):
+    def __init__(self, suite, kind):
         self.suite = suite
         self.kind = kind
-        self.say = say
         self.home = cache_dir() / "apt" / f"{suite}-{kind}"
         self.files = cache_dir() / "debian" / suite
         self.updated = self.home / "updated"
+
+        self._lock = contextlib.ExitStack()
 
     def __enter__(self):
         try:
@@ -85,22 +83,13 @@ class PrivateApt:
         except OSError as error:
             raise AptError(f"the cache folder {cache_dir()} cannot be "
                            f"written: {error.strerror}") from error
-        self._take_lock()
+        self._lock.enter_context(files.locked(
+            self.home / "lock", say_fetch, f"downloads from {self.suite}"))
         self._write_configuration()
         return self
 
     def __exit__(self, *unused):
         self._lock.close()
-
-    def _take_lock(self):
-        """Wait until no other run uses this folder."""
-        self._lock = open(self.home / "lock", "w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.say(f"waiting for another run that downloads from "
-                     f"{self.suite} …")
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def _write_configuration(self):
         """Write apt's configuration, read after the machine's own.
@@ -170,7 +159,7 @@ class PrivateApt:
         return done.returncode, done.stdout
 
     def wait(self, error, pause):
-        self.say(f"{error}\n        trying again in {pause} s …")
+        say_fetch(f"{error}\n        trying again in {pause} s …")
         time.sleep(pause)
 
     def update(self):
@@ -184,7 +173,7 @@ class PrivateApt:
 
     def update_once(self):
         """Fetch the index, and drop entries that are not Debian's own."""
-        self.say(f"package index of {self.suite} ({self.kind}) …")
+        say_fetch(f"package index of {self.suite} ({self.kind}) …")
         _, output = self.run("apt-get", "update")
         _, targets = self.run("apt-get", "indextargets", "--format",
                               "$(ORIGIN)|$(REPO_URI)|$(RELEASE)")
@@ -249,11 +238,8 @@ def last_errors(output):
 # --- what was downloaded, and is intact ---------------------------------
 
 def sha256(path):
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def record_path(suite, name):
@@ -276,14 +262,10 @@ def recorded(suite, name):
 
 
 def write_record(suite, name, paths):
-    """Write down that `paths` answer the request, in one step."""
-    file = record_path(suite, name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps([{"file": path.name, "sha256": sha256(path)}
-                       for path in paths], indent=1)
-    temporary = file.with_suffix(f".{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(file)
+    """Write down that `paths` answer the request."""
+    files.replace(record_path(suite, name), json.dumps(
+        [{"file": path.name, "sha256": sha256(path)} for path in paths],
+        indent=1).encode())
 
 
 def fields_of(stanzas, *names):
@@ -305,128 +287,83 @@ def newest(versions):
     return best
 
 
-def find_version(apt, package, command, matches):
-    """Return (version, size) of the newest package that `matches` accepts."""
-    for again in (False, True):
-        if again:
-            apt.update()
+def find_version(apt, package, command, prefix=""):
+    """Return (version, size) of the newest package with this upstream version.
+
+    AptError if a new index has none, either.
+    """
+    for update in (lambda: None, apt.update):
+        update()
         rows = {version: size for name, version, size in fields_of(
                     apt.query(*command, package), "Package", "Version", "Size")
-                if name == package and matches(version)}
+                if name == package and
+                re.match(re.escape(prefix) + (r"(?!\d)" if prefix else ""),
+                         version.split(":")[-1])}
         if rows:
             version = newest(rows)
             return version, int(rows[version] or 0)
-        if again:
-            return None, 0
+    raise AptError(f"there is no {package} {prefix}".rstrip()
+                   + f" in Debian {apt.suite} ({apt.kind})")
 
 
 # --- the functions for others -------------------------------------------
 
-def download_binary(package, suite=None, refresh=False, say=say_fetch):
-    """Return [path] of the package's newest .deb in `suite`.
-
-    With `refresh` the index is asked again even when a file is there.
-    """
-    suite = suite or host_release()
-    paths = None if refresh else recorded(suite, package)
-    if paths:
-        return paths
-    with PrivateApt(suite, "deb", say) as apt:
-        paths = None if refresh else recorded(suite, package)
-        if paths:                   # another run was faster
-            return paths
-        if refresh:
-            apt.update()
-        version, size = find_version(apt, package, ["show"], lambda v: True)
-        if not version:
-            raise AptError(f"there is no package {package} in Debian {suite}")
-        say(f"{package} {version} from {suite}, "
-            f"{(size + 999999) // 1000000} MB …")
-        # The index may have been renewed by fetch: name no version there.
-        paths = apt.fetch(package, "download", package)
-        write_record(suite, package, paths)
-        return paths
-
-
-def download_source(package, version_prefix, suite=None, refresh=False,
-                    say=say_fetch):
-    """Return the paths of a source package, the .dsc first.
-
-    `version_prefix` is an upstream version such as "7.2": the newest version
-    that begins with it is taken.
-    """
-    suite = suite or host_release()
-    record = f"source-{package}-{version_prefix}"
+def _answer(suite, kind, record, get, refresh=False):
+    """Return the recorded files, else what get(PrivateApt) returns."""
     paths = None if refresh else recorded(suite, record)
     if paths:
         return paths
-
-    def matches(version):
-        upstream = version.split(":")[-1]
-        return re.match(re.escape(version_prefix) + r"(?!\d)", upstream)
-
-    with PrivateApt(suite, "deb-src", say) as apt:
+    with PrivateApt(suite, kind) as apt:
         paths = None if refresh else recorded(suite, record)
-        if paths:
-            return paths
-        if refresh:
-            apt.update()
-        version, _ = find_version(apt, package, ["showsrc", "--only-source"],
-                                  matches)
-        if not version:
-            raise AptError(f"there is no source of {package} {version_prefix} "
-                           f"in Debian {suite}")
-        say(f"source of {package} {version} from {suite} …")
-        paths = apt.fetch(f"the source of {package}", "source",
-                          "--download-only", "--only-source",
-                          f"{package}={version}")
-        paths.sort(key=lambda path: path.suffix != ".dsc")
-        write_record(suite, record, paths)
-        return paths
+        if not paths:               # else another run was faster
+            if refresh:
+                apt.update()
+            paths = get(apt)
+            write_record(suite, record, paths)
+    return paths
 
 
-def depends(package, suite=None, say=say_fetch):
-    """Return the names on which the package's newest version depends."""
+def download_binary(package, suite=None):
+    """Return [path] of the package's newest .deb in `suite`."""
     suite = suite or host_release()
-    with PrivateApt(suite, "deb", say) as apt:
-        version, _ = find_version(apt, package, ["show"], lambda v: True)
-        if not version:
-            raise AptError(f"there is no package {package} in Debian {suite}")
+
+    def get(apt):
+        version, size = find_version(apt, package, ["show"])
+        say_fetch(f"{package} {version} from {suite}, "
+                  f"{(size + 999999) // 1000000} MB …")
+        # The index may have been renewed by fetch: name no version there.
+        return apt.fetch(package, "download", package)
+
+    return _answer(suite, "deb", package, get)
+
+
+def download_source(package, version_prefix, suite, refresh=False):
+    """Return the paths of a source package, the .dsc first.
+
+    `version_prefix` is an upstream version such as "7.2": the newest version
+    that begins with it is taken.  With `refresh` the index is asked again even
+    when a file is there.
+    """
+    def get(apt):
+        version, _ = find_version(apt, package, ["showsrc", "--only-source"],
+                                  version_prefix)
+        say_fetch(f"source of {package} {version} from {suite} …")
+        return sorted(
+            apt.fetch(f"the source of {package}", "source", "--download-only",
+                      "--only-source", f"{package}={version}"),
+            key=lambda path: path.suffix != ".dsc")
+
+    return _answer(suite, "deb-src", f"source-{package}-{version_prefix}", get,
+                   refresh)
+
+
+def depends(package, suite):
+    """Return the names on which the package's newest version depends."""
+    with PrivateApt(suite, "deb") as apt:
+        version, _ = find_version(apt, package, ["show"])
         for _, this, text in fields_of(apt.query("show", package), "Package",
                                        "Version", "Depends"):
             if this == version:
                 return re.findall(r"(?:^|[,|])\s*([a-z0-9][a-z0-9.+-]*)",
                                   text)
     return []
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("binary", "source", "depends"))
-    parser.add_argument("package")
-    parser.add_argument("--suite", help="default: this machine's release")
-    parser.add_argument("--version", default="",
-                        help="beginning of the version (source only)")
-    parser.add_argument("--refresh", action="store_true",
-                        help="look for a newer version")
-    options = parser.parse_args()
-
-    def say(text):
-        print(text, file=sys.stderr, flush=True)
-
-    try:
-        if options.what == "depends":
-            answer = depends(options.package, options.suite, say)
-        elif options.what == "source":
-            answer = download_source(options.package, options.version,
-                                     options.suite, options.refresh, say)
-        else:
-            answer = download_binary(options.package, options.suite,
-                                     options.refresh, say)
-    except AptError as error:
-        sys.exit(f"privateapt: {error}")
-    print("\n".join(map(str, answer)))
-
-
-if __name__ == "__main__":
-    main()

@@ -25,18 +25,18 @@ class Attempts(unittest.TestCase):
     """A mirror's bad moment is waited for."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="test-download-")
-        self.addCleanup(folder.cleanup)
-        with mock.patch.dict(os.environ, XDG_CACHE_HOME=folder.name):
-            self.apt = PrivateApt("bookworm", "deb", lambda text: None)
+        folder = self.enterContext(
+            tempfile.TemporaryDirectory(prefix="test-download-"))
+        with mock.patch.dict(os.environ, XDG_CACHE_HOME=folder):
+            self.apt = PrivateApt("bookworm", "deb")
         self.apt.home.mkdir(parents=True)
         self.apt.files.mkdir(parents=True)
         self.pauses = []
         for patch in (mock.patch.object(privateapt.time, "sleep",
                                         self.pauses.append),
+                      mock.patch.object(privateapt, "say_fetch"),
                       mock.patch.object(privateapt, "PAUSES", (1, 2))):
-            patch.start()
-            self.addCleanup(patch.stop)
+            self.enterContext(patch)
 
     def answers(self, answers):
         """Let apt-get WHAT give answers; a list of some has them in turns."""
@@ -92,9 +92,8 @@ class Kernels(unittest.TestCase):
     """A kernel is found, and its modules can be read."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="test-download-")
-        self.addCleanup(folder.cleanup)
-        self.top = Path(folder.name)
+        self.top = Path(self.enterContext(
+            tempfile.TemporaryDirectory(prefix="test-download-")))
 
     def download(self, names):
         """Download a kernel whose meta package names these, one by one."""

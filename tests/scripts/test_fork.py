@@ -71,10 +71,22 @@ class Trees(ForkTest):
         self.assert_whole()
         self.assertFalse((self.fork.home / "tree.partial").exists())
 
+    def interrupt(self, last):
+        """Ctrl-C once this file of the tree is what it should be."""
+        put = tree.put
+
+        def interrupted(fork, folder, path, wanted):
+            changed = put(fork, folder, path, wanted)
+            if path == last:
+                raise KeyboardInterrupt
+            return changed
+
+        with mock.patch.object(tree, "put", interrupted), \
+                self.assertRaises(KeyboardInterrupt):
+            self.assemble()
+
     def test_interrupted_while_making_a_new_tree(self):
-        with mock.patch.object(tree, "put_link", side_effect=KeyboardInterrupt):
-            with self.assertRaises(KeyboardInterrupt):
-                self.assemble()
+        self.interrupt("subprojects/ours/lib.c")
         self.assertFalse(self.fork.tree.exists())
         self.assemble()
         self.assert_whole()
@@ -82,9 +94,7 @@ class Trees(ForkTest):
     def test_interrupted_update(self):
         self.assemble()
         self.series("10-build.edit", EDIT.replace("remove-dir: old", ""))
-        with mock.patch.object(tree, "put_text", side_effect=KeyboardInterrupt):
-            with self.assertRaises(KeyboardInterrupt):
-                self.assemble()
+        self.interrupt("old/loader.c")
         self.assertEqual(self.read("old/loader.c"), "int loader;\n")
         self.series("10-build.edit", EDIT)
         self.assemble()

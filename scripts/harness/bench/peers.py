@@ -15,7 +15,7 @@ from harness.fork import ForkError
 from harness.fork.base import BASES, fetch
 from harness.vm import VmError
 from harness.vm.guest import fetch_guest
-from harness.vm.kernel import unpacked_once
+from harness.vm.kernel import unpacked
 from harness.vm.process import spawn, stop
 from harness.vm.qemu import debian_qemu
 from harness.vm.virthost import outer_qemu
@@ -142,13 +142,7 @@ def qemu_peer():
 
 def dpdk_peer():
     """Compile DPDK's hashes with the headers of Debian's libdpdk-dev."""
-    folder = privateapt.cache_dir() / "bench/dpdk"
-    with unpacked_once(folder) as new:
-        if new:
-            deb = privateapt.download_binary("libdpdk-dev")[0]
-            status, _, errors = run(["dpkg-deb", "-x", deb, new])
-            if status:
-                raise BenchError(f"{deb} cannot be unpacked: {errors}")
+    folder = unpacked(privateapt.cache_dir() / "bench/dpdk", ["libdpdk-dev"])
     library = next(folder.glob("usr/lib/*/librte_hash.a"), None)
     config = next(folder.glob("usr/include/*/dpdk"), None)
     if not library or not config:

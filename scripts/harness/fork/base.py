@@ -7,15 +7,14 @@ there is never changed.
 """
 
 import contextlib
-import fcntl
-import hashlib
+import functools
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-from harness import TOP, privateapt
+from harness import TOP, files, privateapt
 
 from . import ForkError, say
 
@@ -41,17 +40,9 @@ def emulator(base=None):
             / "qemu-system-x86_64")
 
 
-@contextlib.contextmanager
 def locked(path, what):
     """Let no other run of ours do `what` at the same time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("fork", f"waiting for another run: {what} …")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return files.locked(path, functools.partial(say, "fork"), what)
 
 
 def check_base(base):
@@ -97,7 +88,7 @@ def check_download(dsc):
     for name, wanted in sums.items():
         file = dsc.parent / name
         try:
-            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            digest = privateapt.sha256(file)
         except OSError as error:
             raise ForkError(f"{file}: {error.strerror}") from error
         if digest != wanted:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import ForkError
-from .series import applies, decode, encode, expected, nearest
+from .series import applies, decode, encode
 
 SETTING = re.compile(r"//\s*(file|expect|bases):\s*(.*?)\s*$")
 RULE = re.compile(r"@\s*([A-Za-z_]\w*)\b[^@]*@")
@@ -212,24 +212,13 @@ def apply_cocci(series_file, sources, base, macros):
             changed, places = run_spatch(series_file, section, base, text,
                                          macros)
             for rule in section.rules_for(base):
+                count = (len(places.get(rule.name, ())) if rule.position else
+                         sum(line.strip() in rule.includes
+                             for line in text.splitlines()))
                 with sources.keep_problem():
-                    check_count(series_file, section, rule,
-                                places.get(rule.name, ()), text, base)
+                    series_file.check_count(
+                        f"{rule.name} (line {rule.line})", count,
+                        section.expect.get(rule.name, "1"), base, section.file,
+                        text, "\n".join(series_file.lines[number]
+                                        for number in rule.body))
             sources.write(section.file, changed)
-
-
-def check_count(series_file, section, rule, places, text, base):
-    """Refuse a rule that matches less or more often than it says."""
-    count = (len(places) if rule.position else
-             sum(line.strip() in rule.includes for line in text.splitlines()))
-    try:
-        wanted = expected(section.expect.get(rule.name, "1"), base)
-    except ValueError as error:
-        raise series_file.error(f"expect: rule {rule.name}: "
-                                f"{error}") from error
-    if count != wanted:
-        raise series_file.error(
-            f"rule {rule.name} (line {rule.line}) matches {count} times in "
-            f"{section.file}, not {wanted} times (QEMU {base})"
-            + nearest("\n".join(series_file.lines[i] for i in rule.body),
-                      text))

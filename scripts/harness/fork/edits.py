@@ -17,7 +17,7 @@ edit concerns the whole lines that have it.  series/README has the rest.
 import re
 from dataclasses import dataclass, field
 
-from .series import applies, expected, nearest
+from .series import applies, nearest
 
 ACTIONS = ("insert-before", "insert-after", "replace", "delete")
 REMOVALS = ("remove-file", "remove-dir")
@@ -135,15 +135,9 @@ def spans(series_file, edit, lines):
 def apply_edit(series_file, edit, text, base):
     lines = text.split("\n")
     found = spans(series_file, edit, lines)
-    try:
-        wanted = expected(edit.settings.get("expect", "1"), base)
-    except ValueError as error:
-        raise series_file.error(f"rule {edit.name}: expect: {error}") from error
-    if len(found) != wanted:
-        raise series_file.error(
-            f"rule {edit.name} matches {len(found)} times in {edit.file}, "
-            f"not {wanted} times (QEMU {base})"
-            + nearest(edit.settings[edit.action], text))
+    series_file.check_count(
+        edit.name, len(found), edit.settings.get("expect", "1"), base,
+        edit.file, text, edit.settings[edit.action])
     for first, last in reversed(found):
         if edit.action == "insert-before":
             lines[first:first] = edit.text

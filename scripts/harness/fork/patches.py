@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 from . import ForkError, say
-from .series import Sources, encode, read_series
-from .tree import apply_series_file, find_links
+from .series import Sources, read_series
+from .tree import apply_series_file, bytes_at, find_links, snapshot
 
 LIBRARY = "subprojects/qemu-ebpf/"
 
@@ -46,21 +46,6 @@ def unified(before, after):
                 line = line[:4] + b"/dev/null"
         lines.append(line)
     return b"\n".join(lines)
-
-
-def snapshot(sources):
-    """Return {path: bytes or None} of all files that are not the base's."""
-    texts = {path: encode(text) for path, text in sources.edited.items()}
-    texts.update({path: None for path in sources.removed})
-    return texts
-
-
-def bytes_at(fork, texts, path):
-    """Return a file's bytes from a snapshot, else from the base."""
-    if path in texts:
-        return texts[path]
-    file = fork.base_dir / path
-    return file.read_bytes() if file.is_file() else None
 
 
 def steps(fork):

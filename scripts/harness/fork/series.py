@@ -33,6 +33,20 @@ class SeriesFile:
     def error(self, text):
         return ForkError(f"series/{self.name}: {text}")
 
+    def check_count(self, rule, count, expect, base, file, text, pattern):
+        """Refuse a rule that matches less or more often than it says.
+
+        pattern: what it looks for in the text of a file, for a hint
+        """
+        try:
+            wanted = expected(expect, base)
+        except ValueError as error:
+            raise self.error(f"rule {rule}: expect: {error}") from error
+        if count != wanted:
+            raise self.error(f"rule {rule} matches {count} times in {file}, "
+                             f"not {wanted} times (QEMU {base})"
+                             + nearest(pattern, text))
+
 
 def read_header(path, lines):
     """Return (title, reason) from the comment on top of a series file.

@@ -16,7 +16,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import TOP
+from harness import TOP, files
 
 from . import ForkError, cocci, edits, say
 from .base import locked
@@ -33,7 +33,7 @@ class Fork:
     base: str                   # "7.2"
     source: str                 # which source, as the stamp records it
     base_dir: Path              # QEMU as unpacked, never changed
-    checkout: Path = TOP   # our repository
+    checkout: Path = TOP        # our repository
 
     @property
     def home(self):
@@ -110,9 +110,7 @@ def read_stamp(fork):
 
 
 def write_stamp(folder, stamp):
-    temporary = folder / (STAMP + ".new")
-    temporary.write_text(json.dumps(stamp, indent=1))
-    temporary.replace(folder / STAMP)
+    files.replace(folder / STAMP, json.dumps(stamp, indent=1).encode())
 
 
 def is_current(checkout, stamp):
@@ -127,74 +125,61 @@ def is_current(checkout, stamp):
 
 # --- single files -------------------------------------------------------
 
-def put_text(fork, folder, path, text):
-    """Give a file its edited text, unless it has it already."""
+def snapshot(sources):
+    """Return {path: bytes or None} of all files that are not the base's."""
+    texts = {path: encode(text) for path, text in sources.edited.items()}
+    texts.update({path: None for path in sources.removed})
+    return texts
+
+
+def bytes_at(fork, texts, path):
+    """Return a file's bytes from a snapshot, else from the base."""
+    if path in texts:
+        return texts[path]
+    file = fork.base_dir / path
+    return file.read_bytes() if file.is_file() else None
+
+
+def put(fork, folder, path, wanted):
+    """Make a file what it should be; tell whether it was not.
+
+    wanted: its bytes, one of our files, for a link to it, or None for no file
+    """
     file = folder / path
-    data = encode(text)
-    if file.is_file() and not file.is_symlink() and file.read_bytes() == data:
+    if isinstance(wanted, Path):
+        # The tree is renamed, but to the folder it is in: "../" stay right.
+        target = os.path.relpath(wanted, file.parent)
+        right = file.is_symlink() and os.readlink(file) == target
+    elif wanted is None:
+        right = not file.is_symlink() and not file.exists()
+    else:
+        right = (file.is_file() and not file.is_symlink()
+                 and file.read_bytes() == wanted)
+    if right:
         return False
     file.unlink(missing_ok=True)
+    if wanted is None:
+        for parent in file.parents:
+            if parent == folder or any(parent.iterdir()):
+                break
+            parent.rmdir()
+        return True
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(data)
-    if (fork.base_dir / path).exists():
-        shutil.copymode(fork.base_dir / path, file)
-    return True
-
-
-def put_link(folder, place, ours):
-    """Make a symbolic link to one of our files, unless it is there."""
-    file = folder / place
-    # The tree is renamed, but to the folder it is in: "../" stay right.
-    target = os.path.relpath(ours, file.parent)
-    if file.is_symlink() and os.readlink(file) == target:
-        return False
-    file.unlink(missing_ok=True)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.symlink_to(target)
-    return True
-
-
-def drop(folder, path):
-    """Remove a file, and the folders that it leaves empty."""
-    file = folder / path
-    if not file.is_symlink() and not file.exists():
-        return False
-    file.unlink()
-    for parent in file.parents:
-        if parent == folder or any(parent.iterdir()):
-            break
-        parent.rmdir()
-    return True
-
-
-def put_back(fork, folder, path):
-    """Give a file the text of the base again; drop it if it has none."""
-    original = fork.base_dir / path
-    if not original.is_file():
-        return drop(folder, path)
-    file = folder / path
-    if (file.is_file() and not file.is_symlink()
-            and file.read_bytes() == original.read_bytes()):
-        return False
-    file.unlink(missing_ok=True)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(original, file)         # with a new time: ninja must see it
+    if isinstance(wanted, Path):
+        file.symlink_to(target)
+    else:
+        file.write_bytes(wanted)
+        if (fork.base_dir / path).exists():
+            shutil.copymode(fork.base_dir / path, file)
     return True
 
 
 def bring_up_to_date(fork, folder, sources, links, touched_before):
     """Make the files of a tree what they should be; return the number."""
-    changed = 0
-    ours = set(sources.edited) | sources.removed | set(links)
-    for path in sorted(set(touched_before) - ours):
-        changed += put_back(fork, folder, path)
-    for path in sorted(sources.removed - set(links)):
-        changed += drop(folder, path)
-    for path, text in sources.edited.items():
-        changed += put_text(fork, folder, path, text)
-    for place, file in links.items():
-        changed += put_link(folder, place, file)
-    return changed
+    wanted = {path: bytes_at(fork, {}, path) for path in touched_before}
+    wanted |= snapshot(sources) | links
+    return sum(put(fork, folder, path, what) for path, what in
+               sorted(wanted.items(), key=lambda item: item[1] is not None))
 
 
 # --- the whole tree -----------------------------------------------------

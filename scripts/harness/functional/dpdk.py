@@ -21,8 +21,7 @@ from harness.functional.guests import (QUEUES, RssGuest, VmError, get_kernel,
 from harness.rss_reference import (IPV4, IPV6, IP_EX, TCPV4, TCPV6, TCP_EX,
                                    UDPV4, UDPV6, UDP_EX, Config)
 from harness.vm import initramfs, qemu
-from harness.vm.kernel import unpacked_once
-from harness.vm.process import run
+from harness.vm.kernel import unpack_packages, unpacked_once
 
 # testpmd's package, and of what it needs the packages whose names do not
 # follow from names of libraries.  Other releases have other names.
@@ -76,9 +75,7 @@ def unpacked():
     target = privateapt.cache_dir() / "programs" / f"dpdk-{RELEASE}"
     with unpacked_once(target) as new:
         if new:
-            for name in PACKAGES:
-                run("dpkg-deb", "-x",
-                    privateapt.download_binary(name, RELEASE)[0], new)
+            unpack_packages(new, PACKAGES, RELEASE)
             qemu.add_libraries(new, new / PROGRAM, folders(new), RELEASE)
     return target
 

@@ -9,7 +9,7 @@ until the machine is started anew.
 import os
 from pathlib import Path
 
-from harness import privateapt
+from harness import files, privateapt
 
 from . import VmError
 from .guest import Guest
@@ -45,7 +45,5 @@ def best_accel(qemu, kernel):
         pass
     say("demo", "trying whether KVM runs a guest here …")
     answer = "kvm" if kvm_works(qemu, kernel) else "tcg"
-    temporary = note.with_suffix(f".{os.getpid()}")
-    temporary.write_text(f"{boot} {answer}\n")
-    temporary.replace(note)
+    files.replace(note, f"{boot} {answer}\n".encode())
     return answer

@@ -12,9 +12,9 @@ import re
 import stat
 from pathlib import Path
 
-from harness import privateapt
+from harness import files, privateapt
 
-from .kernel import unpacked_once
+from .kernel import unpacked
 from .process import run
 
 GUEST_MODULES = ("virtio_pci", "virtio_console", "virtio_net", "virtio_rng")
@@ -83,11 +83,8 @@ def cpio(files):
 def unpacked_program(package):
     """Return the folder in which a package of this release is unpacked."""
     deb = privateapt.download_binary(package)[0]
-    target = privateapt.cache_dir() / "programs" / deb.stem.replace("%3a", "-")
-    with unpacked_once(target) as new:
-        if new:
-            run("dpkg-deb", "-x", deb, new)
-    return target
+    return unpacked(privateapt.cache_dir() / "programs"
+                    / deb.stem.replace("%3a", "-"), [package])
 
 
 def program(package, name):
@@ -157,11 +154,8 @@ def build(kernel, modules=GUEST_MODULES, extra=GUEST_EXTRA, shell="sh",
 
 def write_cached(archive):
     """Write an archive into the cache under its hash; return the path."""
-    folder = privateapt.cache_dir() / "initramfs"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (hashlib.sha256(archive).hexdigest()[:20] + ".cpio")
+    path = (privateapt.cache_dir() / "initramfs"
+            / (hashlib.sha256(archive).hexdigest()[:20] + ".cpio"))
     if not path.exists():
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_bytes(archive)
-        temporary.replace(path)
+        files.replace(path, archive)
     return path

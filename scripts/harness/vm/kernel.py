@@ -52,6 +52,20 @@ def unpacked_once(target):
             raise
 
 
+def unpacked(target, names, suite=None):
+    """Return a folder in which these packages are unpacked."""
+    with unpacked_once(target) as new:
+        if new:
+            unpack_packages(new, names, suite)
+    return target
+
+
+def unpack_packages(folder, names, suite=None):
+    for name in names:
+        run("dpkg-deb", "-x", privateapt.download_binary(name, suite)[0],
+            folder)
+
+
 def find_image(root):
     """Return (path of the kernel image, its version) in unpacked packages."""
     for path in root.glob("boot/vmlinuz-*"):
@@ -152,16 +166,16 @@ def download(meta, suite):
             for deb in privateapt.download_binary(name, suite)]
 
 
-def get_kernel(suite=None, flavour="amd64", refresh=False):
-    """Return the Kernel of a release: linux-image-<flavour> of `suite`.
+def get_kernel(suite=None):
+    """Return the Kernel of a release: linux-image-amd64 of `suite`.
 
     Downloads and unpacks it if the cache does not have it.
     """
     suite = suite or privateapt.host_release()
     folder = privateapt.cache_dir() / "kernels"
-    link = folder / f"{suite}-{flavour}"
-    if refresh or not link.exists():
-        debs = download(f"linux-image-{flavour}", suite)
+    link = folder / f"{suite}-amd64"
+    if not link.exists():
+        debs = download("linux-image-amd64", suite)
         target = folder / debs[0].name.rsplit("_", 1)[0].replace("%3a", "-")
         unpack(debs, target)
         temporary = folder / f".{link.name}.{os.getpid()}"

@@ -9,7 +9,7 @@ from harness import privateapt
 from harness.fork.base import emulator
 
 from . import VmError
-from .kernel import unpacked_once
+from .kernel import unpack_packages, unpacked, unpacked_once
 from .process import run, say
 
 FIRMWARE = ("seabios", "qemu-system-data")
@@ -58,13 +58,8 @@ def get_firmware(suite=None):
     Our own build has none: Debian's source package brings no binaries.
     """
     suite = suite or privateapt.host_release()
-    target = privateapt.cache_dir() / "qemu" / f"{suite}-firmware"
-    with unpacked_once(target) as new:
-        if new:
-            for name in FIRMWARE:
-                run("dpkg-deb", "-x",
-                    privateapt.download_binary(name, suite)[0], new)
-    return data_dirs(target)
+    return data_dirs(unpacked(privateapt.cache_dir() / "qemu"
+                              / f"{suite}-firmware", FIRMWARE, suite))
 
 
 def own_qemu(binary=None):
@@ -101,12 +96,9 @@ def add_library(root, soname, release, depends):
     """Unpack the package of a library into `root`."""
     for package in library_packages(soname, depends):
         try:
-            deb = privateapt.download_binary(package, release)[0]
+            return unpack_packages(root, [package], release)
         except privateapt.AptError as error:
             reason = error
-            continue
-        run("dpkg-deb", "-x", deb, root)
-        return
     raise VmError(f"library {soname} of QEMU was not found: {reason}")
 
 
@@ -131,9 +123,7 @@ def debian_qemu(suite=None):
     with unpacked_once(target) as new:
         if new:
             say("qemu", f"unpacking QEMU of Debian {suite} …")
-            for name in PROGRAM + FIRMWARE:
-                run("dpkg-deb", "-x",
-                    privateapt.download_binary(name, suite)[0], new)
+            unpack_packages(new, PROGRAM + FIRMWARE, suite)
             add_libraries(new, new / binary, [new / d for d in LIBRARIES],
                           suite.split("-")[0])
     return Qemu(target / binary, data_dirs(target),
