@@ -18,7 +18,7 @@ import shlex
 import subprocess
 import sys
 
-from harness import TOP, privateapt
+from harness import TOP
 from harness.check.results import FAIL, SKIP, read_tap
 from harness.vm import virthost
 from harness.vm.guest import fetch_guest
@@ -69,13 +69,11 @@ def processor_programs(programs):
 
 
 def vhost_program(guest, qemu):
-    cache = privateapt.cache_dir().parent
-    return {f"vhost=on, guest {guest}": [
-        "env", f"XDG_CACHE_HOME={cache}", f"QTEST_QEMU_BINARY={qemu}",
-        "FUNCTIONAL_VHOST=on", "FUNCTIONAL_ACCEL=kvm",
-        f"FUNCTIONAL_SUITE={guest}", "PYTHONUNBUFFERED=1", sys.executable,
-        str(TOP / "scripts/harness/check/unittest_tap.py"),
-        str(TOP / "tests/functional/test_vhost.py")]}
+    return {f"vhost=on, guest {guest}": virthost.our_command(
+        TOP / "scripts/harness/check/unittest_tap.py",
+        TOP / "tests/functional/test_vhost.py", QTEST_QEMU_BINARY=qemu,
+        FUNCTIONAL_VHOST="on", FUNCTIONAL_ACCEL="kvm",
+        FUNCTIONAL_SUITE=guest)}
 
 
 def cases_in_kernel(kernel, programs, append):
@@ -84,7 +82,6 @@ def cases_in_kernel(kernel, programs, append):
     with virthost.VirtualHost(kernel, modules=MODULES,
                               append=append) as host:
         print(f"# Linux {host.run('uname -r')}", flush=True)
-        host.run("ln -sfn /proc/self/fd /dev/fd")
         for name, command in programs.items():
             print(f"# {name}", flush=True)
             status, output = host.try_shell(

@@ -101,9 +101,7 @@ class Programs(unittest.TestCase):
     """Folders of test programs."""
 
     def setUp(self):
-        self.temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(self.temporary.cleanup)
-        self.folder = Path(self.temporary.name)
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
 
     def write(self, name, text, mode=0o755):
         path = self.folder / name

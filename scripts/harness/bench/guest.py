@@ -11,7 +11,7 @@ import time
 
 from harness.vm import VmError, steering, traffic
 from harness.vm.accel import best_accel
-from harness.vm.guest import Guest
+from harness.vm.guest import Guest, rss_card
 from harness.vm.kernel import get_kernel
 from harness.vm.qemu import own_qemu
 from harness.vm.tapnet import TapNet
@@ -36,18 +36,13 @@ class Machine:
         return steering.rx_packets(self.guest)
 
 
-def device(net, vhost):
-    return ["-netdev", net.netdev(vhost=vhost), "-device",
-            f"virtio-net-pci,netdev=net0,mq=on,rss=on,vectors={2 * QUEUES + 2}"
-            f",mac={traffic.GUEST_MAC},romfile="]
-
-
 def boot(stack, name, qemu, kernel, accel, vhost):
     """Boot a guest that has RSS in force; return the Machine."""
     say(f"guest: booting with {name}, {qemu.version()} …")
     net = stack.enter_context(TapNet(QUEUES))
-    guest = stack.enter_context(Guest(qemu, kernel, device(net, vhost), net,
-                                      accel, boot_timeout=180))
+    guest = stack.enter_context(Guest(
+        qemu, kernel, rss_card(net, vhost=vhost), net, accel,
+        boot_timeout=180))
     guest.shell(f"ethtool -X eth0 equal {QUEUES}")
     return Machine(name, qemu, net, guest)
 

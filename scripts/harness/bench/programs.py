@@ -1,50 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Builds the C programs of tests/bench with meson, and runs them."""
 
-import ctypes
 import os
-import signal
 import subprocess
 
 from harness import TOP
+from harness.vm.process import spawn, stop
 
 from . import BenchError, Skipped, say
 
 BUILD = TOP / "build/bench-build"
 LOG = TOP / "build/log/bench-build.log"
 
-PR_SET_PDEATHSIG = 1
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def in_child():
-    """The kernel ends the program if we die; root's yields to few others."""
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.geteuid() == 0:
-        os.nice(-20)
-
-
-def end(process):
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
-
 
 def run(command, timeout=600, **options):
-    """Run a command to its end; return (status, output, errors)."""
-    process = subprocess.Popen(
-        [str(word) for word in command], stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        errors="replace", start_new_session=True, preexec_fn=in_child,
-        **options)
+    """Run a command to its end; return (status, output, errors).
+
+    Root's yields to few others.
+    """
+    nice = ["nice", "-n", "-20"] if os.geteuid() == 0 else []
+    process = spawn([*nice, *command], stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True, errors="replace",
+                    **options)
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired as error:
         raise BenchError(f"{command[0]} took more than {timeout} s") from error
     finally:
-        end(process)
+        stop(process)
     return process.returncode, output, errors
 
 

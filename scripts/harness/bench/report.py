@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Figures, tables and targets of a run; what is printed, and JSON."""
 
+import dataclasses
 import datetime
 import json
 import os
@@ -15,23 +16,21 @@ FORMAT = 1      # of the JSON file
 LINE = 78       # characters in a line of text
 
 
+@dataclasses.dataclass
 class Target:
     """A promise about a figure, and whether this run kept it."""
 
-    def __init__(self, text, value, limit, unit="", smaller=True):
-        self.text = text
-        self.value = value
-        self.limit = limit
-        self.unit = unit
-        self.smaller = smaller      # is good
+    text: str
+    value: float
+    limit: float
+    unit: str = ""
+    smaller: bool = True        # is good
 
     @property
     def met(self):
-        if self.value is None:
-            return False
-        if self.smaller:
-            return self.value <= self.limit
-        return self.value >= self.limit
+        return self.value is not None and (
+            self.value <= self.limit if self.smaller
+            else self.value >= self.limit)
 
     def line(self):
         sign = "<=" if self.smaller else ">="

@@ -14,10 +14,8 @@ def rows(section, series, kind, packets):
     """Return {name: {packet: Summary}} of one kind."""
     result = {}
     for full, samples in series.items():
-        this, packet, name = full.split("/", 1)[0], None, None
-        rest = full.split("/", 1)[1]
-        packet, name = rest.rsplit("/", 1)
-        if this == kind and packet in packets:
+        packet, name = full.removeprefix(kind + "/").rsplit("/", 1)
+        if full.startswith(kind + "/") and packet in packets:
             result.setdefault(name, {})[packet] = section.figure(
                 full, samples, "ns")
     return result

@@ -10,9 +10,9 @@ import os
 import shlex
 import sys
 
-from harness import TOP, privateapt
+from harness import TOP
 from harness.vm.kernel import get_kernel
-from harness.vm.virthost import VirtualHost
+from harness.vm.virthost import VirtualHost, our_command
 
 from . import BenchError, guest, say
 from .report import Section
@@ -30,14 +30,12 @@ def sample_there(quick):
     """Return what guest.sample() does, in a virtual host."""
     choices()               # fetches what is missing there
     get_kernel()
-    command = ["env", f"XDG_CACHE_HOME={privateapt.cache_dir().parent}",
-               f"PYTHONPATH={TOP}/scripts", "PYTHONDONTWRITEBYTECODE=1",
-               sys.executable, "-m", "harness.bench.vhost",
-               "quick" if quick else "long"]
+    command = our_command("-m", "harness.bench.vhost",
+                          "quick" if quick else "long",
+                          PYTHONPATH=TOP / "scripts")
     say("vhost: in a virtual host …")
     with VirtualHost() as host:
-        status, output = host.try_shell(
-            "ln -sfn /proc/self/fd /dev/fd; " + shlex.join(command), TIMEOUT)
+        status, output = host.try_shell(shlex.join(command), TIMEOUT)
     for line in output.splitlines():
         if line.startswith(MARK):
             return json.loads(line.removeprefix(MARK))

@@ -23,17 +23,6 @@ KERNELS = {
 }
 
 
-def _version(text):
-    match = re.search(r"# Linux (\S+)", text)
-    return match[1] if match else "?"
-
-
-def _row(suite, cases, first, seconds):
-    counts = count_line(cases)
-    good = "yes" if not any(case.outcome == FAIL for case in cases) else "NO"
-    return f"{suite:9} {first:22} {good:4} {counts}, {seconds:.0f} s"
-
-
 def _run(tier, log, suites):
     if not tier.qemu.exists():
         return [skipped("kernels", tier.NOT_BUILT)]
@@ -42,10 +31,12 @@ def _run(tier, log, suites):
     for suite in suites:
         guest = KERNELS[suite]
         tier.say(f"host {suite}, guest {guest}")
-        lines = []
+        version = "?"
 
         def show(line):
-            lines.append(line)
+            nonlocal version
+            if match := re.match(r"# Linux (\S+)", line):
+                version = match[1]
             if re.match("# [^ ]|\\[host\\]", line):
                 tier.say("  " + line.removeprefix("# "))
 
@@ -55,8 +46,9 @@ def _run(tier, log, suites):
             [tier.top / "tests/kernels/run_in_kernel.py", suite, guest,
              tier.top / "build/lib", tier.qemu],
             log, timeout=TIMEOUT, each_line=show)
-        rows.append(_row(suite, these, _version("\n".join(lines)),
-                         time.monotonic() - start))
+        good = "NO" if any(case.outcome == FAIL for case in these) else "yes"
+        rows.append(f"{suite:9} {version:22} {good:4} {count_line(these)}, "
+                    f"{time.monotonic() - start:.0f} s")
         cases += these
     for row in rows:
         tier.say(row)

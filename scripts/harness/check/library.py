@@ -3,8 +3,7 @@
 
 import json
 
-from harness.check.results import (FAIL, failed, is_tap, passed, read_tap,
-                                   skipped)
+from harness.check.results import FAIL, failed, read_program, skipped
 from harness.check.run import run
 
 TESTS_TIMEOUT = 5400    # seconds, for all; meson.build has a limit for each
@@ -21,28 +20,13 @@ def _build(tier, build, options, log):
         setup[2:2] = ["--reconfigure"]
     for what, command in (("configure", setup),
                           ("compile", ["ninja", "-C", build, "all",
-                                 "meson-test-prereq"])):
+                                       "meson-test-prereq"])):
         tier.say(f"{what} {build.relative_to(tier.top)}")
         done = run(command, log)
         if done.status != 0:
             text = (done.output + done.errors).splitlines()[-60:]
             return [failed(f"{what} the library", "\n".join(text))]
     return []
-
-
-def _read_test(test):
-    name = test["name"].split(" / ")[-1]
-    output = test.get("stdout") or ""
-    errors = test.get("stderr") or ""
-    if test["result"] == "TIMEOUT":
-        return [failed(name, "took too long\n" + output + errors)]
-    if is_tap(output):
-        return read_tap(name, output, test["returncode"], errors)
-    if test["result"] == "OK":
-        return [passed(name)]
-    if test["result"] == "SKIP":
-        return [skipped(name, output.strip())]
-    return [failed(name, output + errors)]
 
 
 def _read_test_log(tier, build):
@@ -53,10 +37,14 @@ def _read_test_log(tier, build):
     cases = []
     for line in (build / "meson-logs" / "testlog.json").open():
         test = json.loads(line)
-        cases += _read_test(test)
-        for output in (test.get("stdout") or "").splitlines():
-            if output.startswith("# | "):
-                tier.say(output[4:])
+        output = test.get("stdout") or ""
+        cases += read_program(test["name"].split(" / ")[-1],
+                              test["returncode"], output,
+                              test.get("stderr") or "",
+                              test["result"] == "TIMEOUT")
+        for text in output.splitlines():
+            if text.startswith("# | "):
+                tier.say(text[4:])
     return cases
 
 
@@ -68,11 +56,8 @@ def _meson_test(tier, build, options, log):
     (build / "meson-logs" / "testlog.json").unlink(missing_ok=True)
     done = run(["meson", "test", "-C", build, "--no-rebuild"] + options, log,
                timeout=TESTS_TIMEOUT, each_line=show)
-    if done.timed_out:
-        return [failed("meson test", done.output + done.errors)]
-    if not (build / "meson-logs" / "testlog.json").exists():
-        if "No tests defined" in done.output:
-            return [skipped("the library", "it has no tests yet")]
+    if (done.timed_out
+            or not (build / "meson-logs" / "testlog.json").exists()):
         return [failed("meson test", done.output + done.errors)]
     log.write((build / "meson-logs" / "testlog.txt").read_text())
     return _read_test_log(tier, build)
@@ -89,25 +74,21 @@ def build_lib(tier, log):
     return cases + _build(tier, tier.top / "build/lib", options, log)
 
 
-def _built(cases):
-    return all(case.outcome != FAIL for case in cases)
+def _test_lib(tier, log, options=()):
+    cases = build_lib(tier, log)
+    if all(case.outcome != FAIL for case in cases):
+        cases += _meson_test(tier, tier.top / "build/lib", list(options), log)
+    return cases
 
 
 def lib(tier, log):
     """The library and its tests: unit, bpf, tap, differential, fuzz."""
-    cases = build_lib(tier, log)
-    if _built(cases):
-        cases += _meson_test(tier, tier.top / "build/lib", [], log)
-    return cases
+    return _test_lib(tier, log)
 
 
 def long(tier, log):
     """Those tests of the library that take minutes."""
-    cases = build_lib(tier, log)
-    if _built(cases):
-        cases += _meson_test(tier, tier.top / "build/lib", ["--suite", "long"],
-                             log)
-    return cases
+    return _test_lib(tier, log, ["--suite", "long"])
 
 
 def sanitized(tier, log):

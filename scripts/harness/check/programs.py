@@ -1,41 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Running the test programs of a folder, and Python's unittest files.
-
-A test program prints TAP, or says with its exit status what became of it:
-0 passed, 77 skipped (the last line it printed says why), else failed.
-"""
+"""Running the test programs of a folder, and Python's unittest files."""
 
 import os
 import sys
 import time
 from pathlib import Path
 
-from harness.check.results import failed, is_tap, passed, read_tap, skipped
+from harness.check.results import read_program
 from harness.check.run import run
 
-SKIPPED = 77        # exit status
 SLOW = 10           # seconds; how long is said of what takes more
-
-
-def _last_line(text):
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
 
 
 def run_program(name, command, log, **how):
     """The cases of one test program."""
-    done = run(command, log, **how)
-    if done.timed_out:
-        return [failed(name, done.output + done.errors)]
-    if is_tap(done.output):
-        return read_tap(name, done.output, done.status, done.errors)
-    if done.status == 0:
-        return [passed(name)]
-    if done.status == SKIPPED:
-        return [skipped(name, _last_line(done.output) or
-                        _last_line(done.errors))]
-    return [failed(name, f"exit status {done.status}\n"
-                   f"{done.output}{done.errors}")]
+    return read_program(name, *run(command, log, **how))
 
 
 def unittest_command(path):

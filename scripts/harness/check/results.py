@@ -32,6 +32,30 @@ def is_tap(output):
                for line in output.splitlines())
 
 
+SKIPPED = 77        # exit status
+
+
+def _last_line(text):
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""
+
+
+def read_program(name, status, output, errors, timed_out):
+    """The cases of a program that prints TAP, or says by its exit status.
+
+    0 is passed, 77 skipped (the last line it printed says why), else failed.
+    """
+    if timed_out:
+        return [failed(name, output + errors)]
+    if is_tap(output):
+        return read_tap(name, output, status, errors)
+    if status == 0:
+        return [passed(name)]
+    if status == SKIPPED:
+        return [skipped(name, _last_line(output) or _last_line(errors))]
+    return [failed(name, f"exit status {status}\n{output}{errors}")]
+
+
 def read_tap(program, output, status, errors=""):
     """The cases of one test program, from what it printed (TAP).
 

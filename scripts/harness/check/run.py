@@ -6,46 +6,20 @@ the command takes too long, and on every way out of scripts/check.
 """
 
 import collections
-import ctypes
 import os
-import signal
 import subprocess
 import threading
 
+from harness.vm.process import spawn, stop
+
 Done = collections.namedtuple("Done", "status output errors timed_out")
 
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
 _running = set()
-
-
-def _in_child():
-    """The kernel ends the command if scripts/check dies."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _signal_group(process, number):
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass
-
-
-def _end(process):
-    """Ends the process group of a command: politely, then for certain."""
-    if process.poll() is None:
-        _signal_group(process, signal.SIGTERM)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            pass
-    _signal_group(process, signal.SIGKILL)
-    process.wait()
 
 
 def end_all():
     for process in list(_running):
-        _end(process)
+        stop(process)
 
 
 def _read(stream, lines, log, each_line):
@@ -66,28 +40,22 @@ def run(command, log, cwd=None, env=None, timeout=600, each_line=None):
     lines, error_lines = [], []
     log.write("$ " + " ".join(map(str, command)) + "\n")
     log.flush()
-    process = subprocess.Popen(
-        [str(word) for word in command], cwd=cwd, env={**os.environ,
-                                                       **(env or {})},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, errors="replace",
-        start_new_session=True, preexec_fn=_in_child)
+    process = spawn(command, death="TERM", cwd=cwd,
+                    env={**os.environ, **(env or {})}, stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True, errors="replace")
     _running.add(process)
     timed_out = False
+    readers = [threading.Thread(target=_read, daemon=True, args=arguments)
+               for arguments in ((process.stdout, lines, log, each_line),
+                                 (process.stderr, error_lines, log, None))]
     try:
-        readers = [
-            threading.Thread(target=_read, daemon=True,
-                             args=(process.stdout, lines, log, each_line)),
-            threading.Thread(target=_read, daemon=True,
-                             args=(process.stderr, error_lines, log, None)),
-        ]
         for reader in readers:
             reader.start()
         process.wait(timeout=timeout)
     except subprocess.TimeoutExpired:
         timed_out = True
     finally:
-        _end(process)
+        stop(process, patience=10)
         _running.discard(process)
     for reader in readers:
         reader.join(timeout=10)

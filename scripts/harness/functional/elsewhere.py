@@ -9,16 +9,17 @@
 """
 
 import os
-import re
 import shlex
-import sys
 import unittest
 from pathlib import Path
 
-from harness import TOP, privateapt
+from harness import TOP
+from harness.check.results import FAIL, SKIP, failed, read_tap
 from harness.vm import virthost
 from harness.vm.guest import fetch_guest
 from harness.vm.kernel import get_kernel
+
+OUTPUT = 3000       # characters that are shown of what did not tell of a test
 
 
 def command(path, environment):
@@ -26,13 +27,11 @@ def command(path, environment):
 
     The packages in the cache and the QEMU to be tested are the same.
     """
-    variables = {"XDG_CACHE_HOME": privateapt.cache_dir().parent,
-                 "PYTHONUNBUFFERED": 1, **environment}
     if "QTEST_QEMU_BINARY" in os.environ:
-        variables["QTEST_QEMU_BINARY"] = os.environ["QTEST_QEMU_BINARY"]
-    return ["env", *(f"{name}={value}" for name, value in variables.items()),
-            sys.executable, str(TOP / "scripts/harness/check/unittest_tap.py"),
-            str(Path(path).resolve())]
+        environment = {"QTEST_QEMU_BINARY": os.environ["QTEST_QEMU_BINARY"],
+                       **environment}
+    return virthost.our_command(TOP / "scripts/harness/check/unittest_tap.py",
+                                Path(path).resolve(), **environment)
 
 
 def in_virtual_host(path, environment, timeout, suite=None):
@@ -47,32 +46,17 @@ def in_virtual_host(path, environment, timeout, suite=None):
     def run():
         with virthost.VirtualHost(kernel) as host:
             return host.try_shell(
-                "ln -sfn /proc/self/fd /dev/fd; "
-                + shlex.join(command(path, environment)), timeout,
+                shlex.join(command(path, environment)), timeout,
                 line=lambda text: print("# there: " + text, flush=True))[1]
 
     print("# in a virtual host", flush=True)
     return virthost.try_again(run)
 
 
-def read_results(text):
-    """Return {test: (passed, reason to skip, what it printed)}."""
-    results, lines = {}, []
-    for line in text.splitlines():
-        match = re.match(r"(not )?ok \d+ (.*?)(?: # SKIP (.*))?$", line)
-        if match:
-            results[match[2]] = not match[1], match[3], "\n".join(lines)
-            lines = []
-        else:
-            lines.append(line)
-    results[""] = False, None, "\n".join(lines)
-    return results
-
-
 class Told(unittest.TestCase):
     """A test that ran elsewhere."""
 
-    output = results = None
+    output = results = text = None
 
     def __init__(self, test):
         super().__init__("told")
@@ -84,17 +68,20 @@ class Told(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         if os.geteuid() == 0:
-            cls.results = read_results(cls.output())
+            cls.text = cls.output()
+            cls.results = {case.name: case for case in
+                           read_tap("there", cls.text, 0)}
 
     def told(self):
         if self.results is None:
             self.skipTest("a tap in a network namespace needs root")
-        passed, skipped, text = self.results.get(self.name,
-                                                 self.results[""])
-        if skipped:
-            self.skipTest(skipped)
-        if not passed:
-            self.fail(text or "it was not run")
+        case = self.results.get("there: " + self.name,
+                                failed(self.name, "it was not run\n"
+                                       + self.text[-OUTPUT:]))
+        if case.outcome == SKIP:
+            self.skipTest(case.text)
+        if case.outcome == FAIL:
+            self.fail(case.text)
 
 
 def tell(tests, output):

@@ -125,3 +125,13 @@ class Qmp(Channel):
                 raise VmError(f"QMP {name}: {answer['error']['desc']}")
             else:
                 return answer["return"]
+
+    def wait_event(self, name, timeout):
+        """Wait until QEMU has told of an event since the last call."""
+        def happened():
+            self.command("query-status")
+            return any(event["event"] == name for event in self.events)
+
+        if not wait_until(happened, timeout, 0.005):
+            raise VmError(f"QEMU told of no event {name}")
+        self.events.clear()

@@ -21,6 +21,7 @@ from .channel import Qmp, Shell
 from .kernel import get_kernel
 from .process import spawn, stop
 from .qemu import get_firmware
+from .traffic import GUEST_MAC
 
 KVM_ERROR = "KVM internal error"    # in QEMU's own words
 KERNEL_CRASH = (r"\] (BUG: |Oops|Kernel panic|general protection|invalid opcode"
@@ -182,6 +183,14 @@ class Guest:
 
     def __exit__(self, *unused):
         self.stop()
+
+
+def rss_card(net, options="", vhost=False):
+    """Return QEMU's arguments for a card "card" with RSS on a TapNet."""
+    return ["-netdev", net.netdev(vhost=vhost), "-device",
+            "virtio-net-pci,id=card,netdev=net0,mq=on,rss=on,"
+            f"vectors={2 * net.queues + 2},mac={GUEST_MAC},romfile="
+            + (options and "," + options)]
 
 
 def fetch_guest(suite=None):

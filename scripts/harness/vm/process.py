@@ -14,7 +14,17 @@ import time
 from . import VmError
 
 
-class Descriptor:
+class Closing:
+    """What is closed where a with statement ends."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+
+class Descriptor(Closing):
     """What lives as long as a descriptor `fd` of ours is open.
 
     -1: there is none.
@@ -26,12 +36,6 @@ class Descriptor:
         if self.fd >= 0:
             os.close(self.fd)
         self.fd = -1
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.close()
 
 
 def say(tag, text):
@@ -47,9 +51,12 @@ def stop_on_signals():
         signal.signal(number, leave)
 
 
-def spawn(argv, **options):
-    """Start a process that dies with us; call from the main thread."""
-    command = ["setpriv", "--pdeathsig", "KILL", *map(str, argv)]
+def spawn(argv, death="KILL", **options):
+    """Start a process that dies with us; call from the main thread.
+
+    death: the signal by which it does
+    """
+    command = ["setpriv", "--pdeathsig", death, *map(str, argv)]
     options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.Popen(command, start_new_session=True, **options)
 
@@ -60,10 +67,9 @@ def stop(process, patience=20):
     patience: seconds, twice, after which it is killed, and then given up
     """
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+        if process.poll() is None or number == signal.SIGKILL:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
     if process.poll() is None:

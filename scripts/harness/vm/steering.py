@@ -8,11 +8,18 @@ import shutil
 import struct
 from pathlib import Path
 
+from harness import rss_reference
+
 from . import VmError
 from .process import Descriptor, run
 
 FEATURE_RSS = 60
 SOCKET_FILTER = 1           # the program type of tun's steering programs
+
+# ethtool's names of flows -> hash types
+PORT_TYPES = {"tcp4": rss_reference.TCPV4, "udp4": rss_reference.UDPV4,
+              "tcp6": rss_reference.TCPV6, "udp6": rss_reference.UDPV6}
+ADDRESS_TYPES = {"4": rss_reference.IPV4, "6": rss_reference.IPV6}
 
 SYS_BPF = 321               # x86_64
 BPF_ENABLE_STATS = 32
@@ -88,10 +95,18 @@ class GuestRss:
                 for queue in sorted(set(self.table))}
 
 
-def hashes_ports(guest, flow, interface="eth0"):
-    """Ask the guest whether ports are hashed for "tcp4", "udp6", …"""
-    text = guest.shell(f"ethtool -n {interface} rx-flow-hash {flow}")
-    return "src port" in text
+def hash_types(guest):
+    """Return the hash types that the guest believes to have set."""
+    text = guest.shell(f"for flow in {' '.join(PORT_TYPES)}; do echo @$flow; "
+                       "ethtool -n eth0 rx-flow-hash $flow; done")
+    types = rss_reference.IPV4 | rss_reference.IPV6
+    for part in text.split("@")[1:]:
+        flow = part.split()[0]
+        if "src port" in part:
+            types |= PORT_TYPES[flow]
+        elif "IP SA" not in part:
+            types &= ~ADDRESS_TYPES[flow[-1]]
+    return types
 
 
 def rx_packets(guest, interface="eth0"):

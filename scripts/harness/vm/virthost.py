@@ -21,6 +21,7 @@ result does the work again with try_again(), which tells of it.
 """
 
 import re
+import sys
 import time
 
 from harness import privateapt
@@ -118,7 +119,8 @@ class VirtualHost(Guest):
     def start(self):
         self._heard = 0, time.monotonic()
         super().start()
-        self.run("test -e /dev/vhost-net && test -e /dev/net/tun")
+        self.run("test -e /dev/vhost-net && test -e /dev/net/tun && "
+                 "ln -sfn /proc/self/fd /dev/fd")
         self._up = True
         return self
 
@@ -190,6 +192,14 @@ class VirtualHost(Guest):
             raise VmError(f"'{command}' in the virtual host failed with "
                           f"status {status}: {output}")
         return output
+
+
+def our_command(*words, **variables):
+    """Return a command of ours: the same Python and cache, also there."""
+    variables = {"XDG_CACHE_HOME": privateapt.cache_dir().parent,
+                 "PYTHONUNBUFFERED": 1, **variables}
+    return ["env", *(f"{name}={value}" for name, value in variables.items()),
+            sys.executable, *map(str, words)]
 
 
 def try_again(work):
