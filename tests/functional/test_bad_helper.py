@@ -15,9 +15,8 @@ from pathlib import Path
 
 from harness.functional import libbpf
 from harness.functional.nobody import NobodyCard, loaded, place, why_not
-from harness.qtest.rig import QUEUES, Case, add_rows, run_tests, spread
+from harness.qtest.rig import NO_HELPER, QUEUES, Case, rows, run_tests, spread
 from harness.qtest.virtio_net import OK
-from harness.vm import VmError
 
 TIMEOUT = 10                # s that QEMU gives a helper
 
@@ -82,6 +81,9 @@ def children(card):
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
+PROGRAM, CONFIG, COUNTERS, GRACE = range(4)
+
+
 class BadHelper(Case):
     """Each row is a helper."""
 
@@ -96,18 +98,40 @@ class BadHelper(Case):
         helper.chmod(0o755)
         return helper
 
+    @rows({
+        "hangs in QEMU's process group": (
+            "os.setpgid(0, os.getpgid(os.getppid())); time.sleep(600)",
+            [f"did not answer within {TIMEOUT} s"]),
+        "closes its socket and hangs": (
+            "sock.close(); time.sleep(600)", ["ended without an answer"]),
+        "answers wrong and hangs": (
+            "send(files(4)); time.sleep(600)", ["unusable descriptors"]),
+        "is killed": (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            ["ended without an answer"]),
+        "dies halfway": (
+            "send(files(3)); os._exit(1)", ["'rss 3' with 3 descriptors"]),
+        "sends files": (
+            "send(files(4))",
+            ["unusable descriptors", "the steering program's program",
+             "no prog_type"]),
+        "sends one too many": ("send(files(5))", ["'rss 3' with 5"]),
+        "sends very many": ("send(files(200))", ["'rss 3' with 6 or more"]),
+        "sends nonsense": (
+            r'send([], b"\x1b[31m\0\xff")', [": ?[31m??"]),
+        "sends nonsense with descriptors": (
+            r'send(files(3), b"\xff" * 4000)', ["with 3 or more descriptors"]),
+    })
     def check_helper(self, row, path=""):
         """QEMU does without it, and says why."""
         action, words = row
         helper = self.helper(action, path)
         expected = self.without_any()
         start = time.monotonic()
-        card = NobodyCard(f"ebpf-rss-helper={helper}")
-        self.addCleanup(card.close)
+        card = self.enterContext(NobodyCard(f"ebpf-rss-helper={helper}"))
         self.assertLess(time.monotonic() - start, 3 * TIMEOUT)
-        self.assertEqual(len(card.warnings()), 1, card.warnings())
-        for word in ["RSS falls back to QEMU", str(helper), *words]:
-            self.assertIn(word, card.warnings()[0])
+        self.assert_one_warning(card.warnings(), "RSS falls back to QEMU",
+                                str(helper), *words)
         self.assertEqual(descriptors(card), expected)
         self.assertEqual(children(card), [])
         self.assertEqual(card.start().set_rss(spread(), QUEUES), OK)
@@ -115,12 +139,27 @@ class BadHelper(Case):
 
     def without_any(self):
         """Return the descriptors of a QEMU whose helper is not there."""
-        card = NobodyCard("ebpf-rss-helper=/nonexistent")
-        try:
+        with NobodyCard(NO_HELPER) as card:
             return descriptors(card)
-        finally:
-            card.close()
 
+    @rows({
+        "sends a program of another type": (
+            PROGRAM, lambda: libbpf.make_program(libbpf.SCHED_CLS),
+            ["unusable descriptors", "prog_type is 3, not 1"]),
+        "sends a map of another type": (
+            CONFIG, lambda: libbpf.make_map(libbpf.HASH, flags=0),
+            ["unusable descriptors", "map_type is 1, not 2"]),
+        "sends a map with other values": (
+            CONFIG, lambda: libbpf.make_map(value_size=8),
+            ["unusable descriptors", "value_size is 8"]),
+        "sends a map with fewer counters": (
+            COUNTERS, lambda: libbpf.make_map(value_size=8),
+            ["unusable descriptors", "counters", "value_size is 8"]),
+        "sends a map that cannot be waited with": (
+            GRACE, libbpf.make_map,
+            ["unusable descriptors", "map for waiting",
+             "map_type is 2, not 12"]),
+    })
     def check_wrong(self, row):
         """The same with descriptors that only root can make."""
         position, make, words = row
@@ -132,64 +171,20 @@ class BadHelper(Case):
 
     def test_who_insists_on_eBPF_gets_the_reason(self):
         helper = self.helper("send(files(4))")
-        with self.assertRaises(VmError) as caught:
+        with self.assert_error("ended with status 1",
+                               "the eBPF engine is unavailable",
+                               f"unusable descriptors from {helper}"):
             NobodyCard(f"ebpf-rss-helper={helper},rss-engine=ebpf")
-        for words in ("ended with status 1", "the eBPF engine is unavailable",
-                      f"unusable descriptors from {helper}"):
-            self.assertIn(words, str(caught.exception))
 
     def test_the_right_descriptors(self):
         """The others are refused for what is wrong with them alone."""
         with loaded() as fds, offered(fds) as path:
             helper = self.helper("send(fetch())", path)
-            card = NobodyCard(f"ebpf-rss-helper={helper}")
-        self.addCleanup(card.close)
+            card = self.enterContext(
+                NobodyCard(f"ebpf-rss-helper={helper}"))
         self.assertEqual(card.warnings(), [])
         self.assertEqual(card.start().set_rss(spread(), QUEUES), OK)
         self.assertEqual(card.engine(), "ebpf")
-
-
-add_rows(BadHelper, {
-    "hangs in QEMU's process group": (
-        "os.setpgid(0, os.getpgid(os.getppid())); time.sleep(600)",
-        [f"did not answer within {TIMEOUT} s"]),
-    "closes its socket and hangs": (
-        "sock.close(); time.sleep(600)", ["ended without an answer"]),
-    "answers wrong and hangs": (
-        "send(files(4)); time.sleep(600)", ["unusable descriptors"]),
-    "is killed": (
-        "os.kill(os.getpid(), signal.SIGKILL)", ["ended without an answer"]),
-    "dies halfway": (
-        "send(files(3)); os._exit(1)", ["'rss 3' with 3 descriptors"]),
-    "sends files": (
-        "send(files(4))", ["unusable descriptors",
-                           "the steering program's program", "no prog_type"]),
-    "sends one too many": ("send(files(5))", ["'rss 3' with 5"]),
-    "sends very many": ("send(files(200))", ["'rss 3' with 6 or more"]),
-    "sends nonsense": (
-        r'send([], b"\x1b[31m\0\xff")', [": ?[31m??"]),
-    "sends nonsense with descriptors": (
-        r'send(files(3), b"\xff" * 4000)', ["with 3 or more descriptors"]),
-}, BadHelper.check_helper)
-
-PROGRAM, CONFIG, COUNTERS, GRACE = range(4)
-add_rows(BadHelper, {
-    "sends a program of another type": (
-        PROGRAM, lambda: libbpf.make_program(libbpf.SCHED_CLS),
-        ["unusable descriptors", "prog_type is 3, not 1"]),
-    "sends a map of another type": (
-        CONFIG, lambda: libbpf.make_map(libbpf.HASH, flags=0),
-        ["unusable descriptors", "map_type is 1, not 2"]),
-    "sends a map with other values": (
-        CONFIG, lambda: libbpf.make_map(value_size=8),
-        ["unusable descriptors", "value_size is 8"]),
-    "sends a map with fewer counters": (
-        COUNTERS, lambda: libbpf.make_map(value_size=8),
-        ["unusable descriptors", "counters", "value_size is 8"]),
-    "sends a map that cannot be waited with": (
-        GRACE, libbpf.make_map,
-        ["unusable descriptors", "map for waiting", "map_type is 2, not 12"]),
-}, BadHelper.check_wrong)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,9 @@ import struct
 from harness.functional.dpdk import DpdkGuest, Testpmd
 from harness.functional.guests import (AUTOMATIC, EBPF, QUEUES, SOFTWARE, Case,
                                        flows, run_tests, traffic, why_not)
-from harness.rss_reference import (ALL_TYPES, IPV4, IPV6, IP_EX, UDPV4, UDPV6,
-                                   UDP_EX, Config)
+from harness.rss_reference import (ALL_TYPES, IPV4, IPV6, IP_EX, KEY, UDPV4,
+                                   UDPV6, UDP_EX, Config)
 
-# DPDK's own key, of the RSS verification suite.
-KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b4"
-                    "77cb2da38030f20c6a42b73bbeac01fa")
 TABLE = [entry % QUEUES for entry in range(128)]
 # What testpmd's --rss-ip and --rss-udp stand for.
 IP_TYPES, UDP_TYPES = IPV4 | IPV6 | IP_EX, UDPV4 | UDPV6 | UDP_EX
@@ -58,9 +55,8 @@ class DpdkSteps:
     @classmethod
     def setUpClass(cls):
         if not why_not():
-            cls.guest = DpdkGuest(f"rss-engine={cls.engine},{cls.options}")
-            cls.addClassCleanup(cls.guest.stop)
-            cls.guest.start()
+            cls.guest = cls.enterClassContext(
+                DpdkGuest(f"rss-engine={cls.engine},{cls.options}"))
             cls.testpmd = Testpmd(cls.guest)
             cls.testpmd.start()
 
@@ -85,7 +81,7 @@ class DpdkSteps:
         """What testpmd has begun with is in force."""
         config = self.assert_on()
         self.assertEqual((config.types, config.key, config.table),
-                         (types, KEY, TABLE))
+                         (types, KEY, TABLE))   # DPDK's own key is that one
 
     def test_types(self):
         for name in ("ip", "udp", "tcp", "ipv4", "ipv6-tcp", "ipv6-ex",

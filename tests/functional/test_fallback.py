@@ -14,10 +14,9 @@ import struct
 import tempfile
 from pathlib import Path
 
-from harness.functional.guests import (EBPF, NO_HELPER, QUEUES, SOFTWARE,
-                                       VHOST, Case, RssGuest, TapNet,
-                                       Unprivileged, VmError, find_qemu, flows,
-                                       run_tests)
+from harness.functional.guests import (
+    EBPF, NO_HELPER, QUEUES, SOFTWARE, VHOST, Case, RssGuest, TapNet,
+    Unprivileged, find_qemu, flows, run_tests)
 from harness.qtest.machine import Machine
 from harness.vm.process import run
 
@@ -30,15 +29,11 @@ IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 @contextlib.contextmanager
 def started(options, **how):
     """A QEMU without a guest, whose card is on a tap of four queues."""
-    with TapNet(QUEUES) as net:
-        machine = Machine(
+    with TapNet(QUEUES) as net, Machine(
             ["-netdev", net.netdev(vhost=VHOST), "-device",
              "virtio-net-pci,id=card,netdev=net0,mq=on,rss=on,romfile=,"
-             + options], netns=net, **how)
-        try:
-            yield machine
-        finally:
-            machine.stop()
+             + options], netns=net, **how) as machine:
+        yield machine
 
 
 @contextlib.contextmanager
@@ -70,25 +65,10 @@ def macvtap():
 class FallbackCase(Case):
     """What both have in common."""
 
-    def warnings(self, machine):
-        return [line for line in machine.messages().splitlines()
-                if "warning: " in line]
-
-    def assert_one_warning(self, machine, *words):
-        """There is one warning, and these words are in it."""
-        warnings = self.warnings(machine)
-        self.assertEqual(len(warnings), 1, warnings)
-        for word in words:
-            self.assertIn(word, warnings[0])
-
     def assert_refused(self, options, *words, **how):
         """QEMU does not start, and says why."""
-        with self.assertRaises(VmError) as caught:
-            with started(options, **how):
-                pass
-        self.assertIn("status 1", str(caught.exception))
-        for word in words:
-            self.assertIn(word, str(caught.exception))
+        with self.assert_error("status 1", *words), started(options, **how):
+            pass
 
 
 class Fallback(FallbackCase):
@@ -97,10 +77,8 @@ class Fallback(FallbackCase):
     def test_no_capability_a_guest_steered_by_QEMU(self):
         """One warning; the guest does not notice."""
         with RssGuest(NO_HELPER, qemu=Unprivileged(find_qemu())) as guest:
-            warnings = guest.warnings()
-            self.assertEqual(len(warnings), 1, warnings)
-            self.assertIn("RSS falls back to QEMU", warnings[0])
-            self.assertIn(NOT_PERMITTED, warnings[0])
+            self.assert_one_warning(guest.warnings(), NOT_PERMITTED,
+                                    "RSS falls back to QEMU")
             for weights in ("6 1 1 0", "1 1 1 1"):
                 guest.shell("ethtool -X eth0 weight " + weights)
                 config = guest.config()
@@ -116,7 +94,7 @@ class Fallback(FallbackCase):
     def test_software_is_asked_for(self):
         """Then nobody needs a capability, and there is no warning."""
         with started("rss-engine=software", without_bpf=True) as machine:
-            self.assertEqual(self.warnings(machine), [])
+            self.assertEqual(machine.warnings(), [])
 
     def on_macvtap(self, options):
         """Start a QEMU whose backend cannot steer."""
@@ -126,18 +104,15 @@ class Fallback(FallbackCase):
                             + options], pass_fds=[fd])
 
     def test_backend_that_cannot_steer(self):
-        machine = self.on_macvtap("")
-        self.addCleanup(machine.stop)
-        self.assert_one_warning(machine, "RSS falls back to QEMU",
+        machine = self.enterContext(self.on_macvtap(""))
+        self.assert_one_warning(machine.warnings(), "RSS falls back to QEMU",
                                 "cannot attach the steering program")
-        self.assertTrue(machine.qmp("x-query-rss")[0]["offered"])
+        self.assertTrue(machine.rss()["offered"])
 
     def test_backend_that_cannot_steer_but_eBPF_is_insisted_on(self):
-        with self.assertRaises(VmError) as caught:
+        with self.assert_error("status 1",
+                               "cannot attach the steering program"):
             self.on_macvtap(f"rss-engine={EBPF}").stop()
-        self.assertIn("status 1", str(caught.exception))
-        self.assertIn("cannot attach the steering program",
-                      str(caught.exception))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ Every test begins with a table of its own, so each can run alone.  Linux 6.1
 sends its table only with the first "ethtool -X", 6.12 when its driver starts.
 """
 
-from harness.functional.guests import (ADDRESS_TYPES, AUTOMATIC, EBPF,
-                                       PORT_TYPES, QUEUES, SOFTWARE, Case,
+from harness.functional.guests import (AUTOMATIC, EBPF, QUEUES, SOFTWARE, Case,
                                        RssGuest, flows, run_tests, why_not)
+from harness.qtest.rig import predicted
+from harness.vm.steering import ADDRESS_TYPES, PORT_TYPES
 
 UNBIND = "/sys/bus/virtio/drivers/virtio_net/unbind"
 BIND = "/sys/bus/virtio/drivers/virtio_net/bind"
@@ -31,9 +32,8 @@ class GuestSteps:
 
     @classmethod
     def boot(cls):
-        cls.guest = RssGuest(f"rss-engine={cls.engine},rss-counters=on")
-        cls.addClassCleanup(cls.guest.stop)
-        cls.guest.start()
+        cls.guest = cls.enterClassContext(
+            RssGuest(f"rss-engine={cls.engine},rss-counters=on"))
         cls.from_start = cls.guest.rss()["engine"]
 
     def setUp(self):
@@ -350,10 +350,8 @@ class GuestSteps:
         """The counters tell of these frames, and of no others."""
         before = self.counters()
         self.assert_received(frames, config.queue)
-        queues, reports = [0] * QUEUES, [0] * 10
-        for frame in frames:
-            queues[config.queue(frame)] += 1
-            reports[config.hash(frame)[1]] += 1
+        queues = predicted(frames, config.queue)
+        reports = predicted(frames, lambda frame: config.hash(frame)[1], 10)
         gained = [[new - old for new, old in zip(*lists)]
                   for lists in zip(self.counters(), before)]
         self.assertEqual(gained, [queues, reports])

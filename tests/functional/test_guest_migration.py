@@ -13,11 +13,10 @@ import threading
 import time
 from pathlib import Path
 
-from harness.functional.guests import (AUTOMATIC, EBPF, NO_HELPER, QUEUES,
-                                       SOFTWARE, VHOST, Case, IncomingGuest,
-                                       RssGuest, Unprivileged, VmError,
-                                       find_qemu, flows, histogram, run_tests,
-                                       steering, traffic, wait_until, why_not)
+from harness.functional.guests import (
+    AUTOMATIC, EBPF, NO_HELPER, SOFTWARE, VHOST, Case, IncomingGuest, RssGuest,
+    Unprivileged, VmError, find_qemu, flows, histogram, predicted, run_tests,
+    steering, traffic, wait_until, why_not)
 from harness.vm.qemu import debian_qemu
 
 TIMEOUT = 60
@@ -79,9 +78,8 @@ class Migrating:
 
     @classmethod
     def make_folder(cls):
-        folder = tempfile.TemporaryDirectory(prefix="qemu-ebpf-migration-")
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = Path(folder.name)
+        cls.folder = Path(cls.enterClassContext(
+            tempfile.TemporaryDirectory(prefix="qemu-ebpf-migration-")))
 
     @classmethod
     def save(cls, guest, name):
@@ -92,9 +90,7 @@ class Migrating:
     def incoming(self, **how):
         """Return a QEMU that waits for a guest and will not start it."""
         how.setdefault("options", self.options)
-        guest = IncomingGuest(arguments=["-S"], **how).start()
-        self.addCleanup(guest.stop)
-        return guest
+        return self.enterContext(IncomingGuest(arguments=["-S"], **how))
 
     def restored(self, path, **how):
         """Return the guest of a file, still paused."""
@@ -117,10 +113,8 @@ class Migrating:
         if VHOST:       # else QEMU itself takes one from each queue, for good
             traffic.send(guest.sender, frames)
         seen = histogram.wait_for_packets(guest, before, count)
-        expected = [0] * QUEUES
-        for frame in frames:
-            expected[config.queue(frame)] += 1
-        self.assertEqual(seen, expected, "the first packets per queue")
+        self.assertEqual(seen, predicted(frames, config.queue),
+                         "the first packets per queue")
         self.assert_each_received(frames, config.queue, guest)
 
     def frames(self, count):
@@ -174,10 +168,8 @@ class Migration(MigrationCase):
         guest.qmp("cont")
         self.assert_received(frames, self.config.queue, guest)
         counters = guest.rss()["counters"]
-        expected = [0] * QUEUES
-        for frame in frames * 2:
-            expected[self.config.queue(frame)] += 1
-        self.assertEqual(counters["queues"], expected)
+        self.assertEqual(counters["queues"],
+                         predicted(frames * 2, self.config.queue))
 
     def test_file_to_software(self):
         guest = self.restored(options="rss-engine=software")
@@ -195,9 +187,7 @@ class Migration(MigrationCase):
         """Software, one warning with the reason, nothing else changes."""
         guest = self.restored(options=NO_HELPER,
                               qemu=Unprivileged(find_qemu()))
-        warnings = guest.warnings()
-        self.assertEqual(len(warnings), 1, warnings)
-        self.assertIn("not permitted", warnings[0])
+        self.assert_one_warning(guest.warnings(), "not permitted")
         self.assert_goes_on(guest, SOFTWARE, self.config, self.received)
         self.assertEqual(len(guest.warnings()), 1)
 
@@ -294,10 +284,7 @@ class MigrationStock(MigrationCase):
         guest.qmp("cont")
         traffic.send(guest.sender, frames)
         seen = histogram.wait_for_packets(guest, before, count)
-        expected = [0] * QUEUES
-        for frame in frames:
-            expected[config.queue(frame)] += 1
-        self.assertEqual(seen, expected)
+        self.assertEqual(seen, predicted(frames, config.queue))
 
 
 class MigrationStockHash(MigrationStock):

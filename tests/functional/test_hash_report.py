@@ -18,9 +18,8 @@ class HashReport(Case):
     def setUpClass(cls):
         if not why_not():
             cls.counting_runs()
-            cls.guest = RssGuest("hash=on,rss-counters=on")
-            cls.addClassCleanup(cls.guest.stop)
-            cls.guest.start()
+            cls.guest = cls.enterClassContext(
+                RssGuest("hash=on,rss-counters=on"))
 
     def negotiated(self, feature):
         bits = self.guest.shell("cat /sys/class/net/eth0/device/features")

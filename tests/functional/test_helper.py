@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness.functional.nobody import (CAP_BPF, CAP_PERFMON, HELPER, NOBODY,
                                        place, why_not)
-from harness.qtest.rig import add_rows, run_tests
+from harness.qtest.rig import rows, run_tests
 
 TIMEOUT = 20                # s; on a busy machine
 NONE, BOTH = "0" * 16, f"{1 << CAP_BPF | 1 << CAP_PERFMON:016x}"
@@ -95,6 +95,12 @@ class Privileges(unittest.TestCase):
         if why_not():
             self.skipTest(why_not())
 
+    @rows({
+        "capabilities of its file": (
+            {"capabilities": (CAP_BPF, CAP_PERFMON)}, NOBODY, None),
+        "setuid root": ({"mode": 0o4755}, NOBODY, NONE),
+        "run by root": ({}, 0, NONE),
+    })
     def check(self, row):
         """It has two capabilities, as an ordinary user, and loads."""
         how, uid, bounding = row
@@ -115,14 +121,6 @@ class Privileges(unittest.TestCase):
         self.assertNotIn("inherited", helper.files())
         self.assertEqual(helper.answer()[0][:4], "rss ")
         self.assertEqual(helper.process.wait(TIMEOUT), 0)
-
-
-add_rows(Privileges, {
-    "capabilities of its file": (
-        {"capabilities": (CAP_BPF, CAP_PERFMON)}, NOBODY, None),
-    "setuid root": ({"mode": 0o4755}, NOBODY, NONE),
-    "run by root": ({}, 0, NONE),
-}, Privileges.check)
 
 
 class Libraries(unittest.TestCase):

@@ -11,14 +11,12 @@ import platform
 
 from harness.functional.elsewhere import in_virtual_host, tell
 from harness.functional.guests import run_tests
-from harness.qtest.rig import (AUTO, EBPF, SOFTWARE, Card, TapCase, add_rows,
-                               all_to, spread)
-from harness.vm import VmError
+from harness.qtest.rig import (AUTO, EBPF, NO_HELPER, Card, OwnCardsCase,
+                               all_to, rows, spread)
 
 THERE = "MEMLOCK" in os.environ
 SUITE = "bullseye"
 TIMEOUT = 300
-NO_HELPER = "ebpf-rss-helper=/nonexistent"
 ENOUGH = 64 << 10           # what the message speaks of
 MAY_NOT_RAISE = ["setpriv", "--bounding-set", "-sys_resource", "--inh-caps",
                  "-sys_resource"]
@@ -29,12 +27,8 @@ def limited(size):
     return ["prlimit", f"--memlock={size}:{size}"]
 
 
-class Memlock(TapCase):
+class Memlock(OwnCardsCase):
     """QEMU raises the limit, or says what to do."""
-
-    @classmethod
-    def setUpClass(cls):
-        """Every test has its own card."""
 
     def setUp(self):
         self.assertLess([int(number) for number in
@@ -42,10 +36,7 @@ class Memlock(TapCase):
 
     def assert_works(self, engine, prefix):
         """A QEMU must start, with this engine."""
-        self.card = Card(engine, NO_HELPER, prefix=prefix)
-        self.addCleanup(self.card.close)
-        self.engine = SOFTWARE if engine == AUTO else engine
-        self.nic = self.card.start()
+        self.begin(engine, NO_HELPER, prefix=prefix)
         for config in (spread(), all_to(2)):
             self.set_rss(config)
             self.assert_steers(config)
@@ -57,23 +48,17 @@ class Memlock(TapCase):
     def test_what_the_message_says_is_enough(self):
         self.assert_works(EBPF, limited(ENOUGH) + MAY_NOT_RAISE)
 
+    @rows({"none": 0, "too little for the maps": 4 << 10,
+           "too little for the program": 16 << 10})
     def check_too_little(self, size):
         """It must not be raised: a warning, or an error for who insists."""
         prefix = limited(size) + MAY_NOT_RAISE
         self.assert_works(AUTO, prefix)
-        warnings = self.card.machine.warnings()
-        self.assertEqual(len(warnings), 1, warnings)
-        with self.assertRaises(VmError) as caught:
+        words = ("Operation not permitted", "RLIMIT_MEMLOCK",
+                 f"{ENOUGH >> 10} KiB", "ulimit -l")
+        self.assert_one_warning(self.card.machine.warnings(), *words)
+        with self.assert_error(*words):
             Card(EBPF, NO_HELPER, prefix=prefix).close()
-        for text in warnings[0], str(caught.exception):
-            for words in ("Operation not permitted", "RLIMIT_MEMLOCK",
-                          f"{ENOUGH >> 10} KiB", "ulimit -l"):
-                self.assertIn(words, text)
-
-
-add_rows(Memlock, {"none": 0, "too little for the maps": 4 << 10,
-                   "too little for the program": 16 << 10},
-         Memlock.check_too_little)
 
 
 def output():

@@ -13,8 +13,7 @@ import unittest
 from harness.fork.base import BASES, emulator
 from harness.qtest.machine import tested_base
 from harness.qtest.migration import SOCKET, MigrationCase
-from harness.qtest.rig import (AUTO, EBPF, QUEUES, add_rows, run_tests,
-                               spread)
+from harness.qtest.rig import AUTO, EBPF, QUEUES, rows, run_tests, spread
 from harness.qtest.virtio_net import FEATURES, F_HASH_REPORT, OK
 from harness.vm.qemu import STOCK, Qemu, debian_qemu
 
@@ -47,6 +46,7 @@ def other_qemu(whose, base):
 class MigrationBases(MigrationCase):
     """From and to another QEMU, by a socket."""
 
+    @rows(ROWS)
     def check_row(self, row):
         direction, (whose, base), board, kind = row
         options = "hash=on" if kind == KINDS[1] else ""
@@ -82,9 +82,6 @@ class MigrationBases(MigrationCase):
         self.assert_steers(spread(seed=2))
         self.assertEqual(self.nic.set_pairs(QUEUES), OK)
         self.assert_automatic()
-
-
-add_rows(MigrationBases, ROWS, MigrationBases.check_row)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,12 @@ from harness.functional import libbpf
 from harness.functional.nobody import (CAP_BPF, NOBODY, HotPluggedCard,
                                        NobodyCard, loaded, place, why_not)
 from harness.qtest.machine import ebpf_rss_fds, has_lists
-from harness.qtest.rig import (EBPF, KEY, QUEUES, SOFTWARE, Case, Config,
-                               TapCase, add_rows, all_to, run_tests, spread)
+from harness.qtest.rig import (EBPF, KEY, NO_HELPER, QUEUES, SOFTWARE, Case,
+                               Config, TapCase, all_to, rows, run_tests,
+                               spread)
 from harness.qtest.virtio_net import OK
 from harness.rss_reference import NON_EX_TYPES
-from harness.vm import VmError
 
-NONE = "ebpf-rss-helper=/nonexistent"
 
 def fds_option(fds):
     """Return the device's option for descriptors: text, if QEMU takes it."""
@@ -36,8 +35,7 @@ class NobodyCase(TapCase):
     def setUpClass(cls):
         cls.reason = why_not()
         if not cls.reason:
-            cls.card = cls.card_of()
-            cls.addClassCleanup(cls.card.close)
+            cls.card = cls.enterClassContext(cls.card_of())
 
 
 class Steering:
@@ -111,11 +109,8 @@ class RequestEbpf(SteeringEbpf, NobodyCase):
 
     @classmethod
     def card_of(cls):
-        donor = NobodyCard(NONE)
-        try:
+        with NobodyCard(NO_HELPER) as donor:
             answer = donor.machine.qmp("request-ebpf", {"id": "rss"})
-        finally:
-            donor.close()
         fds = libbpf.load_object(base64.b64decode(answer["object"]))
         try:
             return NobodyCard(fds_option(fds), fds)
@@ -169,15 +164,15 @@ class Neither(Steering, NobodyCase):
 
     @classmethod
     def card_of(cls):
-        return NobodyCard(NONE)
+        return NobodyCard(NO_HELPER)
 
     def test_it_says_why_once(self):
-        warnings = self.card.warnings()
-        self.assertEqual(len(warnings), 1, warnings)
-        for words in ("net0", "RSS falls back to QEMU",
-                      "Operation not permitted", "CAP_BPF",
-                      "cannot run /nonexistent"):
-            self.assertIn(words, warnings[0])
+        self.assert_one_warning(
+            self.card.warnings(), "net0", "RSS falls back to QEMU",
+            "Operation not permitted", "CAP_BPF", "cannot run /nonexistent")
+
+
+PROGRAM, CONFIG, COUNTERS, GRACE = range(4)
 
 
 class StartUp(Case):
@@ -189,23 +184,41 @@ class StartUp(Case):
 
     def assert_refused(self, options, words, fds=(), **how):
         """QEMU must end with an error that has these words."""
-        with self.assertRaises(VmError) as caught:
+        with self.assert_error("ended with status 1:", *words):
             NobodyCard(options, fds, **how).close()
-        text = str(caught.exception)
-        self.assertIn("ended with status 1:", text)
-        for word in words:
-            self.assertIn(word, text)
 
     def assert_falls_back(self, options, words, **how):
         """QEMU must start, with one warning that has these words."""
-        card = NobodyCard(options, **how)
-        try:
-            self.assertEqual(len(card.warnings()), 1, card.warnings())
-            for word in words:
-                self.assertIn(word, card.warnings()[0])
-        finally:
-            card.close()
+        with NobodyCard(options, **how) as card:
+            self.assert_one_warning(card.warnings(), *words)
 
+    @rows({
+        "helper: missing": (
+            lambda: "/nonexistent",
+            ["cannot run /nonexistent: No such file or directory"], {}),
+        "helper: without capabilities": (
+            lambda: place().helper("plain"),
+            ["plain has no privileges either"], {}),
+        "helper: may not be run": (
+            lambda: place().helper("not-for-you", mode=0o700),
+            ["not-for-you: Permission denied"], {}),
+        "helper: only CAP_BPF": (
+            lambda: place().helper("bpf-only", capabilities=[CAP_BPF]),
+            ["bpf-only: cannot load"], {}),
+        "helper: no_new_privs": (
+            lambda: place().privileged_helper("useless"),
+            ["useless", "no_new_privs"], {"no_new_privs": True}),
+        "helper: in a sandbox": (
+            lambda: place().privileged_helper("useless"),
+            ["useless", "no_new_privs"], {"arguments": ["-sandbox", "on"]}),
+        "helper: in a sandbox that kills who starts a process": (
+            lambda: place().privileged_helper("useless"),
+            ["useless", "no_new_privs"],
+            {"arguments": ["-sandbox", "on,spawn=deny"]}),
+        "helper: another program": (
+            lambda: "/bin/false",
+            ["/bin/false ended without an answer, with exit status 1"], {}),
+    })
     def check_helper(self, row):
         """A helper that cannot help: fatal only for who insists."""
         helper, words, how = row
@@ -214,6 +227,47 @@ class StartUp(Case):
         self.assert_refused(option + ",rss-engine=ebpf",
                             ["CAP_BPF"] + words, **how)
 
+    @rows({
+        "descriptors: a program of another type": (
+            PROGRAM, lambda fds: libbpf.make_program(libbpf.SCHED_CLS),
+            ["program", "prog_type is 3, not 1"]),
+        "descriptors: a map for the program": (
+            PROGRAM, lambda fds: os.dup(fds[CONFIG]), ["program"]),
+        "descriptors: a file for the program": (
+            PROGRAM, lambda fds: os.open("/dev/null", os.O_RDWR), ["program"]),
+        "descriptors: the program for a map": (
+            CONFIG, lambda fds: os.dup(fds[PROGRAM]), ["configurations"]),
+        "descriptors: counters for configurations": (
+            CONFIG, lambda fds: os.dup(fds[COUNTERS]),
+            ["configurations", "value_size"]),
+        "descriptors: configurations for counters": (
+            COUNTERS, lambda fds: os.dup(fds[CONFIG]),
+            ["counters", "value_size"]),
+        "descriptors: a map of another type": (
+            CONFIG, lambda fds: libbpf.make_map(libbpf.HASH, flags=0),
+            ["configurations", "map_type is 1, not 2"]),
+        "descriptors: small configurations": (
+            CONFIG, lambda fds: libbpf.make_map(value_size=8),
+            ["configurations", "value_size is 8"]),
+        "descriptors: few counters": (
+            COUNTERS,
+            lambda fds: libbpf.make_map(value_size=map_value(fds) // 4),
+            ["counters", "value_size"]),
+        "descriptors: many counters": (
+            COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds),
+                                                  entries=4),
+            ["counters", "max_entries is 4"]),
+        "descriptors: counters that cannot be mapped": (
+            COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds),
+                                                  flags=0),
+            ["counters"]),
+        "descriptors: another program of its type": (
+            PROGRAM, lambda fds: libbpf.make_program(),
+            ["not the steering program", "does not use the map"]),
+        "descriptors: an array to wait with": (
+            GRACE, lambda fds: os.dup(fds[CONFIG]),
+            ["map for waiting", "map_type is 2, not 12"]),
+    })
     def check_descriptors(self, row):
         """Descriptors that do not fit: always fatal."""
         position, make, words = row
@@ -224,6 +278,15 @@ class StartUp(Case):
             self.assert_refused(fds_option(fds), words
                                 + [f"descriptor {fds[position]}"], fds)
 
+    @rows({
+        "list: none": ("0", ["1 descriptors, not 4"]),
+        "list: two": ("{0}:{1}", ["2 descriptors, not 4"]),
+        "list: five": ("{0}:{1}:{2}:{3}:{3}", ["5 descriptors, not 4"]),
+        "list: the wrong order": ("{1}:{2}:{0}", ["program"]),
+        "list: not open": ("{0}:{1}:99999", ["99999"]),
+        "list: no number": ("{0}:{1}:x", ["x"]),
+        "list: empty parts": ("::", ["ebpf-rss-fds"]),
+    })
     def check_list(self, row):
         """Lists that are not the four descriptors."""
         text, words = row
@@ -256,86 +319,6 @@ class StartUp(Case):
         with loaded() as fds:
             self.assert_refused(fds_option(fds[:GRACE]),
                                 ["cannot wait", "one processor only"], fds)
-
-
-PROGRAM, CONFIG, COUNTERS, GRACE = range(4)
-add_rows(StartUp, {
-    "descriptors: a program of another type": (
-        PROGRAM, lambda fds: libbpf.make_program(libbpf.SCHED_CLS),
-        ["program", "prog_type is 3, not 1"]),
-    "descriptors: a map for the program": (
-        PROGRAM, lambda fds: os.dup(fds[CONFIG]), ["program"]),
-    "descriptors: a file for the program": (
-        PROGRAM, lambda fds: os.open("/dev/null", os.O_RDWR), ["program"]),
-    "descriptors: the program for a map": (
-        CONFIG, lambda fds: os.dup(fds[PROGRAM]), ["configurations"]),
-    "descriptors: counters for configurations": (
-        CONFIG, lambda fds: os.dup(fds[COUNTERS]),
-        ["configurations", "value_size"]),
-    "descriptors: configurations for counters": (
-        COUNTERS, lambda fds: os.dup(fds[CONFIG]),
-        ["counters", "value_size"]),
-    "descriptors: a map of another type": (
-        CONFIG, lambda fds: libbpf.make_map(libbpf.HASH, flags=0),
-        ["configurations", "map_type is 1, not 2"]),
-    "descriptors: small configurations": (
-        CONFIG, lambda fds: libbpf.make_map(value_size=8),
-        ["configurations", "value_size is 8"]),
-    "descriptors: few counters": (
-        COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds) // 4),
-        ["counters", "value_size"]),
-    "descriptors: many counters": (
-        COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds),
-                                              entries=4),
-        ["counters", "max_entries is 4"]),
-    "descriptors: counters that cannot be mapped": (
-        COUNTERS, lambda fds: libbpf.make_map(value_size=map_value(fds),
-                                              flags=0),
-        ["counters"]),
-    "descriptors: another program of its type": (
-        PROGRAM, lambda fds: libbpf.make_program(),
-        ["not the steering program", "does not use the map"]),
-    "descriptors: an array to wait with": (
-        GRACE, lambda fds: os.dup(fds[CONFIG]),
-        ["map for waiting", "map_type is 2, not 12"]),
-}, StartUp.check_descriptors)
-
-add_rows(StartUp, {
-    "list: none": ("0", ["1 descriptors, not 4"]),
-    "list: two": ("{0}:{1}", ["2 descriptors, not 4"]),
-    "list: five": ("{0}:{1}:{2}:{3}:{3}", ["5 descriptors, not 4"]),
-    "list: the wrong order": ("{1}:{2}:{0}", ["program"]),
-    "list: not open": ("{0}:{1}:99999", ["99999"]),
-    "list: no number": ("{0}:{1}:x", ["x"]),
-    "list: empty parts": ("::", ["ebpf-rss-fds"]),
-}, StartUp.check_list)
-
-add_rows(StartUp, {
-    "helper: missing": (
-        lambda: "/nonexistent",
-        ["cannot run /nonexistent: No such file or directory"], {}),
-    "helper: without capabilities": (
-        lambda: place().helper("plain"), ["plain has no privileges either"], {}),
-    "helper: may not be run": (
-        lambda: place().helper("not-for-you", mode=0o700),
-        ["not-for-you: Permission denied"], {}),
-    "helper: only CAP_BPF": (
-        lambda: place().helper("bpf-only", capabilities=[CAP_BPF]),
-        ["bpf-only: cannot load"], {}),
-    "helper: no_new_privs": (
-        lambda: place().privileged_helper("useless"),
-        ["useless", "no_new_privs"], {"no_new_privs": True}),
-    "helper: in a sandbox": (
-        lambda: place().privileged_helper("useless"),
-        ["useless", "no_new_privs"], {"arguments": ["-sandbox", "on"]}),
-    "helper: in a sandbox that kills who starts a process": (
-        lambda: place().privileged_helper("useless"),
-        ["useless", "no_new_privs"],
-        {"arguments": ["-sandbox", "on,spawn=deny"]}),
-    "helper: another program": (
-        lambda: "/bin/false",
-        ["/bin/false ended without an answer, with exit status 1"], {}),
-}, StartUp.check_helper)
 
 
 def map_value(fds):

@@ -104,18 +104,19 @@ class FallbackVhost(test_fallback.FallbackCase):
 
     def test_no_capability_RSS_is_not_offered(self):
         with started(NO_HELPER, without_bpf=True) as machine:
-            self.assert_one_warning(machine, "RSS is not offered",
+            self.assert_one_warning(machine.warnings(), "RSS is not offered",
                                     "with vhost", NOT_PERMITTED)
-            rss = machine.qmp("x-query-rss")[0]
+            rss = machine.rss()
             self.assertFalse(rss["offered"])
             self.assertIn(NOT_PERMITTED, rss["reason"])
 
     def test_hash_report_is_not_offered(self):
         """RSS is, and by eBPF."""
         with started("hash=on") as machine:
-            self.assert_one_warning(machine, "hash reports are not offered",
-                                    "not supported with vhost")
-            rss = machine.qmp("x-query-rss")[0]
+            self.assert_one_warning(
+                machine.warnings(), "hash reports are not offered",
+                "not supported with vhost")
+            rss = machine.rss()
             self.assertTrue(rss["offered"])
             self.assertFalse(rss["hash-report"])
 
@@ -129,8 +130,8 @@ class FallbackVhost(test_fallback.FallbackCase):
 
     def test_all_is_well_nothing_is_said(self):
         with started("") as machine:
-            self.assertEqual(self.warnings(machine), [])
-            self.assertTrue(machine.qmp("x-query-rss")[0]["offered"])
+            self.assertEqual(machine.warnings(), [])
+            self.assertTrue(machine.rss()["offered"])
 
 
 # --- where the tests above run ---

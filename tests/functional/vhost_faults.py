@@ -11,8 +11,8 @@ from harness.functional.guests import EBPF, NO_HELPER, VmError
 from harness.qtest import rig
 from harness.qtest.faults import (DENY, Refusal, delete_tap, leave_free,
                                   open_numbers)
-from harness.qtest.rig import (AUTO, QUEUES, Card, TapCase, add_rows, all_to,
-                               spread, wait_until)
+from harness.qtest.rig import (AUTO, QUEUES, Card, OwnCardsCase, all_to, rows,
+                               spread)
 from harness.qtest.virtio_net import ERR, OK
 
 from test_fallback import FallbackCase, started
@@ -24,45 +24,32 @@ NO_QUEUE = "cannot enable queue 2: "
 class BpfRefusedVhost(FallbackCase):
     """bpf() is refused, as in a container: RSS is not offered."""
 
+    @rows({
+        "bpf() answers EPERM": ("EPERM", "Operation not permitted"),
+        "bpf() answers ENOSYS": ("ENOSYS", "Function not implemented"),
+    })
     def check_refused(self, row):
         error, words = row
         with started(NO_HELPER, prefix=[DENY, error]) as machine:
-            self.assert_one_warning(machine, "RSS is not offered", words)
-            rss = machine.qmp("x-query-rss")[0]
+            self.assert_one_warning(machine.warnings(), "RSS is not offered",
+                                    words)
+            rss = machine.rss()
             self.assertFalse(rss["offered"])
             self.assertIn(words, rss["reason"])
         self.assert_refused(f"rss-engine={EBPF}," + NO_HELPER, words,
                             prefix=[DENY, error])
 
 
-add_rows(BpfRefusedVhost, {
-    "bpf() answers EPERM": ("EPERM", "Operation not permitted"),
-    "bpf() answers ENOSYS": ("ENOSYS", "Function not implemented"),
-}, BpfRefusedVhost.check_refused)
-
-
-class TakenAwayVhost(TapCase):
+class TakenAwayVhost(OwnCardsCase):
     """The tap, or that it takes the program, or all descriptors."""
 
-    engine = EBPF
-
-    @classmethod
-    def setUpClass(cls):
-        """Every test has its own card."""
-
     def setUp(self):
-        self.refusal = Refusal()
-        self.addCleanup(self.refusal.close)
-        self.card = Card(EBPF, vhost=True, prefix=self.refusal.prefix)
-        self.addCleanup(self.card.close)
-        self.nic = self.card.start()
-
-    def rss(self):
-        return self.card.machine.qmp("x-query-rss")[0]
+        self.refusal = self.enterContext(Refusal())
+        self.begin(EBPF, vhost=True, prefix=self.refusal.prefix)
 
     def assert_stays(self, pairs, warnings, words=REFUSED):
         """RSS is off as it was, with so many queues; why is told once."""
-        rss = self.rss()
+        rss = self.card.machine.rss()
         self.assertEqual((rss["engine"], rss["table"], rss["queue-pairs"]),
                          ("automatic", [], pairs))
         found = self.card.machine.warnings()
@@ -71,6 +58,11 @@ class TakenAwayVhost(TapCase):
         if words == REFUSED:
             self.assertIn(words, rss["reason"])
 
+    @rows({
+        "program refused, the same queues": (QUEUES, QUEUES),
+        "program refused, more queues": (2, QUEUES),
+        "program refused, fewer queues": (QUEUES, 2),
+    })
     def check_refused(self, row):
         """RSS_CONFIG is refused as long as the tap refuses the program."""
         before, after = row
@@ -94,7 +86,7 @@ class TakenAwayVhost(TapCase):
         self.set_rss(spread())
         delete_tap(self.card)
         self.assertEqual(self.nic.set_rss(all_to(1), QUEUES), OK)
-        self.assertEqual(self.rss()["table"], [1])
+        self.assertEqual(self.card.machine.rss()["table"], [1])
         self.assertEqual(self.nic.set_pairs(QUEUES), OK)
         for _ in range(2):
             self.assertEqual(self.nic.set_rss(spread(), QUEUES), ERR)
@@ -130,20 +122,20 @@ class TakenAwayVhost(TapCase):
         self.assertEqual(self.card.machine.warnings(), [])
 
 
+    @rows({
+        "migration to a host without eBPF, configured": True,
+        "migration to a host without eBPF, nothing configured yet": False,
+    })
     def check_migration(self, configured):
         """To a host without eBPF: an error that says why."""
         if configured:
             self.set_rss(spread())
-        folder = tempfile.TemporaryDirectory(prefix="qtest-migration-")
-        self.addCleanup(folder.cleanup)
-        path = f"{folder.name}/stream"
-        source = self.card.machine
-        source.qmp("migrate", {"uri": f"exec:cat > {path}"})
-        self.assertTrue(wait_until(lambda: source.qmp("query-migrate")
-                                   ["status"] == "completed", 30, 0.01))
-        card = Card(AUTO, NO_HELPER, ["-incoming", "defer"], vhost=True,
-                    without_bpf=True)
-        self.addCleanup(card.close)
+        path = self.enterContext(
+            tempfile.TemporaryDirectory(prefix="qtest-migration-")) + "/stream"
+        self.card.machine.migrate(f"exec:cat > {path}", 30)
+        card = self.enterContext(Card(
+            AUTO, NO_HELPER, ["-incoming", "defer"], vhost=True,
+            without_bpf=True))
         with contextlib.suppress(VmError):      # it may end while it is asked
             card.machine.qmp("migrate-incoming", {"uri": f"exec:cat {path}"})
         self.assertEqual(card.machine.process.wait(30), 1)
@@ -152,13 +144,3 @@ class TakenAwayVhost(TapCase):
                       card.machine.messages())
 
 
-add_rows(TakenAwayVhost, {
-    "migration to a host without eBPF, configured": True,
-    "migration to a host without eBPF, nothing configured yet": False,
-}, TakenAwayVhost.check_migration)
-
-add_rows(TakenAwayVhost, {
-    "program refused, the same queues": (QUEUES, QUEUES),
-    "program refused, more queues": (2, QUEUES),
-    "program refused, fewer queues": (QUEUES, 2),
-}, TakenAwayVhost.check_refused)

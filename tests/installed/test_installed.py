@@ -40,9 +40,8 @@ class Installed(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory(prefix="qemu-ebpf-installed-")
-        cls.addClassCleanup(folder.cleanup)
-        cls.root = Path(folder.name)
+        cls.root = Path(cls.enterClassContext(
+            tempfile.TemporaryDirectory(prefix="qemu-ebpf-installed-")))
         run("meson", "install", "-C", BUILD, "--no-rebuild",
             "--destdir", str(cls.root))
         (found,) = cls.root.rglob("qemu-ebpf.pc")

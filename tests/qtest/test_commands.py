@@ -6,8 +6,8 @@ A refused command changes nothing: packets go on as by the command before it.
 """
 
 from harness.qtest.rig import (EBPF, IN_FORCE_TIMEOUT, KEY, QUEUES, SOFTWARE,
-                               Config, TapCase, add_rows, all_to, flows,
-                               run_tests, spread, wait_until)
+                               Config, TapCase, all_to, flows, rows, run_tests,
+                               spread, wait_until)
 from harness.qtest.virtio_net import (ERR, FEATURES, F_MQ, F_RSS, OK,
                                       RSS_CONFIG, VQ_PAIRS_SET, rss_config)
 from harness.qtest.virtio import NEEDS_RESET
@@ -94,6 +94,7 @@ class Commands:
         self.before = spread(seed=9)
         self.set_rss(self.before)
 
+    @rows(REFUSED, "refused: ")
     def check_refused(self, data):
         frames = flows()
         self.assert_steers(self.before, frames)
@@ -106,16 +107,23 @@ class Commands:
         self.assertEqual(events, len(self.card.machine.traces(
             "virtio_net_rss_engine")), "it was applied, and undone")
 
+    @rows(ACCEPTED, "accepted: ")
     def check_accepted(self, row):
         config, pairs = row
         self.set_rss(config, pairs)
         self.assert_steers(config)
 
+    @rows(SPLITS, "split: ")
     def check_split(self, lengths):
         self.assertEqual(self.nic.command(
             RSS_CONFIG, VALID, pieces=lengths, indirect=True), OK)
         self.assert_steers_soon(spread())
 
+    @rows({
+        "truncated to each length: table of 128": VALID,
+        "truncated to each length: table of 2": SMALL,
+        "truncated to each length: key of 1": command(key=KEY[:1], table=[3]),
+    })
     def check_truncated(self, whole):
         for length in range(len(whole)):
             self.assertEqual(self.nic.command(RSS_CONFIG, whole[:length]),
@@ -202,20 +210,6 @@ class Commands:
     def test_without_a_command_all_go_to_queue_0(self):
         self.nic.start()
         self.assertEqual(set(self.pass_frames(flows()).values()), {0})
-
-
-add_rows(Commands, {"refused: " + name: row for name, row in REFUSED.items()},
-         Commands.check_refused)
-add_rows(Commands, {"accepted: " + name: row
-                    for name, row in ACCEPTED.items()},
-         Commands.check_accepted)
-add_rows(Commands, {"split: " + name: row for name, row in SPLITS.items()},
-         Commands.check_split)
-add_rows(Commands, {
-    "truncated to each length: table of 128": VALID,
-    "truncated to each length: table of 2": SMALL,
-    "truncated to each length: key of 1": command(key=KEY[:1], table=[3]),
-}, Commands.check_truncated)
 
 
 class CommandsEbpf(Commands, TapCase):

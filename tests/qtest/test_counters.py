@@ -3,28 +3,24 @@
 """Each packet that reaches the guest is counted once, whatever happens."""
 
 from harness.qtest.faults import Refusal
-from harness.qtest.rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card,
-                               OwnCardsCase, all_to, flows, run_tests, spread)
+from harness.qtest.rig import (AUTO, EBPF, QUEUES, SOFTWARE, OwnCardsCase,
+                               all_to, flows, run_tests, spread)
 from harness.qtest.virtio_net import OK
 
 COUNT = 64
 
 
 class Counters(OwnCardsCase):
-    def begin(self, engine, **how):
-        self.card = Card(engine, "rss-counters=on", **how)
-        self.addCleanup(self.card.close)
-        self.engine = EBPF if engine == AUTO else engine
-        self.nic = self.card.start()
+    COUNT = "rss-counters=on"
 
     def counted(self):
-        counters = self.card.machine.qmp("x-query-rss")[0]["counters"]
+        counters = self.card.machine.rss()["counters"]
         return counters["queues"], counters["unclassified"] + sum(
             count["packets"] for count in counters["hash-types"])
 
     def test_packets_that_wait_for_buffers(self):
         """In QEMU's software engine, and a few at a time."""
-        self.begin(SOFTWARE)
+        self.begin(SOFTWARE, self.COUNT)
         self.nic.start(buffers=False)
         self.set_rss(all_to(1))
         self.card.send(flows(COUNT))
@@ -45,34 +41,35 @@ class Counters(OwnCardsCase):
         """Then the kernel asks no program, and QEMU says so."""
         for engine, words in ((EBPF, "the kernel does not run the program"),
                               (SOFTWARE, None)):
-            self.begin(engine)
+            self.begin(engine, self.COUNT)
             self.set_rss(all_to(0), 1)
             before = self.counted()[1]
             self.pass_frames(flows(COUNT))
-            rss = self.card.machine.qmp("x-query-rss")[0]
+            rss = self.card.machine.rss()
             if words:
                 self.assertIn(words, rss["not-counted"])
-                self.assertIn("not counted now: ", self.card.machine.info_rss())
+                self.assertIn("not counted now: ",
+                              self.card.machine.info_rss())
                 self.assertEqual(self.counted()[1], before)
             else:
                 self.assertNotIn("not-counted", rss)
                 self.assertEqual(self.counted()[1], before + COUNT)
             self.set_rss(spread())
             self.assertNotIn("not-counted",
-                             self.card.machine.qmp("x-query-rss")[0])
+                             self.card.machine.rss())
             self.assertNotIn("not counted now", self.card.machine.info_rss())
 
     def test_not_while_RSS_is_off(self):
-        self.begin(EBPF)
+        self.begin(EBPF, self.COUNT)
         self.assertEqual(
-            self.card.machine.qmp("x-query-rss")[0]["not-counted"],
+            self.card.machine.rss()["not-counted"],
             "RSS is not in force")
 
     def test_those_of_a_program_that_is_gone(self):
         """The tap refuses it; they stay, and QEMU counts on."""
-        refusal = Refusal()
-        self.addCleanup(refusal.close)
-        self.begin(AUTO, prefix=refusal.prefix)
+        refusal = self.enterContext(Refusal())
+        self.begin(AUTO, self.COUNT, prefix=refusal.prefix)
+        self.engine = EBPF
         self.set_rss(spread())
         before = self.counted()[1]
         self.assertGreaterEqual(before, len(flows()))

@@ -9,9 +9,8 @@ tests/functional/vhost_faults.py.
 import struct
 
 from harness.qtest.machine import Machine, VmError, ebpf_rss_fds
-from harness.qtest.rig import (AUTO, EBPF, KEY, QUEUES, SOFTWARE, Card,
-                               OwnCardsCase, TapNet, add_rows, run_tests,
-                               spread, wait_until)
+from harness.qtest.rig import (AUTO, EBPF, KEY, QUEUES, SOFTWARE, OwnCardsCase,
+                               TapNet, rows, run_tests, spread, wait_until)
 from harness.qtest.virtio_net import (CLASS_MQ, ERR, FEATURES, F_HASH_REPORT,
                                       F_MQ, F_RSS, HASH_CONFIG, OK, RSS_CONFIG,
                                       VQ_PAIRS_SET, hash_config, rss_config)
@@ -43,14 +42,10 @@ REFUSED = {
 
 
 class Events(OwnCardsCase):
-    def begin(self, engine, options="", features=FEATURES):
-        self.card = Card(engine, options)
-        self.addCleanup(self.card.close)
-        self.nic = self.card.start(features=features)
-
     def traces(self, event):
         return self.card.machine.traces("virtio_net_rss_" + event)
 
+    @rows(REFUSED, "refused: ")
     def check_refused(self, row):
         kind, data, features, reason = row
         self.begin(SOFTWARE, features=features)
@@ -63,10 +58,8 @@ class Events(OwnCardsCase):
     def test_where_the_program_comes_from(self):
         self.begin(EBPF)
         self.assertEqual(self.traces("load"), ["from QEMU itself"])
-        net = TapNet(QUEUES)
-        self.addCleanup(net.close)
-        machine = Machine(["-netdev", net.netdev("net0")], net)
-        self.addCleanup(machine.stop)
+        net = self.enterContext(TapNet(QUEUES))
+        machine = self.enterContext(Machine(["-netdev", net.netdev()], net))
         with self.assertRaises(VmError):
             machine.qmp("device_add", {
                 "driver": "virtio-net-pci", "netdev": "net0", "mq": True,
@@ -129,10 +122,6 @@ class Events(OwnCardsCase):
             self.assertTrue(done, "a command was lost")
             del chains[:len(done)]
         self.assertEqual(self.card.machine.memory[self.nic.ack_at], OK)
-
-
-add_rows(Events, {"refused: " + name: row for name, row in REFUSED.items()},
-         Events.check_refused)
 
 
 if __name__ == "__main__":

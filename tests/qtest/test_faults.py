@@ -11,30 +11,20 @@ from harness.qtest.faults import (DENY, Refusal, delete_tap, leave_free,
                                   open_numbers)
 from harness.qtest.kernel_objects import OWN, names_of, objects_of, wait_gone
 from harness.qtest.machine import BOARD, Machine, VmError
-from harness.qtest.rig import (AUTO, AUTOMATIC, EBPF, QUEUES, SLOT, SOFTWARE,
-                               Card, OwnCardsCase, add_rows, all_to, run_tests,
-                               spread)
+from harness.qtest.rig import (AUTO, AUTOMATIC, EBPF, NO_HELPER, QUEUES, SLOT,
+                               SOFTWARE, Card, OwnCardsCase, all_to, rows,
+                               run_tests, spread)
 from harness.qtest.virtio_net import OK, VirtioNet
 from harness.vm.tapnet import TapNet
 
-NO_HELPER = "ebpf-rss-helper=/nonexistent"
 MANY = 40
 
 
 class OwnCard(OwnCardsCase):
     """A test that starts its own QEMU."""
 
-    def begin(self, engine, options="", **how):
-        self.card = Card(engine, options, **how)
-        self.addCleanup(self.card.close)
-        self.engine = SOFTWARE if engine == AUTO else engine
-        self.nic = self.card.start()
-
-    def assert_one_warning(self, *words):
-        warnings = self.card.machine.warnings()
-        self.assertEqual(len(warnings), 1, warnings)
-        for word in words:
-            self.assertIn(word, warnings[0])
+    def assert_warned(self, *words):
+        self.assert_one_warning(self.card.machine.warnings(), *words)
 
     def assert_works(self):
         """A new configuration is accepted, and steers."""
@@ -46,31 +36,36 @@ class OwnCard(OwnCardsCase):
 class BpfRefused(OwnCard):
     """bpf() is refused, as in a container."""
 
+    @rows({
+        "bpf() answers EPERM": (
+            "EPERM", ["Operation not permitted", "not for lack of CAP_BPF",
+                      "seccomp"]),
+        "bpf() answers ENOSYS": ("ENOSYS", ["Function not implemented"]),
+    })
     def check_refused(self, row):
         """QEMU steers, and says why; who insists on eBPF gets the reason."""
         error, words = row
         prefix = [DENY, error]
         self.begin(AUTO, NO_HELPER, prefix=prefix)
         self.assert_works()
-        self.assert_one_warning("RSS falls back to QEMU", *words)
-        with self.assertRaises(VmError) as caught:
+        self.assert_warned("RSS falls back to QEMU", *words)
+        with self.assert_error("status 1", "the eBPF engine is unavailable",
+                               *words):
             Card(EBPF, NO_HELPER, prefix=prefix).close()
-        self.assertIn("status 1", str(caught.exception))
-        for word in ["the eBPF engine is unavailable", *words]:
-            self.assertIn(word, str(caught.exception))
 
 
-add_rows(BpfRefused, {
-    "bpf() answers EPERM": (
-        "EPERM", ["Operation not permitted", "not for lack of CAP_BPF",
-                  "seccomp"]),
-    "bpf() answers ENOSYS": ("ENOSYS", ["Function not implemented"]),
-}, BpfRefused.check_refused)
+FOLDER = "/sys/fs/bpf"
+UNMOUNT = f"while mountpoint -q {FOLDER}; do umount {FOLDER}; done; "
 
 
 class NoBpffs(OwnCard):
     """QEMU pins nothing: it does not care for /sys/fs/bpf."""
 
+    @rows({
+        "no bpffs": UNMOUNT,
+        "a bpffs that cannot be written": f"mount -t bpf -o ro bpf {FOLDER}",
+        "a full file system": f"mount -t tmpfs -o nr_inodes=1 full {FOLDER}",
+    })
     def check_folder(self, mount):
         """In a mount namespace of its own."""
         self.begin(EBPF, prefix=["unshare", "--mount", "sh", "-ec",
@@ -79,23 +74,12 @@ class NoBpffs(OwnCard):
         self.assertEqual(self.card.machine.warnings(), [])
 
 
-FOLDER = "/sys/fs/bpf"
-UNMOUNT = f"while mountpoint -q {FOLDER}; do umount {FOLDER}; done; "
-add_rows(NoBpffs, {
-    "no bpffs": UNMOUNT,
-    "a bpffs that cannot be written": f"mount -t bpf -o ro bpf {FOLDER}",
-    "a full file system": f"mount -t tmpfs -o nr_inodes=1 full {FOLDER}",
-}, NoBpffs.check_folder)
-
-
 class NoDescriptors(OwnCard):
     """RLIMIT_NOFILE is reached."""
 
     def machine(self, net):
         """Start a QEMU without a card, so that it can be plugged in."""
-        machine = Machine(["-netdev", net.netdev(OWN)], netns=net)
-        self.addCleanup(machine.stop)
-        return machine
+        return self.enterContext(Machine(["-netdev", net.netdev(OWN)], net))
 
     def plug(self, machine, engine):
         machine.qmp("device_add", {
@@ -105,8 +89,7 @@ class NoDescriptors(OwnCard):
 
     def test_loading(self):
         """With each number of free descriptors: an error, nothing leaks."""
-        net = TapNet(QUEUES)
-        self.addCleanup(net.close)
+        net = self.enterContext(TapNet(QUEUES))
         machine = self.machine(net)
         before = open_numbers(machine)
         for free in range(MANY):
@@ -126,19 +109,16 @@ class NoDescriptors(OwnCard):
     def test_loading_with_a_fallback(self):
         """With each number that does not suffice: the software engine."""
         for free in (0, 1, 3, 5):
-            net = TapNet(QUEUES)
-            self.addCleanup(net.close)
+            net = self.enterContext(TapNet(QUEUES))
             machine = self.machine(net)
             before = open_numbers(machine)
             leave_free(machine, free)
             self.plug(machine, AUTO)
-            self.assertEqual(len(machine.warnings()), 1)
-            self.assertIn("Too many open files", machine.warnings()[0])
+            self.assert_one_warning(machine.warnings(), "Too many open files")
             self.assertEqual(open_numbers(machine), before)
             nic = VirtioNet(machine, SLOT).start()
             self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
-            self.assertEqual(machine.qmp("x-query-rss")[0]["engine"],
-                             SOFTWARE)
+            self.assertEqual(machine.rss()["engine"], SOFTWARE)
             machine.stop()
         self.assertEqual(wait_gone(OWN), [])
 
@@ -158,8 +138,7 @@ class NoDescriptors(OwnCard):
         self.card.machine.qmp("system_reset")
         self.nic = self.card.start()
         self.assert_works()
-        self.assertEqual(self.card.machine.qmp("x-query-rss")[0]["engine"],
-                         EBPF)
+        self.assertEqual(self.card.machine.rss()["engine"], EBPF)
         self.assertEqual(self.card.machine.warnings(), [])
         self.assertEqual(open_numbers(self.card.machine), before)
 
@@ -175,9 +154,18 @@ GONE = {
 }
 
 
+def delete_netdev(card):
+    """What a user of QMP does."""
+    card.machine.qmp("netdev_del", {"id": "net0"})
+
+
 class TapGone(OwnCard):
     """The tap is deleted while QEMU runs: it must live, and answer."""
 
+    @rows({f"{how}, {engine}: {name}": (engine, take_away, steps)
+           for how, take_away in (("ip link del", delete_tap),
+                                  ("netdev_del", delete_netdev))
+           for engine in (EBPF, SOFTWARE) for name, steps in GONE.items()})
     def check_gone(self, row):
         engine, take_away, steps = row
         self.begin(engine)
@@ -191,7 +179,7 @@ class TapGone(OwnCard):
                 self.assertEqual(self.nic.set_pairs(pairs), OK)
             else:
                 self.assertEqual(self.nic.set_rss(spread(), pairs), OK)
-            rss = self.card.machine.qmp("x-query-rss")[0]
+            rss = self.card.machine.rss()
             self.assertEqual(bool(rss["table"]), kind == RSS)
             self.assertEqual(rss["queue-pairs"], pairs or 1)
             if take_away is delete_netdev:
@@ -207,7 +195,7 @@ class TapGone(OwnCard):
         self.begin(EBPF)
         self.set_rss(spread())
         delete_netdev(self.card)
-        rss = self.card.machine.qmp("x-query-rss")[0]
+        rss = self.card.machine.rss()
         self.assertEqual((rss["engine"], rss["reason"]),
                          (AUTOMATIC, "the netdev was deleted"))
 
@@ -218,10 +206,10 @@ class TapGone(OwnCard):
         delete_tap(self.card)
         for _ in range(3):
             self.assertEqual(self.nic.set_rss(spread(), QUEUES), OK)
-            rss = self.card.machine.qmp("x-query-rss")[0]
+            rss = self.card.machine.rss()
             self.assertEqual(rss["engine"], SOFTWARE)
             self.assertIn("cannot attach", rss["reason"])
-        self.assert_one_warning("cannot attach", "RSS falls back to QEMU")
+        self.assert_warned("cannot attach", "RSS falls back to QEMU")
 
     def test_more_queues_while_there_is_no_tap(self):
         """They cannot be had: refused, and nothing has changed."""
@@ -231,9 +219,9 @@ class TapGone(OwnCard):
         for command in (lambda: self.nic.set_rss(spread(), QUEUES),
                         lambda: self.nic.set_pairs(QUEUES)):
             self.assertNotEqual(command(), OK)
-            rss = self.card.machine.qmp("x-query-rss")[0]
+            rss = self.card.machine.rss()
             self.assertEqual((rss["queue-pairs"], rss["table"]), (2, [1]))
-        self.assert_one_warning("net0: cannot enable queue 2")
+        self.assert_warned("net0: cannot enable queue 2")
 
 
 class Flood(OwnCard):
@@ -265,48 +253,29 @@ class Flood(OwnCard):
                 if not line.startswith("virtio_net_rss_")]
 
 
-def delete_netdev(card):
-    """What a user of QMP does."""
-    card.machine.qmp("netdev_del", {"id": "net0"})
-
-
-add_rows(TapGone, {
-    f"{how}, {engine}: {name}": (engine, take_away, steps)
-    for how, take_away in (("ip link del", delete_tap),
-                           ("netdev_del", delete_netdev))
-    for engine in (EBPF, SOFTWARE) for name, steps in GONE.items()},
-    TapGone.check_gone)
-
-
 class ProgramRefused(OwnCard):
     """The tap takes the program no more, though it did at the start."""
 
     def setUp(self):
         super().setUp()
-        self.refusal = Refusal()
-        self.addCleanup(self.refusal.close)
+        self.refusal = self.enterContext(Refusal())
 
-    def check_refused(self, row):
+    @rows({"with all queues": QUEUES, "with more queues": 2})
+    def check_refused(self, pairs):
         """QEMU steers instead, and says so once."""
-        pairs, = row
         self.begin(AUTO, prefix=self.refusal.prefix)
         self.assertEqual(self.nic.set_pairs(pairs), OK)
         self.refusal.begin()
         for _ in range(3):
             self.assert_works()
-            rss = self.card.machine.qmp("x-query-rss")[0]
+            rss = self.card.machine.rss()
             self.assertEqual((rss["engine"], rss["reason"]), (
                 SOFTWARE, "cannot attach the steering program to the tap: "
                 "Cannot allocate memory"))
             self.assertEqual(self.nic.set_pairs(pairs), OK)
-        self.assert_one_warning("net0: cannot attach the steering program "
-                                "to the tap: Cannot allocate memory; RSS falls"
-                                " back to QEMU")
-
-
-add_rows(ProgramRefused, {
-    "with all queues": (QUEUES,), "with more queues": (2,)},
-    ProgramRefused.check_refused)
+        self.assert_warned("net0: cannot attach the steering program to the "
+                           "tap: Cannot allocate memory; RSS falls back to "
+                           "QEMU")
 
 
 class TapStays(OwnCard):
@@ -314,13 +283,11 @@ class TapStays(OwnCard):
 
     def setUp(self):
         super().setUp()
-        self.net = TapNet(QUEUES)
-        self.addCleanup(self.net.close)
+        self.net = self.enterContext(TapNet(QUEUES))
 
     def leave(self, end):
         """A QEMU steers all to one queue, and ends."""
-        card = Card(EBPF, net=self.net)
-        self.addCleanup(card.close)
+        card = self.enterContext(Card(EBPF, net=self.net))
         self.assertEqual(card.start().set_rss(all_to(2), QUEUES), OK)
         end(card.machine)
         card.close()
@@ -336,6 +303,8 @@ class TapStays(OwnCard):
             self.assert_automatic()
             self.card.machine.stop()
 
+    @rows({"a killed one's program is taken out by a QEMU with "
+           + engine: engine for engine in (EBPF, SOFTWARE)})
     def check_next(self, engine):
         """After a QEMU that was killed."""
         self.leave(lambda machine: (machine.process.kill(),
@@ -345,11 +314,6 @@ class TapStays(OwnCard):
         self.assert_automatic()
         self.set_rss(all_to(1))
         self.assert_steers(all_to(1))
-
-
-add_rows(TapStays, {"a killed one's program is taken out by a QEMU with "
-                    + engine: engine for engine in (EBPF, SOFTWARE)},
-         TapStays.check_next)
 
 
 if __name__ == "__main__":

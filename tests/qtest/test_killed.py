@@ -15,14 +15,13 @@ import os
 import random
 import tempfile
 import time
-from pathlib import Path
 
+from harness.qtest.faults import delete_tap
 from harness.qtest.kernel_objects import OWN, names_of, objects_of, wait_gone
 from harness.qtest.machine import VmError
 from harness.qtest.rig import (EBPF, QUEUES, Card, TapCase, all_to, run_tests,
                                spread, why_not)
 from harness.qtest.virtio_net import OK
-from harness.vm.process import run, wait_until
 from harness.vm.tapnet import TapNet
 
 ROUNDS = 16                 # of each test
@@ -80,8 +79,7 @@ class Killed(TapCase):
         seed = int(os.environ.get("RSS_TEST_SEED", time.time_ns() % 10**9))
         print(f"# RSS_TEST_SEED={seed}", flush=True)
         self.rng = random.Random(f"{seed} {self}")
-        self.net = TapNet(QUEUES)
-        self.addCleanup(self.net.close)
+        self.net = self.enterContext(TapNet(QUEUES))
 
     def die(self, act, arguments):
         """Run a QEMU until it is killed; return whether it got to act()."""
@@ -124,8 +122,7 @@ class Killed(TapCase):
 
     def own_tap(self):
         """From now on the tap is QEMU's, and gone with it."""
-        with self.net.entered():
-            run("ip", "link", "del", self.net.name)
+        delete_tap(self)
 
     def test_own_tap(self):
         self.own_tap()
@@ -137,24 +134,19 @@ class Killed(TapCase):
 
     def test_own_tap_while_a_guest_comes_in(self):
         """Another QEMU's guest with RSS on."""
-        folder = tempfile.TemporaryDirectory(prefix="qtest-killed-")
-        self.addCleanup(folder.cleanup)
-        stream = Path(folder.name) / "stream"
-        card = Card(EBPF)
-        self.addCleanup(card.close)
+        folder = self.enterContext(
+            tempfile.TemporaryDirectory(prefix="qtest-killed-"))
+        stream = f"{folder}/stream"
+        card = self.enterContext(Card(EBPF))
         self.assertEqual(card.start().set_rss(spread(), QUEUES), OK)
-        card.machine.qmp("migrate", {"uri": f"exec:cat >{stream}"})
-        self.assertTrue(wait_until(
-            lambda: card.machine.qmp("query-migrate").get("status")
-            == "completed", 10))
+        card.machine.migrate(f"exec:cat >{stream}")
         self.own_tap()
         self.rounds([], arrive, ["-incoming", f"exec:cat {stream}"])
 
     def test_tap_that_stays(self):
         """Each round takes the tap that the one before it has left."""
         self.rounds(IN_TAP)
-        self.card = Card(EBPF, net=self.net, netdev=OWN)
-        self.addCleanup(self.card.close)
+        self.card = self.enterContext(Card(EBPF, net=self.net, netdev=OWN))
         self.engine = EBPF
         self.nic = self.card.start()
         for config in (spread(), all_to(1)):

@@ -9,8 +9,7 @@ flows on different queues.
 import struct
 
 from harness.qtest.rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, Config,
-                               TapCase, add_rows, all_to, flows, run_tests,
-                               spread)
+                               TapCase, all_to, flows, rows, run_tests, spread)
 from harness.qtest.virtio_net import (ERR, FEATURES, F_CTRL_VQ, F_HASH_REPORT,
                                       F_MQ, F_RSS, HASH_CONFIG, OK, RSS_CONFIG,
                                       VQ_PAIRS_SET, hash_config, rss_config)
@@ -79,10 +78,12 @@ class LastCommand:
             self.set_rss(spread())
             self.assert_steers(spread())
 
+    @rows(REFUSED_PAIRS, "refused: VQ_PAIRS_SET, ")
     def check_refused_pairs(self, data):
         self.assertEqual(self.nic.command(VQ_PAIRS_SET, data), ERR)
         self.assert_steers(self.before)
 
+    @rows(WINDOWS_OFF, "Windows' RSS off: ")
     def check_windows_off(self, row):
         table, pairs, answer = row
         data = rss_config(0, table, b"", pairs)
@@ -168,14 +169,6 @@ class LastCommand:
         self.nic.collect()                  # what was read after the reset
         self.set_rss(spread())
         self.assert_steers(spread())
-
-
-add_rows(LastCommand, {"refused: VQ_PAIRS_SET, " + name: row
-                       for name, row in REFUSED_PAIRS.items()},
-         LastCommand.check_refused_pairs)
-add_rows(LastCommand, {"Windows' RSS off: " + name: row
-                       for name, row in WINDOWS_OFF.items()},
-         LastCommand.check_windows_off)
 
 
 class LastCommandEbpf(LastCommand, TapCase):

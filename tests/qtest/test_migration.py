@@ -6,18 +6,15 @@ The guest's driver, which is us, goes on with the same rings on the other
 side, where packets must go to the same queues at once.
 """
 
-import fcntl
 import os
-import struct
 import tempfile
 from pathlib import Path
 
-from harness.qtest.machine import wait_until
 from harness.qtest.faults import Refusal
 from harness.qtest.migration import FILE, SOCKET, MigrationCase
 from harness.qtest.rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card,
-                               OwnCardsCase, add_rows, all_to, flows,
-                               run_tests, spread)
+                               OwnCardsCase, all_to, flows, rows, run_tests,
+                               spread, wait_until)
 from harness.qtest.virtio_net import FEATURES, F_HASH_REPORT, F_RSS, OK
 from harness.rss_reference import ALL_TYPES
 from harness.vm.tapnet import TapNet
@@ -27,21 +24,12 @@ ROUTES = {f"{there} to {here}, {how[0]}": (there, here, how)
           for how in (FILE, SOCKET)}
 
 
-TUNSETIFF, TAP_FLAGS = 0x400454ca, 0x5102   # TAP, NO_PI, MULTI_QUEUE, VNET_HDR
-
-
 class SharedNet(TapNet):
     """A tap whose queues are opened here, for QEMUs to inherit."""
 
     def __init__(self, queues):
         super().__init__(queues)
-        request = struct.pack("16sH22x", self.name.encode(), TAP_FLAGS)
-        self.queue_fds = []
-        with self.entered():
-            for _ in range(queues):
-                fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-                self.queue_fds.append(fd)
-                fcntl.ioctl(fd, TUNSETIFF, request)
+        self.queue_fds = [self.open_queue() for _ in range(queues)]
 
     def netdev(self, identifier="net0", vhost=False):
         fds = ":".join(map(str, self.queue_fds))
@@ -56,6 +44,7 @@ class SharedNet(TapNet):
 class Migration(MigrationCase):
     """Two QEMUs that are the one that is tested."""
 
+    @rows(ROUTES)
     def check_route(self, row):
         there, here, how = row
         self.begin(there)
@@ -120,20 +109,18 @@ class Migration(MigrationCase):
 
     def test_the_tap_takes_the_program_no_more(self):
         """Software, one warning with the reason; nothing else changes."""
-        refusal = Refusal()
-        self.addCleanup(refusal.close)
+        refusal = self.enterContext(Refusal())
         self.begin(EBPF)
         self.set_rss(spread())
         self.migrate(AUTO, refusal=refusal)
         machine = self.card.machine
         reason = ("cannot attach the steering program to the tap: "
                   "Cannot allocate memory")
-        warnings = machine.warnings()
-        self.assertEqual(len(warnings), 1, warnings)
-        self.assertIn(reason + "; RSS falls back to QEMU", warnings[0])
+        self.assert_one_warning(machine.warnings(),
+                                reason + "; RSS falls back to QEMU")
         self.assertEqual(machine.traces("virtio_net_rss_fallback"),
                          ["reason: " + reason])
-        rss = machine.qmp("x-query-rss")[0]
+        rss = machine.rss()
         self.assertEqual((rss["engine"], rss["reason"]), (SOFTWARE, reason))
         self.assert_steers(spread())
 
@@ -151,17 +138,13 @@ class SharedTap(OwnCardsCase):
 
     def setUp(self):
         super().setUp()
-        folder = tempfile.TemporaryDirectory(prefix="qtest-migration-")
-        self.addCleanup(folder.cleanup)
-        self.path = Path(folder.name) / "socket"
-        self.net = SharedNet(QUEUES)
-        self.addCleanup(self.net.close)
+        self.path = Path(self.enterContext(
+            tempfile.TemporaryDirectory(prefix="qtest-migration-"))) / "socket"
+        self.net = self.enterContext(SharedNet(QUEUES))
 
     def card_on_it(self, arguments=()):
-        card = Card(EBPF, arguments=arguments, net=self.net,
-                    pass_fds=self.net.queue_fds)
-        self.addCleanup(card.close)
-        return card
+        return self.enterContext(Card(EBPF, arguments=arguments, net=self.net,
+                                      pass_fds=self.net.queue_fds))
 
     def test_the_tap_is_left_to_the_one_that_runs(self):
         """A start, a migration, and the end of the one it came from."""
@@ -198,15 +181,10 @@ class SharedTap(OwnCardsCase):
     def finish(self, source, target):
         """The guest goes from one to the other."""
         target.machine.qmp("migrate-incoming", {"uri": f"unix:{self.path}"})
-        source.machine.qmp("migrate", {"uri": f"unix:{self.path}"})
+        source.machine.migrate(f"unix:{self.path}")
         self.assertTrue(wait_until(
-            lambda: source.machine.qmp("query-migrate").get("status")
-            == "completed" and target.machine.qmp("query-status")["running"],
-            10, 0.005), "no end of migration")
+            lambda: target.machine.qmp("query-status")["running"], 10, 0.005))
         self.card, self.nic = target, self.nic.moved_to(target.machine)
-
-
-add_rows(Migration, ROUTES, Migration.check_route)
 
 
 if __name__ == "__main__":

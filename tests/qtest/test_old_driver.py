@@ -6,8 +6,8 @@ Its packets have a shorter header, with no place for a hash, even if a driver
 before it, or a migration stream, has hash reports.
 """
 
-from harness.qtest.rig import (QUEUES, SLOT, SOFTWARE, Card, Case, add_rows,
-                               flows, run_tests, spread, why_not)
+from harness.qtest.rig import (QUEUES, SLOT, SOFTWARE, OwnCardsCase, flows,
+                               rows, run_tests, spread)
 from harness.qtest.stream import StreamCase, replaced, state
 from harness.qtest.virtio_net import (BUFFER_SIZE, FEATURES, F_HASH_REPORT,
                                       F_MRG_RXBUF, OK, VirtioNet)
@@ -35,44 +35,27 @@ def start(card, features=HASH, size=BUFFER_SIZE):
     return nic
 
 
-class OldDriver(Case):
+class OldDriver(OwnCardsCase):
     """After one that had hash reports."""
 
-    def setUp(self):
-        reason = why_not()
-        if reason:
-            self.skipTest(reason)
-        self.card = Card(SOFTWARE, "hash=on")
-        self.addCleanup(self.card.close)
-
-    def begin(self, features=HASH, size=BUFFER_SIZE):
-        nic = self.card.start(features=HASH)
-        self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
+    def follow(self, features=HASH, size=BUFFER_SIZE):
+        self.begin(SOFTWARE, "hash=on", HASH)
+        self.assertEqual(self.nic.set_rss(spread(), QUEUES), OK)
         nic = start(self.card, features, size)
         self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
         self.card.send(flows())
         return nic
 
+    @rows(BUFFERS, "buffer of ")
     def check_buffers(self, row):
         """It harms itself alone, not QEMU."""
-        self.begin(row[1], row[0])
-        self.card.settle()
-        nic = self.card.start(features=HASH)
-        self.card.settle()
-        nic.collect()                           # what had waited
-        self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
-        self.card.send(flows(seed=1))
-        self.assertEqual(len(nic.wait_packets(len(flows()))), len(flows()))
+        self.follow(row[1], row[0])
+        self.assert_next_driver_works(HASH)
 
     def test_packets_arrive_whole(self):
-        packets = self.begin().wait_packets(len(flows()))
+        packets = self.follow().wait_packets(len(flows()))
         self.assertEqual({packet.frame: packet.queue for packet in packets},
                          {frame: spread().queue(frame) for frame in flows()})
-
-
-add_rows(OldDriver, {"buffer of " + name: row
-                     for name, row in BUFFERS.items()},
-         OldDriver.check_buffers)
 
 
 class OldDriverStream(StreamCase):

@@ -14,29 +14,14 @@ from harness.qtest import packets
 from harness.qtest.boards import option
 from harness.qtest.machine import BOARD, Machine
 from harness.qtest.rig import (EBPF, KEY, SLOT, SOFTWARE, Case, Config,
-                               TapCase, add_rows, flows, run_tests, spread)
+                               TapCase, flows, rows, run_tests, spread)
 from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_MRG_RXBUF,
                                       HASH_CONFIG, OK, VirtioNet, hash_config)
-from harness.rss_reference import ALL_TYPES, IPV4, IPV6, NON_EX_TYPES
+from harness.rss_reference import (ALL_TYPES, IPV4, IPV6, KNOWN_ANSWERS,
+                                   NON_EX_TYPES)
 
 TYPES = [ALL_TYPES, NON_EX_TYPES, ALL_TYPES & ~NON_EX_TYPES, IPV4 | IPV6, 0]
 TYPES += [1 << bit for bit in range(9)]
-
-# RSS verification suite: addresses and ports, hash of the addresses alone,
-# hash with the ports.
-KNOWN_ANSWERS = (
-    ("66.9.149.187", 2794, "161.142.100.80", 1766, 0x323e8fc2, 0x51ccc178),
-    ("199.92.111.2", 14230, "65.69.140.83", 4739, 0xd718262a, 0xc626b0ea),
-    ("24.19.198.95", 12898, "12.22.207.184", 38024, 0xd2d0a5de, 0x5c2b394a),
-    ("38.27.205.30", 48228, "209.142.163.6", 2217, 0x82989176, 0xafc7327f),
-    ("153.39.163.191", 44251, "202.188.127.2", 1303, 0x5d1809c5, 0x10e828a2),
-    ("3ffe:2501:200:1fff::7", 2794, "3ffe:2501:200:3::1", 1766,
-     0x2cc18cd5, 0x40207d3d),
-    ("3ffe:501:8::260:97ff:fe40:efab", 14230, "ff02::1", 4739,
-     0x0f0c461c, 0xdde51bbf),
-    ("3ffe:1900:4545:3:200:f8ff:fe21:67cf", 44251,
-     "fe80::200:f8ff:fe21:67cf", 38024, 0x4b61e985, 0x02d1feef),
-)
 
 
 def known_frame(row, protocol):
@@ -53,6 +38,8 @@ def known_frame(row, protocol):
 class Steering:
     """Both engines put each packet where the reference does."""
 
+    @rows({f"all kinds of packets, hash types {types:#x}": types
+           for types in TYPES})
     def check_types(self, types):
         config = spread(types=types, seed=types, unclassified=3)
         self.set_rss(config)
@@ -62,10 +49,6 @@ class Steering:
         self.set_rss(spread(seed=4))
         for round_ in range(4):
             self.assert_steers(spread(seed=4), flows(200, seed=round_))
-
-
-add_rows(Steering, {f"all kinds of packets, hash types {types:#x}": types
-                    for types in TYPES}, Steering.check_types)
 
 
 class SteeringEbpf(Steering, TapCase):
@@ -103,6 +86,7 @@ class HashReport:
             self.assertEqual(found.get(frame), config.hash(frame),
                              f"hash types {config.types:#x}, {frame.hex()}")
 
+    @rows(packets.FRAMES, "hash of ")
     def check_kind(self, frame):
         for types in TYPES:
             config = Config(types, KEY, [0])
@@ -150,11 +134,6 @@ class HashReport:
         header = pieces[0].header
         self.assertEqual(struct.unpack("<HIH", header[10:18]),
                          (3, *config.hash(frame)))
-
-
-add_rows(HashReport, {"hash of " + name: frame
-                      for name, frame in packets.FRAMES.items()},
-         HashReport.check_kind)
 
 
 class HashReportTap(HashReport, TapCase):

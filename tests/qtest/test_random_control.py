@@ -16,10 +16,9 @@ from harness.qtest.control_model import Model
 from harness.qtest.randomly import Steps
 from harness.qtest.rig import (AUTOMATIC, EBPF, QUEUES, SOFTWARE, Config,
                                TapCase, flows, run_tests, spread, wait_until)
-from harness.qtest.virtio_net import (CLASS_MQ, FEATURES, F_CTRL_VQ,
-                                      F_HASH_REPORT, F_MQ, F_MRG_RXBUF, F_RSS,
-                                      HASH_CONFIG, RSS_CONFIG, VQ_PAIRS_SET,
-                                      cut, hash_config, rss_config)
+from harness.qtest.virtio_net import (
+    CLASS_MQ, FEATURES, F_CTRL_VQ, F_HASH_REPORT, F_MQ, F_MRG_RXBUF, F_RSS,
+    HASH_CONFIG, RSS_CONFIG, VQ_PAIRS_SET, cut, hash_config, rss_config)
 from harness.qtest.virtio import DESC_WRITE, F_RING_RESET, NEEDS_RESET
 
 AT_ONCE = 20            # more than QEMU handles in one go

@@ -6,9 +6,8 @@ A packet for a queue without buffers waits in QEMU, in front of those that
 came in by the same queue of the tap.  It must not wait for ever.
 """
 
-from harness.qtest.rig import (KEY, QUEUES, SOFTWARE, Card, Case, Config,
-                               TapCase, add_rows, all_to, flows, run_tests,
-                               spread, why_not)
+from harness.qtest.rig import (KEY, QUEUES, SOFTWARE, Config, OwnCardsCase,
+                               TapCase, all_to, flows, rows, run_tests, spread)
 from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_MRG_RXBUF,
                                       HASH_CONFIG, OK, RSS_CONFIG, hash_config,
                                       rss_config)
@@ -103,6 +102,7 @@ class FullRing:
                          set(self.frames + more))
         self.assert_steers(spread(), flows(COUNT, seed=4))
 
+    @rows(CHANGES, "waiting packets follow ")
     def check_change(self, row):
         """Packets that wait follow the new configuration, at once."""
         pairs, change = row
@@ -113,6 +113,7 @@ class FullRing:
         self.card.send(more)
         self.assert_arrive(more)
 
+    @rows(CHANGES_OFF, "waiting packets arrive after ")
     def check_off(self, row):
         """Some are for queue 1 by automatic steering; its buffers come."""
         pairs, change = row
@@ -124,13 +125,6 @@ class FullRing:
         here = {packet.frame for packet in early}
         self.assert_arrive([frame for frame in self.frames
                             if frame not in here])
-
-
-add_rows(FullRing, {"waiting packets follow " + name: row
-                    for name, row in CHANGES.items()}, FullRing.check_change)
-add_rows(FullRing, {"waiting packets arrive after " + name: row
-                    for name, row in CHANGES_OFF.items()}, FullRing.check_off)
-
 
 
 class FullRingSoftware(FullRing, TapCase):
@@ -195,6 +189,7 @@ class RingSize(TapCase):
 
     engine = SOFTWARE
 
+    @rows({f"size {size}": size for size in (8, 1024)})
     def check_size(self, size):
         device = self.nic.device
         before = self.nic.receive_queues[0].size
@@ -205,9 +200,6 @@ class RingSize(TapCase):
             self.assertEqual(len(self.nic.wait_packets(COUNT)), COUNT)
         self.assertEqual(device.common("w", QUEUE_SIZE), before)
 
-
-add_rows(RingSize, {f"size {size}": size for size in (8, 1024)},
-         RingSize.check_size)
 
 # Features beside those that every driver here takes.
 HEADERS = {
@@ -224,6 +216,7 @@ class NumBuffers(TapCase):
     engine = SOFTWARE
     options = "hash=on"
 
+    @rows(HEADERS, "num_buffers with ")
     def check_header(self, more):
         self.nic.start(features=FEATURES | more)
         for buffers in self.nic.buffers:
@@ -234,10 +227,6 @@ class NumBuffers(TapCase):
                    for packet in self.nic.wait_packets(len(flows()))}
         self.assertEqual(headers, {b"\1\0"})
 
-
-add_rows(NumBuffers, {"num_buffers with " + name: row
-                      for name, row in HEADERS.items()},
-         NumBuffers.check_header)
 
 # Size of receive buffers, mergeable ones, hash report.
 SMALL_BUFFERS = {
@@ -254,18 +243,13 @@ SMALL_BUFFERS = {
 }
 
 
-class SmallBuffers(Case):
+class SmallBuffers(OwnCardsCase):
     """A guest with too small buffers harms itself alone, not QEMU."""
 
-    def setUp(self):
-        reason = why_not()
-        if reason:
-            self.skipTest(reason)
-        self.card = Card(SOFTWARE, "hash=on")
-        self.addCleanup(self.card.close)
-
+    @rows(SMALL_BUFFERS, "buffer of ")
     def check_size(self, row):
         size, mergeable, hash_report = row
+        self.begin(SOFTWARE, "hash=on")
         nic = self.card.start(buffers=False,
                               features=FEATURES | mergeable << F_MRG_RXBUF
                               | hash_report << F_HASH_REPORT)
@@ -274,19 +258,7 @@ class SmallBuffers(Case):
             nic.receive_queues[queue].kick()
         self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
         self.card.send(flows())
-        self.card.settle()
-        # Alive, and a driver that does better works.
-        nic = self.card.start()
-        self.card.settle()
-        nic.collect()                           # what had waited
-        self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
-        self.card.send(flows(seed=1))
-        self.assertEqual(len(nic.wait_packets(len(flows()))), len(flows()))
-
-
-add_rows(SmallBuffers, {"buffer of " + name: row
-                        for name, row in SMALL_BUFFERS.items()},
-         SmallBuffers.check_size)
+        self.assert_next_driver_works()
 
 
 if __name__ == "__main__":

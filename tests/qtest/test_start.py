@@ -14,13 +14,12 @@ import threading
 
 from harness.qtest.boards import option
 from harness.qtest.machine import BOARD, QEMU, Machine, VmError, ebpf_rss_fds
-from harness.qtest.rig import (AUTO, EBPF, KEY, QUEUES, SLOT, SOFTWARE, Card,
-                               Case, OwnCardsCase, TapNet, add_rows, run_tests,
-                               spread, wait_until)
-from harness.qtest.virtio_net import (ERR, FEATURES, F_HASH_REPORT, F_RSS,
-                                      HASH_CONFIG, OK, RSS_CONFIG, RSS_KEY_MAX,
-                                      RSS_TABLE_MAX, RSS_TYPES, VirtioNet,
-                                      hash_config, rss_config)
+from harness.qtest.rig import (AUTO, EBPF, KEY, NO_HELPER, QUEUES, SLOT,
+                               SOFTWARE, Card, Case, OwnCardsCase, TapNet,
+                               rows, run_tests, spread)
+from harness.qtest.virtio_net import (
+    ERR, FEATURES, F_HASH_REPORT, F_RSS, HASH_CONFIG, OK, RSS_CONFIG,
+    RSS_KEY_MAX, RSS_TABLE_MAX, RSS_TYPES, VirtioNet, hash_config, rss_config)
 from harness.rss_reference import ALL_TYPES, NON_EX_TYPES
 
 DEVICE_ARGUMENT = option(BOARD.card, "netdev=net0,")
@@ -89,10 +88,10 @@ ONE_QUEUE = {
 class Offers(Case):
     """Features and the configuration space."""
 
+    @rows(OFFERS, "offered with ")
     def check_offer(self, row):
         options, rss, hash_report = row
-        machine = machine_with(options)
-        self.addCleanup(machine.stop)
+        machine = self.enterContext(machine_with(options))
         device = VirtioNet(machine, SLOT).device
         device.reset()
         features = device.offered()
@@ -104,28 +103,19 @@ class Offers(Case):
         if rss:
             self.assertEqual(device.config("w", RSS_TABLE_MAX), 128)
 
+    @rows(WRONG, "error: ")
     def check_wrong(self, row):
         options, words = row
-        with self.assertRaises(VmError) as caught:
+        with self.assert_error("status 1", words):
             machine_with(options).stop()
-        self.assertIn("status 1", str(caught.exception))
-        self.assertIn(words, str(caught.exception))
 
     def test_descriptors_need_RSS(self):
-        machine = Machine([])
-        self.addCleanup(machine.stop)
+        machine = self.enterContext(Machine([]))
         for options in ({}, {"hash": True}):
-            with self.assertRaisesRegex(VmError,
-                                        "ebpf-rss-fds requires rss=on"):
+            with self.assert_error("ebpf-rss-fds requires rss=on"):
                 machine.qmp("device_add", {"driver": "virtio-net-pci",
                                            "romfile": "", **options,
                                            **ebpf_rss_fds(7, 8, 9)})
-
-
-add_rows(Offers, {"offered with " + name: row
-                  for name, row in OFFERS.items()}, Offers.check_offer)
-add_rows(Offers, {"error: " + name: row for name, row in WRONG.items()},
-         Offers.check_wrong)
 
 
 class Backend(threading.Thread):
@@ -157,18 +147,17 @@ class VhostUser(Case):
     """A backend without QEMU and without a tap: nobody can steer or hash."""
 
     def test_neither_RSS_nor_hash_report_is_offered(self):
-        folder = tempfile.TemporaryDirectory(prefix="qtest-vhost-user-")
-        self.addCleanup(folder.cleanup)
-        path = f"{folder.name}/socket"
-        listener = socket.socket(socket.AF_UNIX)
-        self.addCleanup(listener.close)
+        folder = self.enterContext(
+            tempfile.TemporaryDirectory(prefix="qtest-vhost-user-"))
+        path = f"{folder}/socket"
+        listener = self.enterContext(socket.socket(socket.AF_UNIX))
         listener.bind(path)
         listener.listen()
         Backend(listener).start()
-        machine = Machine(["-chardev", f"socket,id=backend,path={path}",
-                           "-netdev", "vhost-user,id=net0,chardev=backend",
-                           "-device", DEVICE_ARGUMENT + "rss=on,hash=on"])
-        self.addCleanup(machine.stop)
+        machine = self.enterContext(Machine([
+            "-chardev", f"socket,id=backend,path={path}",
+            "-netdev", "vhost-user,id=net0,chardev=backend",
+            "-device", DEVICE_ARGUMENT + "rss=on,hash=on"]))
         device = VirtioNet(machine, SLOT).device
         device.reset()
         self.assertFalse(device.offered() >> F_RSS & 1)
@@ -184,13 +173,19 @@ class VhostUser(Case):
              "reason: not supported with vhost"])
 
 
+OPTIONS = "netdev=net0,rss=on,hash=on"
+LEGACY = {BOARD.card["driver"]: (
+    "-device", option(BOARD.card, BOARD.legacy, OPTIONS))}
+if BOARD.mmio is not None:
+    LEGACY["virtio-mmio"] = (
+        *BOARD.mmio, "-device", "virtio-net-device," + OPTIONS)
+
+
 class Shown(Case):
     """What x-query-rss and "info rss" tell."""
 
     def machine(self, *arguments):
-        machine = Machine(arguments)
-        self.addCleanup(machine.stop)
-        return machine
+        return self.enterContext(Machine(arguments))
 
     def test_cards_in_the_order_in_which_they_were_made(self):
         names = [f"n{number}" for number in range(6)]
@@ -210,22 +205,20 @@ class Shown(Case):
         machine = self.machine(*BOARD.mmio, "-global",
                                "virtio-mmio.force-legacy=off", "-device",
                                "virtio-net-device,id=n0,rss=on")
-        self.assertEqual(machine.qmp("x-query-rss")[0]["device"], "n0")
+        self.assertEqual(machine.rss()["device"], "n0")
         self.assertIn("n0: engine automatic", machine.info_rss())
 
     def test_a_card_without_any_id(self):
         machine = self.machine("-device", "virtio-net-pci,romfile=")
-        self.assertTrue(machine.qmp("x-query-rss")[0]["device"]
+        self.assertTrue(machine.rss()["device"]
                         .startswith("/machine/peripheral-anon/"))
 
     def test_counting_needs_RSS(self):
         machine = self.machine("-device", "virtio-net-pci,id=n,romfile=")
-        with self.assertRaises(VmError) as caught:
+        with self.assert_error("rss-counters=on requires rss=on"):
             machine.qmp("qom-set", {"path": "n", "value": True,
                                     "property": "rss-counters"})
-        self.assertIn("rss-counters=on requires rss=on",
-                      str(caught.exception))
-        self.assertFalse(machine.qmp("x-query-rss")[0]["counting"])
+        self.assertFalse(machine.rss()["counting"])
         machine.qmp("qom-set", {"path": "n", "value": False,
                                 "property": "rss-counters"})
 
@@ -244,11 +237,12 @@ class Shown(Case):
                             ("rss-counters", "count")):
             self.assertIn(words, described[name], name)
 
+    @rows(LEGACY, "legacy: ")
     def check_legacy(self, arguments):
         """Neither RSS nor hash report can be negotiated: not offered."""
         machine = self.machine("-netdev", "hubport,id=net0,hubid=0",
                                *arguments)
-        rss = machine.qmp("x-query-rss")[0]
+        rss = machine.rss()
         self.assertFalse(rss["offered"])
         self.assertIn("a legacy virtio device", rss["reason"])
         warnings = machine.warnings()
@@ -258,8 +252,7 @@ class Shown(Case):
                           "virtio device", warning)
 
     def test_the_table(self):
-        machine = machine_with("rss=on")
-        self.addCleanup(machine.stop)
+        machine = self.enterContext(machine_with("rss=on"))
         nic = VirtioNet(machine, SLOT).start()
         self.assertEqual(nic.command(RSS_CONFIG, ONE_QUEUE["valid"][0]), OK)
         self.assertIn("\r\n  table: 0-127:0\r\n", machine.info_rss())
@@ -269,8 +262,7 @@ class Shown(Case):
                       "  table: 0:0\r\n", machine.info_rss())
 
     def test_hash_types_of_hash_reports_alone(self):
-        machine = machine_with("hash=on")
-        self.addCleanup(machine.stop)
+        machine = self.enterContext(machine_with("hash=on"))
         nic = VirtioNet(machine, SLOT).start(FEATURES | 1 << F_HASH_REPORT)
         self.assertNotIn("hash types", machine.info_rss())
         self.assertEqual(nic.command(HASH_CONFIG, hash_config(5, KEY)), OK)
@@ -278,23 +270,14 @@ class Shown(Case):
         self.assertNotIn("table", machine.info_rss())
 
 
-OPTIONS = "netdev=net0,rss=on,hash=on"
-LEGACY = {f"legacy: {BOARD.card['driver']}": (
-    "-device", option(BOARD.card, BOARD.legacy, OPTIONS))}
-if BOARD.mmio is not None:
-    LEGACY["legacy: virtio-mmio"] = (
-        *BOARD.mmio, "-device", "virtio-net-device," + OPTIONS)
-add_rows(Shown, LEGACY, Shown.check_legacy)
-
-
 class OneQueue(Case):
     """Commands, by a user without privileges."""
 
     @classmethod
     def setUpClass(cls):
-        cls.machine = machine_with("rss=on")
-        cls.addClassCleanup(cls.machine.stop)
+        cls.machine = cls.enterClassContext(machine_with("rss=on"))
 
+    @rows(ONE_QUEUE)
     def check_command(self, row):
         data, answer = row
         nic = VirtioNet(self.machine, SLOT).start()
@@ -306,9 +289,6 @@ class OneQueue(Case):
         for length in range(len(data)):
             self.assertEqual(nic.command(RSS_CONFIG, data[:length]), ERR)
         self.assertEqual(nic.command(RSS_CONFIG, data), OK)
-
-
-add_rows(OneQueue, ONE_QUEUE, OneQueue.check_command)
 
 
 # What a virtio-net-pci with failover=on cannot be realized with.
@@ -336,29 +316,23 @@ class Unrealizable(Case):
 
     @classmethod
     def setUpClass(cls):
-        cls.machine = machine_with("rss=on")
-        cls.addClassCleanup(cls.machine.stop)
+        cls.machine = cls.enterClassContext(machine_with("rss=on"))
 
     def add(self, **properties):
         self.machine.qmp("device_add", {"driver": "virtio-net-pci",
                                         "romfile": "", "failover": True,
                                         **properties})
 
+    @rows(UNREALIZABLE, "device_add twice, ")
     def check_device(self, wrong):
         for _ in range(2):
             with self.assertRaises(VmError):
                 self.add(id="wrong", **wrong)
             self.machine.check_alive()
         self.add(id=f"good-{list(UNREALIZABLE.values()).index(wrong)}")
-        self.machine.qmp("migrate", {"uri": "exec:cat > /dev/null"})
-        self.assertTrue(wait_until(lambda: self.machine.qmp("query-migrate")
-                                   ["status"] == "completed", 10, 0.01))
+        self.machine.migrate("exec:cat > /dev/null")
         self.machine.qmp("cont")
 
-
-add_rows(Unrealizable, {"device_add twice, " + name: row
-                        for name, row in UNREALIZABLE.items()},
-         Unrealizable.check_device)
 
 # A tap that cannot be had, and a word of the error: for descriptors, "null"
 # is one of a file that is no vhost device, and "tap" one of a tap.
@@ -380,8 +354,7 @@ class BadTaps(OwnCardsCase):
 
     def setUp(self):
         super().setUp()
-        self.net = TapNet(QUEUES)
-        self.addCleanup(self.net.close)
+        self.net = self.enterContext(TapNet(QUEUES))
         self.good = {"ifname": self.net.name, "queues": QUEUES,
                      "script": "no", "downscript": "no"}
 
@@ -410,55 +383,42 @@ class BadTaps(OwnCardsCase):
         self.fds.append(fd)
         return str(fd)
 
+    @rows(BAD_TAPS, "at start, ")
     def check_start(self, row):
         options, word = row
         text = ",".join(f"{name}={value}" for name, value
                         in self.options(options).items())
         text = text.replace("type=tap", "tap").replace("=True", "=on")
-        with self.assertRaises(VmError) as caught:
+        with self.assert_error("status 1", word):
             Machine(["-netdev", text], self.net, self.fds).stop()
-        self.assertIn("status 1", str(caught.exception))
-        self.assertIn(word, str(caught.exception))
 
+    @rows(BAD_TAPS, "netdev_add, ")
     def check_running(self, row):
         options, word = row
         options = self.options(options)
-        machine = Machine([], self.net, self.fds)
-        self.addCleanup(machine.stop)
-        with self.assertRaises(VmError) as caught:
-            machine.qmp("netdev_add", options)
-        self.assertIn(word, str(caught.exception))
-        with self.assertRaises(VmError):
-            machine.qmp("netdev_add", options)
+        machine = self.enterContext(Machine([], self.net, self.fds))
+        for words in ([word], []):
+            with self.assert_error(*words):
+                machine.qmp("netdev_add", options)
         machine.qmp("netdev_add", {"type": "tap", "id": "net0", **self.good})
         machine.qmp("device_add", {"driver": "virtio-net-pci", "mq": True,
                                    "netdev": "net0", "romfile": ""})
-
-
-add_rows(BadTaps, {"at start, " + name: row
-                   for name, row in BAD_TAPS.items()}, BadTaps.check_start)
-add_rows(BadTaps, {"netdev_add, " + name: row
-                   for name, row in BAD_TAPS.items()}, BadTaps.check_running)
 
 
 class Privileges(OwnCardsCase):
     """QEMU without the right to load a program, and without a helper."""
 
     engine = SOFTWARE
-    NO_HELPER = "ebpf-rss-helper=/nonexistent"
 
     def test_one_warning_and_the_software_engine(self):
-        self.card = Card(AUTO, self.NO_HELPER, without_bpf=True)
-        self.addCleanup(self.card.close)
-        self.nic = self.card.start()
+        self.begin(AUTO, NO_HELPER, without_bpf=True)
         self.set_rss(spread())
         self.assert_steers(spread())
-        warnings = [line for line in self.card.machine.messages().splitlines()
-                    if "warning" in line]
-        self.assertEqual(len(warnings), 1, warnings)
-        self.assertIn("RSS falls back to QEMU: cannot create the steering "
-                      "program's maps: Operation not permitted (needs CAP_BPF "
-                      "and CAP_PERFMON, or root); ", warnings[0])
+        warnings = self.card.machine.warnings()
+        self.assert_one_warning(
+            warnings, "RSS falls back to QEMU: cannot create the steering "
+            "program's maps: Operation not permitted (needs CAP_BPF and "
+            "CAP_PERFMON, or root); ")
         self.assertNotIn("MEMLOCK", warnings[0])
         self.assertNotIn("libbpf:", self.card.machine.messages())
 
@@ -467,44 +427,35 @@ class Privileges(OwnCardsCase):
         bundle = QEMU.resolve().parent / "qemu-bundle"
         if not list(bundle.glob("**/qemu-rss-helper")):
             self.skipTest("this QEMU is not where it was built")
-        card = Card(AUTO, without_bpf=True)
-        self.addCleanup(card.close)
+        card = self.enterContext(Card(AUTO, without_bpf=True))
         warnings = card.machine.warnings()
         self.assertEqual(len(warnings), 1, warnings)
         self.assertRegex(warnings[0], rf"; {re.escape(str(bundle))}\S*"
                          "qemu-rss-helper has no privileges either$")
 
     def test_insisting_on_eBPF_is_an_error(self):
-        with self.assertRaises(VmError) as caught:
-            Card(EBPF, self.NO_HELPER, without_bpf=True).close()
-        self.assertIn("status 1", str(caught.exception))
-        self.assertIn("not permitted", str(caught.exception))
+        with self.assert_error("status 1", "not permitted"):
+            Card(EBPF, NO_HELPER, without_bpf=True).close()
 
     def test_a_refused_device_with_failover_leaves_nothing_behind(self):
         """QEMU asks all such devices when another is plugged."""
-        card = Card(SOFTWARE, without_bpf=True)
-        self.addCleanup(card.close)
+        card = self.enterContext(Card(SOFTWARE, without_bpf=True))
         new = {"driver": "virtio-net-pci", "failover": True, "rss": True,
                "rss-engine": EBPF, "ebpf-rss-helper": "/nonexistent"}
         for number in range(20):
-            with self.assertRaises(VmError) as caught:
+            with self.assert_error("is unavailable"):
                 card.machine.qmp("device_add", {**new, "id": f"new{number}"})
-            self.assertIn("is unavailable", str(caught.exception))
         card.machine.qmp("device_add", {"driver": "virtio-rng-pci"})
-        card.machine.qmp("migrate", {"uri": "exec:cat > /dev/null"})
-        self.assertTrue(wait_until(lambda: card.machine.qmp("query-migrate")
-                                   ["status"] == "completed", 10, 0.01))
+        card.machine.migrate("exec:cat > /dev/null")
 
     def test_insisting_on_eBPF_for_a_legacy_device_is_an_error(self):
-        with self.assertRaises(VmError) as caught:
+        with self.assert_error("RSS is not offered to the guest: a legacy "
+                               "virtio device"):
             Card(EBPF, BOARD.legacy).close()
-        self.assertIn("RSS is not offered to the guest: a legacy virtio "
-                      "device", str(caught.exception))
 
     def test_insisting_on_software_warns_of_nothing(self):
         for without_bpf in (False, True):
-            card = Card(SOFTWARE, without_bpf=without_bpf)
-            self.addCleanup(card.close)
+            card = self.enterContext(Card(SOFTWARE, without_bpf=without_bpf))
             self.assertNotIn("warning", card.machine.messages())
 
 

@@ -8,7 +8,7 @@ crash, and it must say what it does not like.
 """
 
 from harness.qtest.rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, TapNet,
-                               add_rows, run_tests)
+                               rows, run_tests)
 from harness.qtest.stream import (HEAD, NetSection, StreamCase, assert_usable,
                                   replaced, state)
 from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_RSS,
@@ -67,16 +67,18 @@ class Stream(StreamCase):
 
     engine = EBPF
 
+    @rows(NONSENSE)
     def check_nonsense(self, row):
         part, word = row
         machine = self.incoming(replaced(self.good, part)).machine
         assert_refused(self, machine, word)
 
+    @rows(ODD)
     def check_odd(self, row):
         part, engines = row
         machine = self.incoming(replaced(self.good, part)).machine
         self.assertIsNone(machine.process.poll(), machine.messages())
-        rss = machine.qmp("x-query-rss")[0]
+        rss = machine.rss()
         self.assertIn(rss["engine"], engines)
         self.assertFalse(rss["hash-report"])
 
@@ -138,15 +140,20 @@ class Counts(StreamCase):
     engine = SOFTWARE
     options = "vectors=10"
 
+    @rows({f"{name} {value:#x}": (name, value, word)
+           for name, (values, word) in COUNTS.items()
+           for value in values})
     def check_count(self, row):
         name, value, word = row
         stream = NetSection(self.good).changed(**{name: value})
         assert_refused(self, self.incoming(stream).machine, word)
 
+    @rows(DEFAULT_SIZES, "default sizes: ")
     def check_sizes(self, sizes):
         stream = NetSection(self.good).with_default_sizes(sizes)
         assert_refused(self, self.incoming(stream).machine, "size")
 
+    @rows(ODD_FIELDS)
     def check_odd(self, fields):
         card = self.incoming(NetSection(self.good).changed(**fields))
         if card.machine.process.poll() is None:
@@ -194,7 +201,7 @@ class HashStream(StreamCase):
     def test_as_it_was(self):
         machine = self.incoming(self.good).machine
         self.assertIsNone(machine.process.poll(), machine.messages())
-        rss = machine.qmp("x-query-rss")[0]
+        rss = machine.rss()
         self.assertEqual(rss["engine"], AUTOMATIC)
         self.assertTrue(rss["hash-report"])
 
@@ -202,18 +209,8 @@ class HashStream(StreamCase):
         """It is off."""
         machine = self.incoming(replaced(self.good, state(populate=1))).machine
         self.assertIsNone(machine.process.poll(), machine.messages())
-        rss = machine.qmp("x-query-rss")[0]
+        rss = machine.rss()
         self.assertEqual((rss["engine"], rss["table"]), (AUTOMATIC, []))
-
-
-add_rows(Stream, NONSENSE, Stream.check_nonsense)
-add_rows(Counts, {f"{name} {value:#x}": (name, value, word)
-                  for name, (values, word) in COUNTS.items()
-                  for value in values}, Counts.check_count)
-add_rows(Counts, {"default sizes: " + name: row
-                  for name, row in DEFAULT_SIZES.items()}, Counts.check_sizes)
-add_rows(Counts, ODD_FIELDS, Counts.check_odd)
-add_rows(Stream, ODD, Stream.check_odd)
 
 
 if __name__ == "__main__":

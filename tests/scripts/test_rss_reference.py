@@ -8,24 +8,6 @@ import unittest
 
 from harness import rss_reference as rss
 
-KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da3"
-                    "8030f20c6a42b73bbeac01fa")
-
-# The RSS verification suite: source, destination, addresses, with ports.
-KNOWN = (
-    ("66.9.149.187", 2794, "161.142.100.80", 1766, 0x323e8fc2, 0x51ccc178),
-    ("199.92.111.2", 14230, "65.69.140.83", 4739, 0xd718262a, 0xc626b0ea),
-    ("24.19.198.95", 12898, "12.22.207.184", 38024, 0xd2d0a5de, 0x5c2b394a),
-    ("38.27.205.30", 48228, "209.142.163.6", 2217, 0x82989176, 0xafc7327f),
-    ("153.39.163.191", 44251, "202.188.127.2", 1303, 0x5d1809c5, 0x10e828a2),
-    ("3ffe:2501:200:1fff::7", 2794, "3ffe:2501:200:3::1", 1766, 0x2cc18cd5,
-     0x40207d3d),
-    ("3ffe:501:8::260:97ff:fe40:efab", 14230, "ff02::1", 4739, 0x0f0c461c,
-     0xdde51bbf),
-    ("3ffe:1900:4545:3:200:f8ff:fe21:67cf", 44251,
-     "fe80::200:f8ff:fe21:67cf", 38024, 0x4b61e985, 0x02d1feef),
-)
-
 SRC6, DST6 = bytes(range(16)), bytes(range(16, 32))
 HOME, CARE = b"\xaa" * 16, b"\xbb" * 16
 PORTS = b"\x12\x34\x56\x78"
@@ -61,12 +43,12 @@ TYPE2 = b"\2\1" + bytes(4) + CARE
 
 class Known(unittest.TestCase):
     def test_suite(self):
-        for src, sport, dst, dport, addresses, ports in KNOWN:
+        for src, sport, dst, dport, addresses, ports in rss.KNOWN_ANSWERS:
             data = (ipaddress.ip_address(src).packed
                     + ipaddress.ip_address(dst).packed)
-            self.assertEqual(rss.toeplitz(KEY, data), addresses, src)
+            self.assertEqual(rss.toeplitz(rss.KEY, data), addresses, src)
             data += struct.pack("!HH", sport, dport)
-            self.assertEqual(rss.toeplitz(KEY, data), ports, src)
+            self.assertEqual(rss.toeplitz(rss.KEY, data), ports, src)
 
 
 class Packets(unittest.TestCase):
@@ -157,10 +139,10 @@ class Packets(unittest.TestCase):
 
 class Queue(unittest.TestCase):
     def test_table(self):
-        config = rss.Config(rss.ALL_TYPES, KEY, range(128), 77)
+        config = rss.Config(rss.ALL_TYPES, rss.KEY, range(128), 77)
         frame = ipv4(17, UDP_HEADER)
         self.assertEqual(config.queue(frame),
-                         rss.toeplitz(KEY, frame[26:34] + PORTS) % 128)
+                         rss.toeplitz(rss.KEY, frame[26:34] + PORTS) % 128)
         self.assertEqual(config.queue(eth(0x806, bytes(46))), 77)
 
 

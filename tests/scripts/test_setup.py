@@ -40,9 +40,8 @@ class Configure(unittest.TestCase):
     """./configure records what it is told, and refuses what it is not."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="test-setup-")
-        self.addCleanup(folder.cleanup)
-        self.top = Path(folder.name)
+        self.top = Path(self.enterContext(
+            tempfile.TemporaryDirectory(prefix="test-setup-")))
         shutil.copy(TOP / "configure", self.top)
 
     def configure(self, *options):
@@ -175,11 +174,10 @@ class Build(unittest.TestCase):
     """scripts/build, with a made-up build of QEMU in a temporary folder."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="test-setup-")
-        self.addCleanup(folder.cleanup)
         self.build = load("build")
         self.build.DEFAULTS["base"] = "7.2"
-        self.top = Path(folder.name)
+        self.top = Path(self.enterContext(
+            tempfile.TemporaryDirectory(prefix="test-setup-")))
         self.home = self.top / "build/qemu-7.2"
         for name in ("series", "build/qemu-7.2/tree", "build/qemu-7.2/build"):
             (self.top / name).mkdir(parents=True)

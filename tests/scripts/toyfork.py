@@ -76,9 +76,8 @@ class ForkTest(unittest.TestCase):
     """A base and a checkout in a temporary folder."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="test-fork-")
-        self.addCleanup(folder.cleanup)
-        self.top = Path(folder.name)
+        self.top = Path(self.enterContext(
+            tempfile.TemporaryDirectory(prefix="test-fork-")))
         self.base_dir = self.top / "base"
         self.checkout = self.top / "checkout"
         write_files(self.base_dir, BASE_FILES)

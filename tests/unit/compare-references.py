@@ -11,10 +11,7 @@ harness/rss_reference.py, by which the demo does, were written apart.
 import subprocess
 import sys
 
-from harness.rss_reference import Config
-
-KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b4"
-                    "77cb2da38030f20c6a42b73bbeac01fa")
+from harness.rss_reference import KEY, Config
 
 
 def difference(line):

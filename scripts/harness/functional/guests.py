@@ -13,16 +13,17 @@ have the kernel of this Debian suite.
 import contextlib
 import os
 import random
-import signal
-import unittest
 from unittest import mock
 
-from harness import rss_reference
+from harness import cases, rss_reference
 from harness.check.unittest_tap import run_tests
+from harness.qtest.machine import WITHOUT_BPF
+from harness.qtest.rig import (AUTOMATIC, EBPF, NO_HELPER, QUEUES, SOFTWARE,
+                               predicted)
 from harness.vm import VmError, histogram, steering, tapnet, traffic
 from harness.vm.accel import best_accel
 from harness.vm.channel import Shell
-from harness.vm.guest import Guest
+from harness.vm.guest import Guest, rss_card
 from harness.vm.kernel import get_kernel
 from harness.vm.process import wait_until
 from harness.vm.qemu import Qemu, find_qemu
@@ -31,22 +32,8 @@ from harness.vm.traffic import mixed as flows
 
 
 VHOST = os.environ.get("FUNCTIONAL_VHOST") == "on"
-AUTOMATIC, EBPF, SOFTWARE = "automatic", "ebpf", "software"
-NO_HELPER = "ebpf-rss-helper=/nonexistent"
-QUEUES = 4
 MEMORY = 256
 BOOT_TIMEOUT = 120
-
-# Names as x-query-rss spells them, in the order of their bits.
-TYPE_NAMES = ("ipv4", "tcpv4", "udpv4", "ipv6", "tcpv6", "udpv6", "ip-ex",
-              "tcp-ex", "udp-ex")
-PORT_TYPES = {"tcp4": rss_reference.TCPV4, "udp4": rss_reference.UDPV4,
-              "tcp6": rss_reference.TCPV6, "udp6": rss_reference.UDPV6}
-ADDRESS_TYPES = {"4": rss_reference.IPV4, "6": rss_reference.IPV6}
-
-
-# Whoever ends a test ends it as Ctrl-C does, so that it tidies up.
-signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def why_not():
@@ -58,10 +45,6 @@ def why_not():
     return ""
 
 
-def type_names(types):
-    return [name for bit, name in enumerate(TYPE_NAMES) if types >> bit & 1]
-
-
 class Unprivileged(Qemu):
     """A Qemu that is not allowed to load eBPF programs."""
 
@@ -69,9 +52,7 @@ class Unprivileged(Qemu):
         super().__init__(qemu.binary, qemu.data_dirs, qemu.library_dirs)
 
     def command(self, *arguments):
-        return ["setpriv", "--bounding-set", "-bpf,-sys_admin",
-                "--inh-caps", "-bpf,-sys_admin",
-                *super().command(*arguments)]
+        return [*WITHOUT_BPF, *super().command(*arguments)]
 
 
 class RssGuest(Guest):
@@ -92,12 +73,9 @@ class RssGuest(Guest):
         self.closing = contextlib.ExitStack()
         net = self.closing.enter_context(TapNet(QUEUES))
         self.sender = self.closing.enter_context(net.packet_socket())
-        device = (f"virtio-net-pci,id=card,netdev=net0,mq=on,rss=on,"
-                  f"vectors={2 * QUEUES + 2},mac={traffic.GUEST_MAC},romfile=")
         super().__init__(
-            qemu, kernel, ["-netdev", net.netdev(vhost=VHOST), "-device",
-                           device + (options and "," + options), *arguments],
-            net, accel, **how)
+            qemu, kernel, [*rss_card(net, options, VHOST), *arguments], net,
+            accel, **how)
 
     def stop(self):
         with self.closing:
@@ -111,34 +89,15 @@ class RssGuest(Guest):
 
     def config(self):
         rss = steering.GuestRss(self)
-        return rss_reference.Config(self.hash_types(), rss.key, rss.table)
-
-    def hash_types(self):
-        """Return the hash types that the guest believes to have set."""
-        text = self.shell(f"for flow in {' '.join(PORT_TYPES)}; do echo "
-                          "@$flow; ethtool -n eth0 rx-flow-hash $flow; done")
-        types = rss_reference.IPV4 | rss_reference.IPV6
-        for part in text.split("@")[1:]:
-            flow = part.split()[0]
-            if "src port" in part:
-                types |= PORT_TYPES[flow]
-            elif "IP SA" not in part:
-                types &= ~ADDRESS_TYPES[flow[-1]]
-        return types
+        return rss_reference.Config(steering.hash_types(self), rss.key,
+                                    rss.table)
 
     def set_key(self, seed):
         key = random.Random(seed).randbytes(40)
         self.shell("ethtool -X eth0 hkey " + key.hex(":"))
 
-    def wait_event(self, name, timeout=60):
-        """Wait until QMP has told of an event since the last call."""
-        def happened():
-            self.qmp("query-status")
-            return any(event["event"] == name for event in self._qmp.events)
-
-        if not wait_until(happened, timeout):
-            raise VmError(f"QEMU told of no event {name}")
-        self._qmp.events.clear()
+    def wait_event(self, name):
+        self._qmp.wait_event(name, 60)
 
     def wait_boot(self):
         """Wait until a machine that was reset is up again."""
@@ -180,14 +139,10 @@ class IncomingGuest(RssGuest):
             return super().start()
 
 
-class Case(unittest.TestCase):
-    """A test, whose name in reports is its class and its words."""
+class Case(cases.Case):
+    """A test that takes a tap, and perhaps vhost-net."""
 
     guest = None
-
-    def __str__(self):
-        words = self._testMethodName.removeprefix("test").strip(" _")
-        return f"{type(self).__name__}/{words.replace('_', ' ')}"
 
     def setUp(self):
         reason = why_not()
@@ -202,9 +157,7 @@ class Case(unittest.TestCase):
 
     def assert_received(self, frames, queue_of, guest=None):
         """Send frames; the queues must receive as many as is predicted."""
-        expected = [0] * QUEUES
-        for frame in frames:
-            expected[queue_of(frame)] += 1
+        expected = predicted(frames, queue_of)
         seen = self.receive(frames, guest)
         self.assertEqual(seen, expected[:len(seen)], "packets per queue\n"
                          + "\n".join((guest or self.guest).messages()))
@@ -234,7 +187,8 @@ class Case(unittest.TestCase):
         rss = (guest or self.guest).rss()
         self.assertEqual(rss["engine"], engine, rss["reason"])
         table = config.table if config else []
-        types = type_names(config.types) if config else []
+        types = [name for bit, name in enumerate(rss_reference.QAPI_NAMES)
+                 if config and config.types >> bit & 1]
         self.assertEqual(rss["table"], table)
         self.assertEqual(rss["hash-types"], types)
         if config:

@@ -10,10 +10,9 @@ import struct
 from harness.qtest.virtio_net import (CLASS_MQ, ERR, F_CTRL_VQ, F_HASH_REPORT,
                                       F_MQ, F_RSS, HASH_CONFIG, OK, RSS_CONFIG,
                                       VQ_PAIRS_SET)
+from harness.rss_reference import QAPI_NAMES
 
 TABLE_MAX, KEY_MAX, TYPES = 128, 40, 0x1ff
-TYPE_NAMES = ("ipv4", "tcpv4", "udpv4", "ipv6", "tcpv6", "udpv6", "ip-ex",
-              "tcp-ex", "udp-ex")
 OTHER_CLASSES = 0, 1, 2, 3, 5       # known to virtio-net; not about queues
 
 
@@ -141,7 +140,7 @@ class Model:
         return {"negotiated": self.accepted(F_RSS),
                 "hash-report": self.accepted(F_HASH_REPORT),
                 "queue-pairs": self.pairs,
-                "hash-types": [name for bit, name in enumerate(TYPE_NAMES)
+                "hash-types": [name for bit, name in enumerate(QAPI_NAMES)
                                if self.types >> bit & 1],
                 "key": self.key.hex(), "table": self.table,
                 "unclassified-queue": self.unclassified}

@@ -17,13 +17,13 @@ import unittest
 from pathlib import Path
 
 from harness.qtest.machine import VmError
-from harness.vm.process import run
+from harness.vm.process import Closing, run
 
 DENY = str(Path(__file__).resolve().with_name("without_bpf_call.py"))
 SOURCE = Path(__file__).resolve().with_name("refuse_program.c")
 
 
-class Refusal:
+class Refusal(Closing):
     """prefix: of the command that starts QEMU."""
 
     def __init__(self):

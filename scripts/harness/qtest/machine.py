@@ -25,13 +25,15 @@ from harness.fork.base import default_base, emulator
 from harness.qtest.boards import board_of
 from harness.vm import VmError
 from harness.vm.channel import Channel, Qmp
-from harness.vm.process import spawn, stop, wait_until
+from harness.vm.process import Closing, spawn, stop, wait_until
 
 QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or emulator())
 BOARD = board_of(QEMU.name)
 MEMORY = 16 << 20
 ANSWER_TIMEOUT = 30
 START_TIMEOUT = 60          # it may wait 10 s for a helper
+WITHOUT_BPF = ("setpriv", "--bounding-set", "-bpf,-sys_admin", "--inh-caps",
+               "-bpf,-sys_admin")
 
 
 def unnamed_file(name, size):
@@ -62,7 +64,7 @@ def ebpf_rss_fds(*names):
     return {"ebpf-rss-fds": names if has_lists() else ":".join(names)}
 
 
-class Machine:
+class Machine(Closing):
     """One QEMU process.
 
     board        what its machine is like
@@ -82,10 +84,7 @@ class Machine:
         self.binary = qemu.binary if qemu else QEMU
         self.environment = qemu.environment() if qemu else None
         self.machine_type = machine_type
-        prefix = list(prefix)
-        if without_bpf:
-            prefix += ["setpriv", "--bounding-set", "-bpf,-sys_admin",
-                       "--inh-caps", "-bpf,-sys_admin"]
+        prefix = [*prefix, *(WITHOUT_BPF if without_bpf else ())]
         self.closing = contextlib.ExitStack()
         try:
             self._start(list(arguments), netns, tuple(pass_fds), prefix)
@@ -174,19 +173,31 @@ class Machine:
     def qmp(self, command, arguments=None, timeout=ANSWER_TIMEOUT):
         return self._qmp.command(command, arguments, timeout)
 
+    def rss(self):
+        """Return what x-query-rss tells of the first card."""
+        return self.qmp("x-query-rss")[0]
+
+    def migrate(self, uri, timeout=10):
+        """Migrate away; return when all is written."""
+        self.qmp("migrate", {"uri": uri})
+
+        def ended():
+            status = self.qmp("query-migrate").get("status")
+            if status == "failed":
+                raise VmError("the migration failed:\n" + self.messages())
+            return status == "completed"
+
+        if not wait_until(ended, timeout, 0.005):
+            raise VmError("the migration does not end")
+
     def info_rss(self):
         return self.qmp("human-monitor-command", {"command-line": "info rss"})
 
-    def wait_event(self, name, timeout=ANSWER_TIMEOUT):
-        """Wait until QMP has told of an event since the last call."""
-        def happened():
-            self.qmp("query-status")
-            return any(event["event"] == name for event in self._qmp.events)
-
-        if not wait_until(happened, timeout, 0.005):
-            raise VmError(f"QEMU told of no event {name}")
-        self._qmp.events.clear()
+    def wait_event(self, name):
+        self._qmp.wait_event(name, ANSWER_TIMEOUT)
 
     def stop(self):
         """End QEMU; may be called at any time, also twice."""
         self.closing.close()
+
+    close = stop

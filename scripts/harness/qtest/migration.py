@@ -6,7 +6,6 @@ from pathlib import Path
 
 from harness.qtest.machine import VmError, wait_until
 from harness.qtest.rig import AUTO, SOFTWARE, Card, OwnCardsCase, flows
-from harness.qtest.virtio_net import FEATURES
 
 FILE = "file", "exec:cat > {}", "exec:cat < {}"
 SOCKET = "socket", "unix:{}", "unix:{}"
@@ -17,16 +16,8 @@ class MigrationCase(OwnCardsCase):
 
     def setUp(self):
         super().setUp()
-        folder = tempfile.TemporaryDirectory(prefix="qtest-migration-")
-        self.addCleanup(folder.cleanup)
-        self.path = Path(folder.name) / "stream"
-
-    def begin(self, engine, options="", features=FEATURES, **other):
-        """Start the QEMU to migrate from, and its driver; other: see Card."""
-        self.card = Card(engine, options, **other)
-        self.addCleanup(self.card.close)
-        self.engine = SOFTWARE if engine == AUTO else engine
-        self.nic = self.card.start(features=features)
+        self.path = Path(self.enterContext(
+            tempfile.TemporaryDirectory(prefix="qtest-migration-"))) / "stream"
 
     def migrate(self, engine, how=FILE, options="", refusal=None,
                 early=(), **other):
@@ -36,9 +27,9 @@ class MigrationCase(OwnCardsCase):
         """
         _, send, receive = how
         source = self.card.machine
-        card = Card(engine, options, ["-incoming", "defer"],
-                    prefix=refusal.prefix if refusal else (), **other)
-        self.addCleanup(card.close)
+        card = self.enterContext(Card(
+            engine, options, ["-incoming", "defer"],
+            prefix=refusal.prefix if refusal else (), **other))
         if refusal:
             refusal.begin()
         if early:
@@ -47,16 +38,10 @@ class MigrationCase(OwnCardsCase):
         incoming = {"uri": receive.format(self.path)}
         if how is SOCKET:
             card.machine.qmp("migrate-incoming", incoming)
-        source.qmp("migrate", {"uri": send.format(self.path)})
-
-        def ended():
-            status = source.qmp("query-migrate").get("status")
-            if status == "failed":
-                raise VmError("migration failed:\n" + source.messages()
-                              + card.machine.messages())
-            return status == "completed"
-
-        self.assertTrue(wait_until(ended, 10, 0.005), "no end of migration")
+        try:
+            source.migrate(send.format(self.path))
+        except VmError as error:
+            raise VmError(f"{error}\n{card.machine.messages()}") from error
         if how is FILE:
             card.machine.qmp("migrate-incoming", incoming)
         self.assertTrue(wait_until(

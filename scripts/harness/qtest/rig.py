@@ -10,15 +10,15 @@ QTEST_QEMU_BINARY names another QEMU than the one in build/.
 
 import random
 import signal
-import unittest
 
+from harness.cases import Case, rows
 from harness.check.unittest_tap import run_tests
 from harness.qtest.boards import SLOT, option
 from harness.qtest.machine import BOARD, Machine
-from harness.qtest.virtio_net import OK, VirtioNet
-from harness.rss_reference import NON_EX_TYPES, Config
+from harness.qtest.virtio_net import FEATURES, OK, VirtioNet
+from harness.rss_reference import KEY, NON_EX_TYPES, Config
 from harness.vm import traffic
-from harness.vm.process import wait_until
+from harness.vm.process import Closing, wait_until
 from harness.vm.tapnet import TapNet, why_not
 from harness.vm.traffic import mixed as flows
 
@@ -26,12 +26,10 @@ AUTO, EBPF, SOFTWARE = "auto", "ebpf", "software"
 AUTOMATIC = "automatic"     # x-query-rss: the backend chooses by itself
 QUEUES = 4
 IN_FORCE_TIMEOUT = 30
+NO_HELPER = "ebpf-rss-helper=/nonexistent"
 
 # scripts/check ends us with it: clean up as after Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b4"
-                    "77cb2da38030f20c6a42b73bbeac01fa")
 
 
 def spread(queues=range(QUEUES), length=128, types=NON_EX_TYPES, key=KEY,
@@ -47,7 +45,15 @@ def all_to(queue):
     return Config(NON_EX_TYPES, KEY, [queue], queue)
 
 
-class Card:
+def predicted(frames, place_of, places=QUEUES):
+    """Return how many frames belong to each of so many places (queues)."""
+    counts = [0] * places
+    for frame in frames:
+        counts[place_of(frame)] += 1
+    return counts
+
+
+class Card(Closing):
     """A virtio-net card on a 4-queue tap.
 
     engine      the engine that QEMU must take; "auto" lets it choose, and None
@@ -113,16 +119,6 @@ class Card:
         self.close_net()
 
 
-class Case(unittest.TestCase):
-    """A test, whose name in reports is its class and its words."""
-
-    def __str__(self):
-        words = self._testMethodName
-        if words.startswith("test_"):       # else it is a row's name
-            words = words.replace("_", " ")
-        return f"{type(self).__name__}/{words.removeprefix('test ')}"
-
-
 class TapCase(Case):
     """A test with a Card, which all tests of a class share.
 
@@ -137,8 +133,8 @@ class TapCase(Case):
     def setUpClass(cls):
         cls.reason = why_not()
         if not cls.reason:
-            cls.card = Card(cls.engine if cls.insist else AUTO, cls.options)
-            cls.addClassCleanup(cls.card.close)
+            cls.card = cls.enterClassContext(Card(
+                cls.engine if cls.insist else AUTO, cls.options))
 
     def setUp(self):
         if self.reason:
@@ -202,6 +198,12 @@ class TapCase(Case):
 class OwnCardsCase(TapCase):
     """A test that starts cards of its own."""
 
+    def begin(self, engine, options="", features=FEATURES, **how):
+        """Start a QEMU, and the driver of its card."""
+        self.card = self.enterContext(Card(engine, options, **how))
+        self.engine = SOFTWARE if engine == AUTO else engine
+        self.nic = self.card.start(features=features)
+
     @classmethod
     def setUpClass(cls):
         cls.reason = why_not()
@@ -210,10 +212,12 @@ class OwnCardsCase(TapCase):
         if self.reason:
             self.skipTest(self.reason)
 
-
-def add_rows(cls, rows, check):
-    """Make a test of each {name: row}, which calls check(self, row)."""
-    for name, row in rows.items():
-        def test(self, row=row):
-            check(self, row)
-        setattr(cls, "test " + name, test)
+    def assert_next_driver_works(self, features=FEATURES):
+        """Whatever a driver did, the next one, which is right, receives."""
+        self.card.settle()
+        nic = self.card.start(features=features)
+        self.card.settle()
+        nic.collect()                           # what had waited
+        self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
+        self.card.send(flows(seed=1))
+        self.assertEqual(len(nic.wait_packets(len(flows()))), len(flows()))

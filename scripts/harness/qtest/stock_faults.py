@@ -29,8 +29,7 @@ class Faults(MigrationCase):
 
     def begin(self, options="", features=FEATURES, **how):
         """Start a card whose engine QEMU chooses."""
-        self.card = Card(None, options, **how)
-        self.addCleanup(self.card.close)
+        self.card = self.enterContext(Card(None, options, **how))
         self.nic = self.card.start(features=features)
 
     def configure(self, config, answer=OK):

@@ -170,19 +170,11 @@ class StreamCase(Case):
         cls.reason = why_not()
         if cls.reason:
             return
-        folder = tempfile.TemporaryDirectory(prefix="qemu-ebpf-stream-")
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = Path(folder.name)
-        card = Card(cls.engine, cls.options)
-        try:
+        cls.folder = Path(cls.enterClassContext(
+            tempfile.TemporaryDirectory(prefix="qemu-ebpf-stream-")))
+        with Card(cls.engine, cls.options) as card:
             cls.begin(card)
-            machine = card.machine
-            machine.qmp("migrate", {"uri": f"exec:cat > {cls.folder}/good"})
-            if not wait_until(lambda: machine.qmp("query-migrate")["status"]
-                              == "completed", 10, 0.01):
-                raise VmError("the migration does not end")
-        finally:
-            card.close()
+            card.machine.migrate(f"exec:cat > {cls.folder}/good")
         cls.good = (cls.folder / "good").read_bytes()
 
     def setUp(self):
@@ -193,8 +185,8 @@ class StreamCase(Case):
         """Give a stream to a QEMU; return its Card when it is done."""
         options = self.options if options is None else options
         (self.folder / "stream").write_bytes(stream)
-        card = Card(self.engine, options, ["-incoming", "defer", "-S"], net)
-        self.addCleanup(card.close)
+        card = self.enterContext(Card(self.engine, options,
+                                      ["-incoming", "defer", "-S"], net))
         uri = {"uri": f"exec:cat {self.folder}/stream"}
 
         def done():
