@@ -6,11 +6,14 @@ Its packets have a shorter header, with no place for a hash, even if a driver
 before it, or a migration stream, has hash reports.
 """
 
-from harness.qtest.rig import (QUEUES, SLOT, SOFTWARE, OwnCardsCase, flows,
-                               rows, run_tests, spread)
+import struct
+
+from harness.qtest.rig import (QUEUES, SLOT, SOFTWARE, OwnCardsCase, all_to,
+                               flows, rows, run_tests, spread)
 from harness.qtest.stream import StreamCase, replaced, state
-from harness.qtest.virtio_net import (BUFFER_SIZE, FEATURES, F_HASH_REPORT,
-                                      F_MRG_RXBUF, OK, VirtioNet)
+from harness.qtest.virtio_net import (BUFFER_SIZE, ERR, FEATURES, F_CTRL_VQ,
+                                      F_HASH_REPORT, F_MQ, F_MRG_RXBUF, OK,
+                                      VirtioNet)
 
 HASH = FEATURES | 1 << F_HASH_REPORT
 
@@ -56,6 +59,42 @@ class OldDriver(OwnCardsCase):
         packets = self.follow().wait_packets(len(flows()))
         self.assertEqual({packet.frame: packet.queue for packet in packets},
                          {frame: spread().queue(frame) for frame in flows()})
+
+
+class OldestDriver(OwnCardsCase):
+    """A driver of virtio 0.9.5, whose byte order is the processor's.
+
+    It has queue pairs and no RSS.
+    """
+
+    FEATURES = sum(1 << bit for bit in (F_MRG_RXBUF, F_CTRL_VQ, F_MQ))
+
+    def setUp(self):
+        super().setUp()
+        self.begin(SOFTWARE, "hash=on", HASH)
+        self.set_rss(all_to(3))
+        self.nic = VirtioNet(self.card.machine, SLOT)
+        self.nic.device.always = self.nic.device.revision = 0
+        self.nic.start(self.FEATURES)
+        self.assertEqual(self.nic.max_pairs, QUEUES)
+
+    def test_pairs(self):
+        for pairs in (1, QUEUES):
+            self.assertEqual(self.nic.set_pairs(pairs), OK)
+            self.assertEqual(self.card.machine.qmp("x-query-rss")[0]
+                             ["queue-pairs"], pairs)
+        for pairs in (0, QUEUES + 1, QUEUES << 8):
+            self.assertEqual(self.nic.set_pairs(pairs), ERR)
+        self.assert_automatic()
+
+    def test_packets(self):
+        self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+        self.card.send(flows())
+        packets = self.nic.wait_packets(len(flows()))
+        self.assertEqual({packet.frame for packet in packets}, set(flows()))
+        for packet in packets:
+            self.assertEqual(struct.unpack(self.nic.device.order + "H",
+                                           packet.header[10:]), (1,))
 
 
 class OldDriverStream(StreamCase):

@@ -14,7 +14,8 @@ import struct
 
 from harness.qtest.control_model import TABLE_MAX, TYPES, Model, Refused, need
 from harness.qtest.randomly import Steps
-from harness.qtest.rig import AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, run_tests
+from harness.qtest.rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE,
+                               only_pci, run_tests)
 from harness.qtest.stream import (HEAD, NetSection, StreamCase, assert_usable,
                                   replaced, state)
 from harness.qtest.virtio_net import F_RSS
@@ -145,6 +146,7 @@ class RandomStream:
             self.assertIn("waits for its configuration", told["reason"])
 
 
+@only_pci("the stream")
 class RandomSection(StreamCase):
     """The whole section of the card, fields and bytes, is changed at random.
 

@@ -7,7 +7,8 @@ came in by the same queue of the tap.  It must not wait for ever.
 """
 
 from harness.qtest.rig import (KEY, QUEUES, SOFTWARE, Config, OwnCardsCase,
-                               TapCase, all_to, flows, rows, run_tests, spread)
+                               TapCase, all_to, flows, only_pci, rows,
+                               run_tests, spread)
 from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_MRG_RXBUF,
                                       HASH_CONFIG, OK, RSS_CONFIG, hash_config,
                                       rss_config)
@@ -184,6 +185,7 @@ class TwoQueuesReady(TapCase):
                          set(frames))
 
 
+@only_pci("the registers")
 class RingSize(TapCase):
     """The driver changes the size of a ring that is in use."""
 

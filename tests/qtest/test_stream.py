@@ -8,7 +8,7 @@ crash, and it must say what it does not like.
 """
 
 from harness.qtest.rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, TapNet,
-                               rows, run_tests)
+                               only_pci, rows, run_tests)
 from harness.qtest.stream import (HEAD, NetSection, StreamCase, assert_usable,
                                   replaced, state)
 from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_RSS,
@@ -134,6 +134,7 @@ ODD_FIELDS = {
 }
 
 
+@only_pci("the stream")
 class Counts(StreamCase):
     """Each number that the stream says of the card is held against it."""
 
@@ -171,6 +172,7 @@ class Counts(StreamCase):
             assert_refused(self, machine, "9 virtqueues, the device has 3")
 
 
+@only_pci("the stream")
 class PackedRings(StreamCase):
     """Indices of packed rings are places in them."""
 

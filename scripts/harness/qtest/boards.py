@@ -18,6 +18,7 @@ Each class says:
     mmio        arguments with which it has virtio-mmio; None: it never has
 """
 
+from harness.qtest.virtio_ccw import PROGRAM, VirtioCcw
 from harness.qtest.virtio_pci import VirtioPci
 
 SLOT = 4                    # of the card
@@ -76,6 +77,21 @@ class Virt(Pci):
         return machine.out("write" + name, address, value)
 
 
+class S390:
+    """s390x: no registers in memory, no ports; see virtio_ccw.py."""
+
+    type = "s390-ccw-virtio"
+    accelerators = ["-accel", "tcg"]
+    driver = VirtioCcw
+    ram = 0
+    big_endian = True
+    firmware = PROGRAM
+    firmware_option = "-kernel"
+    card = {"driver": "virtio-net-ccw", "devno": f"fe.0.{SLOT:04x}"}
+    legacy = "max_revision=0"
+    mmio = None
+
+
 def option(card, *more):
     """Return a card as -device takes it, with more properties."""
     return ",".join([card["driver"], *(f"{name}={value}" for name, value
@@ -83,7 +99,7 @@ def option(card, *more):
                      *more])
 
 
-BOARDS = {"x86_64": Pc, "aarch64": Virt}
+BOARDS = {"x86_64": Pc, "aarch64": Virt, "s390x": S390}
 
 
 def board_of(emulator):

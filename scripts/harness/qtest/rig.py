@@ -10,10 +10,11 @@ QTEST_QEMU_BINARY names another QEMU than the one in build/.
 
 import random
 import signal
+import unittest
 
 from harness.cases import Case, rows
 from harness.check.unittest_tap import run_tests
-from harness.qtest.boards import SLOT, option
+from harness.qtest.boards import SLOT, Pci, option
 from harness.qtest.machine import BOARD, Machine
 from harness.qtest.virtio_net import FEATURES, OK, VirtioNet
 from harness.rss_reference import KEY, NON_EX_TYPES, Config
@@ -117,6 +118,12 @@ class Card(Closing):
         self.machine.stop()
         self.sender.close()
         self.close_net()
+
+
+def only_pci(what):
+    """Skip a class of tests where the card is on another bus."""
+    return unittest.skipUnless(issubclass(BOARD, Pci),
+                               f"{what} of virtio-pci")
 
 
 class TapCase(Case):
