@@ -2,69 +2,43 @@
 /*
  * Loading the steering program in another process, which has the privilege
  *
+ * As a service, where the helper's path is that of a socket:
+ *
+ *     this process ── connect, name ──▶ listener ── starts ──▶ helper --inetd
+ *          ▲                                                       │ rss_open()
+ *          └───────────── descriptors, or why not ─────────────────┘
+ *
+ * As a child, where the path is that of a program:
+ *
  *     this process ── spawn ──▶ helper --fd=3 --name=NAME
- *          ▲                             │ ebpf_rss_open()
- *          └────── descriptors, or why not, over a socket
+ *          ▲                             │ rss_open()
+ *          └── descriptors, or why not ──┘
  *
  * The helper is not trusted to behave: whatever it does or does not, the
  * caller gets its descriptors or an error within the time limit and
- * RSS_CHILD_END_MS, there is no descriptor too many, and no child is left but
- * one that this process may not kill (see rss_child.c).
+ * RSS_CHILD_END_MS, and no child is left but one that this process may not
+ * kill (see rss_child.c).
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "rss_answer.h"
 #include "rss_child.h"
 #include "rss_helper.h"
 
-/* One descriptor more than there should be, to see that there are more. */
-typedef union Control {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE((EBPF_RSS_FDS + 1) * sizeof(int))];
-} Control;
+enum {
+    BUSY_PART = 2,              /* of the time limit: see open_by_service() */
+    BUSY_PAUSE_US = 5000,
+};
 
-/* The helper's message; @text is cut to what may be printed. */
-typedef struct Answer {
-    char text[RSS_HELPER_TEXT_MAX + 1];
-    int fds[sizeof(Control) / sizeof(int)];
-    unsigned n_fds;
-    bool cut;               /* there was more than fits */
-} Answer;
-
-typedef enum Outcome {
-    ANSWERED,
-    ENDED,                  /* it closed the socket */
-    TOO_LATE,
-} Outcome;
-
-G_GNUC_PRINTF(2, 3)
-static void set_helper_error(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_propagate_error(error, g_error_new_valist(RSS_ERROR,
-                                                RSS_ERROR_PRIVILEGE,
-                                                format, args));
-    va_end(args);
-}
-
-static void close_all(const int *fds, unsigned n_fds)
-{
-    unsigned i;
-
-    for (i = 0; i < n_fds; i++) {
-        close(fds[i]);
-    }
-}
-
-/* "--name=" and what a helper accepts of @name: the rest becomes '_'. */
-static char *name_argument(const char *name)
+/* @prefix and what a helper accepts of @name: the rest becomes '_'. */
+static char *with_name(const char *prefix, const char *name)
 {
     g_autofree char *part = g_strndup(*name ? name : "_",
                                       RSS_HELPER_NAME_MAX);
@@ -75,7 +49,130 @@ static char *name_argument(const char *name)
             *p = '_';
         }
     }
-    return g_strconcat("--name=", part, NULL);
+    return g_strconcat(prefix, part, NULL);
+}
+
+/*
+ * What came of a helper in @answer. @status: its exit status, -1 if that is
+ * not known.
+ */
+static bool conclude(RssAnswerOutcome outcome, const RssAnswer *answer,
+                     const char *helper, int status, int timeout_ms,
+                     int fds[EBPF_RSS_FDS], GError **error)
+{
+    switch (outcome) {
+    case RSS_ANSWERED:
+        return rss_answer_take(answer, helper, fds, error);
+    case RSS_ANSWER_TOO_LATE:
+        rss_answer_error(error, "%s did not answer within %g s", helper,
+                         timeout_ms / 1000.0);
+        return false;
+    default:
+        rss_answer_error(error, status < 0 ? "%s ended without an answer" :
+                         "%s ended without an answer, with exit status %d",
+                         helper, status);
+        return false;
+    }
+}
+
+static bool is_socket(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+/*
+ * Connects a new socket, in its turn: callers wait in a queue while the
+ * listener has too many connections to accept. Returns the socket, or minus an
+ * errno value: EAGAIN when it takes too long.
+ */
+static int connect_in_turn(const struct sockaddr_un *address, gint64 deadline)
+{
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int err = fd < 0 ? errno : EINTR;
+
+    while (fd >= 0 && err == EINTR) {
+        gint64 left_us = MAX(deadline - g_get_monotonic_time(), 1);
+        struct timeval limit = { left_us / G_USEC_PER_SEC,
+                                 left_us % G_USEC_PER_SEC };
+
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+        err = connect(fd, (const struct sockaddr *)address,
+                      sizeof(*address)) < 0 ? errno : 0;
+    }
+    if (fd >= 0 && err) {
+        close(fd);
+    }
+    return err ? -err : fd;
+}
+
+/* One connection. Returns 0, or an errno value if there was none. */
+static int ask_service(const struct sockaddr_un *address, const char *request,
+                       gint64 deadline, RssAnswerOutcome *outcome,
+                       RssAnswer *answer)
+{
+    int fd = connect_in_turn(address, deadline);
+
+    if (fd == -EAGAIN) {
+        *outcome = RSS_ANSWER_TOO_LATE;
+        return 0;
+    }
+    if (fd < 0) {
+        return -fd;
+    }
+    /* There is room for one message; if the other side is gone, we shall see. */
+    send(fd, request, strlen(request), MSG_NOSIGNAL | MSG_DONTWAIT);
+    *outcome = rss_answer_receive(fd, deadline, answer);
+    close(fd);
+    return 0;
+}
+
+/*
+ * Whether another attempt may help. A listener that has as many helpers as it
+ * may have closes a connection at once, and all of them end soon; but a service
+ * that is broken looks the same.
+ */
+static bool was_busy(RssAnswerOutcome outcome, const RssAnswer *answer)
+{
+    return outcome == RSS_ANSWER_ENDED ||
+           (outcome == RSS_ANSWERED && answer->n_fds == 0 &&
+            !strcmp(answer->text, RSS_HELPER_NO_REQUEST));
+}
+
+static bool open_by_service(const char *path, const char *name,
+                            int timeout_ms, int fds[EBPF_RSS_FDS],
+                            GError **error)
+{
+    g_autofree char *request = with_name(RSS_HELPER_REQUEST, name);
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    gint64 start = g_get_monotonic_time();
+    gint64 deadline = start + timeout_ms * 1000LL;
+    gint64 patience = start + timeout_ms * 1000LL / BUSY_PART;
+    RssAnswer answer = { .n_fds = 0 };
+    RssAnswerOutcome outcome;
+    int err;
+
+    if (g_strlcpy(address.sun_path, path, sizeof(address.sun_path)) >=
+        sizeof(address.sun_path)) {
+        rss_answer_error(error, "cannot connect to %s: %s", path,
+                         g_strerror(ENAMETOOLONG));
+        return false;
+    }
+    for (;;) {
+        err = ask_service(&address, request, deadline, &outcome, &answer);
+        if (err) {
+            rss_answer_error(error, "cannot connect to %s: %s", path,
+                             g_strerror(err));
+            return false;
+        }
+        if (!was_busy(outcome, &answer) ||
+            g_get_monotonic_time() >= patience) {
+            return conclude(outcome, &answer, path, -1, timeout_ms, fds,
+                            error);
+        }
+        g_usleep(BUSY_PAUSE_US);
+    }
 }
 
 /* Starts the helper. Returns 0, or an errno value. */
@@ -83,113 +180,19 @@ static int start(const char *helper, const char *name, int socket,
                  RssChild *child)
 {
     g_autofree char *fd_arg = g_strdup_printf("--fd=%d", RSS_CHILD_SOCKET_FD);
-    g_autofree char *name_arg = name_argument(name);
+    g_autofree char *name_arg = with_name("--name=", name);
     char *argv[] = { (char *)helper, fd_arg, name_arg, NULL };
 
     return rss_child_start(argv, socket, child);
 }
 
-/* Waits until there is something to read; false when it takes too long. */
-static bool wait_readable(int socket, gint64 deadline)
-{
-    struct pollfd ready = { .fd = socket, .events = POLLIN };
-    gint64 left_us;
-
-    do {
-        left_us = MAX(deadline - g_get_monotonic_time(), 0);
-        if (poll(&ready, 1, (left_us + 999) / 1000) > 0) {
-            return true;
-        }
-    } while (left_us > 0);
-    return false;
-}
-
-static void take_fds(Answer *answer, struct msghdr *message)
-{
-    struct cmsghdr *part;
-
-    for (part = CMSG_FIRSTHDR(message); part;
-         part = CMSG_NXTHDR(message, part)) {
-        if (part->cmsg_level == SOL_SOCKET &&
-            part->cmsg_type == SCM_RIGHTS) {
-            size_t size = part->cmsg_len - CMSG_LEN(0);
-
-            memcpy(answer->fds + answer->n_fds, CMSG_DATA(part), size);
-            answer->n_fds += size / sizeof(int);
-        }
-    }
-}
-
-/* What the helper says may end up in a log. */
-static void take_text(Answer *answer, size_t len)
-{
-    size_t i;
-
-    for (i = 0; i < len; i++) {
-        if (!g_ascii_isprint(answer->text[i])) {
-            answer->text[i] = '?';
-        }
-    }
-    answer->text[len] = '\0';
-}
-
-static Outcome receive(int socket, gint64 deadline, Answer *answer)
-{
-    struct iovec iov = { answer->text, RSS_HELPER_TEXT_MAX };
-    Control control;
-    struct msghdr message = {
-        .msg_iov = &iov,
-        .msg_iovlen = 1,
-        .msg_control = &control,
-        .msg_controllen = sizeof(control),
-    };
-    ssize_t len;
-
-    do {
-        if (!wait_readable(socket, deadline)) {
-            return TOO_LATE;
-        }
-        len = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    } while (len < 0 && (errno == EINTR || errno == EAGAIN));
-    if (len < 0) {
-        return ENDED;
-    }
-
-    take_fds(answer, &message);
-    take_text(answer, len);
-    answer->cut = message.msg_flags & (MSG_TRUNC | MSG_CTRUNC);
-    return len == 0 && answer->n_fds == 0 ? ENDED : ANSWERED;
-}
-
-/* Takes the descriptors out of an answer that has what it must have. */
-static bool check_answer(const char *helper, const Answer *answer,
-                         int fds[EBPF_RSS_FDS], GError **error)
-{
-    bool loaded = !strcmp(answer->text, RSS_HELPER_LOADED);
-
-    if (loaded && !answer->cut && answer->n_fds == EBPF_RSS_FDS) {
-        memcpy(fds, answer->fds, EBPF_RSS_FDS * sizeof(*fds));
-        return true;
-    }
-    close_all(answer->fds, answer->n_fds);
-    if (loaded || answer->n_fds) {
-        set_helper_error(error, "%s is of another version: it sent"
-                         " '%s' with %u%s descriptors, not '%s' with %d",
-                         helper, answer->text, answer->n_fds,
-                         answer->cut ? " or more" : "", RSS_HELPER_LOADED,
-                         EBPF_RSS_FDS);
-    } else {
-        set_helper_error(error, "%s: %s", helper, answer->text);
-    }
-    return false;
-}
-
-bool rss_helper_open(const char *helper, const char *name, int timeout_ms,
-                     int fds[EBPF_RSS_FDS], GError **error)
+static bool open_by_child(const char *helper, const char *name,
+                          int timeout_ms, int fds[EBPF_RSS_FDS],
+                          GError **error)
 {
     gint64 deadline = g_get_monotonic_time() + timeout_ms * 1000LL;
-    Answer answer = { .n_fds = 0 };
-    Outcome outcome;
+    RssAnswer answer = { .n_fds = 0 };
+    RssAnswerOutcome outcome;
     int sockets[2], err, status;
     RssChild child;
 
@@ -199,12 +202,12 @@ bool rss_helper_open(const char *helper, const char *name, int timeout_ms,
      * ordinary user sets up goes with no_new_privs.
      */
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
-        set_helper_error(error, "%s cannot gain privileges: no_new_privs is"
+        rss_answer_error(error, "%s cannot gain privileges: no_new_privs is"
                          " set for this process", helper);
         return false;
     }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
-        set_helper_error(error, "cannot make a socket for %s: %s", helper,
+        rss_answer_error(error, "cannot make a socket for %s: %s", helper,
                          g_strerror(errno));
         return false;
     }
@@ -212,27 +215,22 @@ bool rss_helper_open(const char *helper, const char *name, int timeout_ms,
     close(sockets[1]);
     if (err) {
         close(sockets[0]);
-        set_helper_error(error, "cannot run %s: %s", helper,
+        rss_answer_error(error, "cannot run %s: %s", helper,
                          g_strerror(err));
         return false;
     }
-    outcome = receive(sockets[0], deadline, &answer);
+    outcome = rss_answer_receive(sockets[0], deadline, &answer);
     close(sockets[0]);
     status = rss_child_end(&child);
+    return conclude(outcome, &answer, helper, status, timeout_ms, fds, error);
+}
 
-    switch (outcome) {
-    case ANSWERED:
-        return check_answer(helper, &answer, fds, error);
-    case TOO_LATE:
-        set_helper_error(error, "%s did not answer within %g s", helper,
-                         timeout_ms / 1000.0);
-        return false;
-    default:
-        set_helper_error(error, status < 0 ? "%s ended without an answer" :
-                         "%s ended without an answer, with exit status %d",
-                         helper, status);
-        return false;
-    }
+bool rss_helper_open(const char *helper, const char *name, int timeout_ms,
+                     int fds[EBPF_RSS_FDS], GError **error)
+{
+    return is_socket(helper)
+           ? open_by_service(helper, name, timeout_ms, fds, error)
+           : open_by_child(helper, name, timeout_ms, fds, error);
 }
 
 bool ebpf_rss_open_by_helper(const char *helper, const char *name,

@@ -5,7 +5,10 @@
  *
  * The helper gets a connected AF_UNIX socket (SOCK_SEQPACKET) and sends one
  * message: RSS_HELPER_LOADED with the descriptors, or a line of text that
- * says why there are none. It reads nothing.
+ * says why there are none.
+ *
+ * As a child of who asks it reads nothing. As a service it reads one message
+ * before that: RSS_HELPER_REQUEST and a name, without a zero byte.
  */
 #ifndef EBPF_RSS_HELPER_WIRE_H
 #define EBPF_RSS_HELPER_WIRE_H
@@ -19,9 +22,20 @@
  */
 #define RSS_HELPER_LOADED "rss 3"
 
+#define RSS_HELPER_REQUEST "rss "
+
+/* The answer to who was too slow to send its request, and may try again. */
+#define RSS_HELPER_NO_REQUEST "no request"
+
 enum {
     RSS_HELPER_NAME_MAX = 64,   /* characters */
     RSS_HELPER_TEXT_MAX = 512,  /* bytes; a longer text is cut */
+
+    /*
+     * The request is there before the helper is, or soon. Who sends none is
+     * not to hold one of the few helpers that a service may have at a time.
+     */
+    RSS_HELPER_REQUEST_MS = 100,
 };
 
 /* Whether a name may have this character; ASCII only. */

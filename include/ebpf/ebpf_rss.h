@@ -61,17 +61,27 @@ typedef void EBPFRSSNotify(void *opaque);
  */
 bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error);
 
+/* Where the service listens that the administrator may have enabled. */
+#define EBPF_RSS_HELPER_SOCKET "/run/qemu-rss-helper.socket"
+
 /**
  * ebpf_rss_open_by_helper:
- * @helper: path of the program qemu-rss-helper
+ * @helper: path of the socket at which the service qemu-rss-helper listens, or
+ *          else of the program qemu-rss-helper
  * @name: as for ebpf_rss_open()
  * @fds: as for ebpf_rss_open()
  *
  * Like ebpf_rss_open(), but in a helper process that has the privilege which
- * this process lacks. Takes some ten milliseconds, and never more than eleven
- * seconds: after ten, a helper that has not answered is killed, or left to a
- * thread that reaps it, if this process may not kill it. Any thread may call
- * it, and the caller may have a handler for SIGCHLD or ignore it.
+ * this process lacks. A service works also for a process that may not start
+ * another or gain privileges (no_new_privs).
+ *
+ * Takes some ten milliseconds, and never more than eleven seconds: after ten, a
+ * helper that has not answered is left alone if it is a service's. If it is a
+ * child it is killed, or left to a thread that reaps it, where this process
+ * may not kill it. A connection that is closed without an answer is tried
+ * again for five seconds, as the service may have too many at a time. Any
+ * thread may call it, and the caller may have a handler for SIGCHLD or ignore
+ * it.
  *
  * Returns: false with @error set to what is wrong with the helper
  * (RSS_ERROR_PRIVILEGE), and @fds not touched, on failure

@@ -70,8 +70,15 @@ static void crashes(void)
     abort();
 }
 
+/* A listener that is killed kills nobody. */
+static void end_with_parent(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 static void hangs(void)
 {
+    end_with_parent();
     alarm(GIVES_UP);
     for (;;) {
         pause();
@@ -309,6 +316,7 @@ int fake_helper_main(const char *name)
 {
     const FakeHelper *fake;
 
+    end_with_parent();
     for (fake = fake_helpers; fake->name; fake++) {
         if (!strcmp(fake->name, name)) {
             fake->act();

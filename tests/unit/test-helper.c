@@ -25,6 +25,7 @@
 
 #include "ebpf/rss_child.h"
 #include "ebpf/rss_helper.h"
+#include "call_helper.h"
 #include "fake_helper.h"
 #include "refuse.h"
 
@@ -33,16 +34,6 @@ enum {
 };
 
 static const char self[] = "/proc/self/exe";
-
-static int count_fds(void)
-{
-    int fd, n = 0;
-
-    for (fd = 0; fd < 1024; fd++) {
-        n += fcntl(fd, F_GETFD) >= 0;
-    }
-    return n;
-}
 
 /* Skips the test where this process cannot have a helper at all. */
 static bool allowed(void)
@@ -54,40 +45,11 @@ static bool allowed(void)
     return true;
 }
 
-/*
- * Calls a helper. It must fail, with @message in the error, or succeed if
- * that is NULL; and leave nothing.
- */
+/* Calls a helper as a child; it must leave none. See call_helper(). */
 static void check(const char *helper, const char *name, const char *message,
                   int timeout_ms)
 {
-    int fds[EBPF_RSS_FDS] = { -7, -7, -7, -7 }, before = count_fds(), i;
-    gint64 start = g_get_monotonic_time();
-    g_autoptr(GError) error = NULL;
-    bool done = rss_helper_open(helper, name, timeout_ms, fds, &error);
-
-    g_assert_cmpint(g_get_monotonic_time() - start, <,
-                    10 * G_TIME_SPAN_SECOND);
-    for (i = 0; i < EBPF_RSS_FDS; i++) {
-        if (done) {
-            g_assert_cmpint(fcntl(fds[i], F_GETFD), ==, FD_CLOEXEC);
-            close(fds[i]);
-        } else {
-            g_assert_cmpint(fds[i], ==, -7);
-        }
-    }
-    if (message) {
-        g_assert_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE);
-        g_assert_nonnull(strstr(error->message, helper));
-        if (!strstr(error->message, message)) {
-            g_error("'%s' is not in '%s'", message, error->message);
-        }
-        g_assert_cmpint(strlen(error->message), <, 800);
-    } else {
-        g_assert_no_error(error);
-    }
-    g_assert_cmpint(done, ==, !message);
-    g_assert_cmpint(count_fds(), ==, before);
+    call_helper(helper, name, message, timeout_ms);
     g_assert_cmpint(waitpid(-1, NULL, WNOHANG), ==, -1);
     g_assert_cmpint(errno, ==, ECHILD);
 }

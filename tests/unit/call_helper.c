@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "call_helper.h"
+#include "ebpf/rss_helper.h"
+
+int count_fds(void)
+{
+    int fd, n = 0;
+
+    for (fd = 0; fd < 1024; fd++) {
+        n += fcntl(fd, F_GETFD) >= 0;
+    }
+    return n;
+}
+
+void call_helper(const char *helper, const char *name, const char *message,
+                 int timeout_ms)
+{
+    int fds[EBPF_RSS_FDS] = { -7, -7, -7, -7 }, before = count_fds(), i;
+    gint64 start = g_get_monotonic_time();
+    g_autoptr(GError) error = NULL;
+    bool done = rss_helper_open(helper, name, timeout_ms, fds, &error);
+
+    g_assert_cmpint(g_get_monotonic_time() - start, <,
+                    10 * G_TIME_SPAN_SECOND);
+    for (i = 0; i < EBPF_RSS_FDS; i++) {
+        if (done) {
+            g_assert_cmpint(fcntl(fds[i], F_GETFD), ==, FD_CLOEXEC);
+            close(fds[i]);
+        } else {
+            g_assert_cmpint(fds[i], ==, -7);
+        }
+    }
+    if (message) {
+        g_assert_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE);
+        g_assert_nonnull(strstr(error->message, helper));
+        if (!strstr(error->message, message)) {
+            g_error("'%s' is not in '%s'", message, error->message);
+        }
+        g_assert_cmpint(strlen(error->message), <, 800);
+    } else {
+        g_assert_no_error(error);
+    }
+    g_assert_cmpint(done, ==, !message);
+    g_assert_cmpint(count_fds(), ==, before);
+}
