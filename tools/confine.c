@@ -125,6 +125,8 @@ static const struct sock_filter filter[] = {
     ALLOW(__NR_fcntl),
     ALLOW(__NR_getpeername),
     ALLOW(__NR_getsockopt),
+    ALLOW(__NR_ppoll),
+    ALLOW(__NR_recvfrom),
     ALLOW(__NR_sendmsg),
     ALLOW(__NR_write),
     /* The C library: memory, standard output, signals */

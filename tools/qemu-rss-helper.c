@@ -2,19 +2,21 @@
 /*
  * qemu-rss-helper: loads the steering program for a QEMU that may not
  *
- * It has a privilege that its caller lacks: file capabilities, or setuid
- * root. So it does one thing, and takes no input but the two options: the
- * program that it loads is its own, and what it gives away are the
+ * It has a privilege that its caller lacks: from a service manager, which
+ * starts it for each connection, or by file capabilities or setuid root, where
+ * its caller starts it. So it does one thing, and takes no input but a name:
+ * the program that it loads is its own, and what it gives away are the
  * descriptors of that program and of its maps, all of them new.
  *
  * It is plain C and libbpf, so that little runs before main(), which first
- * gives up what it does not need (confine.c). It reads no file, no environment
- * and nothing from the socket. It ends when it has sent its one message (see
+ * gives up what it does not need (confine.c). It reads no file and no
+ * environment. It ends when it has sent its one message (see
  * ebpf/rss_helper_wire.h).
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,18 +29,26 @@
 #include "confine.h"
 #include "ebpf/rss_helper_wire.h"
 
+enum {
+    REQUEST_MAX = sizeof(RSS_HELPER_REQUEST) - 1 + RSS_HELPER_NAME_MAX,
+};
+
 typedef struct Options {
     int fd;                 /* -1: not given (yet) */
     const char *name;
+    bool inetd;
 } Options;
 
 static const char help[] =
-    "Usage: qemu-rss-helper --fd=N --name=NAME\n"
+    "Usage: qemu-rss-helper --inetd\n"
+    "       qemu-rss-helper --fd=N --name=NAME\n"
     "\n"
     "Loads QEMU's receive steering program into the kernel and passes its\n"
-    "descriptors over a socket. QEMU runs it by itself, where it may not\n"
-    "load the program.\n"
+    "descriptors over a socket, to a QEMU that may not load it. systemd runs\n"
+    "it for each connection, or QEMU by itself.\n"
     "\n"
+    "  --inetd      the socket is the standard input, and the name is read\n"
+    "               from it; tells on standard error who asked\n"
     "  --fd=N       the socket: AF_UNIX, SOCK_SEQPACKET, connected\n"
     "  --name=NAME  what it is for; shown by bpftool. Up to 64 of the\n"
     "               characters A-Z a-z 0-9 _ . -\n"
@@ -95,6 +105,10 @@ static bool parse_option(const char *argument, Options *options)
     const char *fd = value_of(argument, "--fd=");
     const char *name = value_of(argument, "--name=");
 
+    if (!strcmp(argument, "--inetd") && !options->inetd) {
+        options->inetd = true;
+        return true;
+    }
     if (fd && options->fd < 0) {
         options->fd = parse_fd(fd);
         return options->fd >= 0;
@@ -125,8 +139,12 @@ static bool is_our_socket(int fd)
            getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
 }
 
-/* Sends a text, with descriptors unless @fds is NULL. */
-static bool answer(int socket, const char *text, const int *fds)
+/*
+ * Sends a text, with descriptors unless @fds is NULL. A caller that has
+ * started this process may make it wait until there is room; who has merely
+ * connected may not (@flags).
+ */
+static bool answer(int socket, int flags, const char *text, const int *fds)
 {
     struct iovec iov = { (char *)text, strnlen(text, RSS_HELPER_TEXT_MAX) };
     union {
@@ -145,7 +163,7 @@ static bool answer(int socket, const char *text, const int *fds)
         memcpy(CMSG_DATA(&control.header), fds, EBPF_RSS_FDS * sizeof(int));
     }
     do {
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL | flags);
     } while (sent < 0 && errno == EINTR);
     return sent >= 0;
 }
@@ -167,21 +185,83 @@ static void raise_locked_memory(void)
  */
 static void close_others(int fd)
 {
-    if (fd > STDERR_FILENO + 1) {
-        syscall(SYS_close_range, STDERR_FILENO + 1, fd - 1, 0);
+    unsigned first = STDERR_FILENO + 1;
+
+    if (fd > (int)first) {
+        syscall(SYS_close_range, first, fd - 1, 0);
     }
-    syscall(SYS_close_range, fd + 1u, ~0u, 0);
+    syscall(SYS_close_range, fd < (int)first ? first : fd + 1u, ~0u, 0);
 }
 
-static int load(const Options *options)
+/* The name in a request. Returns NULL, with @why set, if there is none. */
+static const char *read_name(int socket, char request[REQUEST_MAX + 2],
+                             const char **why)
+{
+    struct pollfd ready = { .fd = socket, .events = POLLIN };
+    const struct timespec limit = {
+        RSS_HELPER_REQUEST_MS / 1000, RSS_HELPER_REQUEST_MS % 1000 * 1000000,
+    };
+    const char *name;
+    ssize_t len;
+
+    len = ppoll(&ready, 1, &limit, NULL) > 0
+          ? recv(socket, request, REQUEST_MAX + 1, MSG_DONTWAIT) : 0;
+    if (len <= 0) {
+        *why = RSS_HELPER_NO_REQUEST;
+        return NULL;
+    }
+    request[len] = '\0';
+    name = value_of(request, RSS_HELPER_REQUEST);
+    if (strlen(request) != (size_t)len || !name || !name_is_good(name)) {
+        *why = "not a request that this helper knows";
+        return NULL;
+    }
+    return name;
+}
+
+/* One line for the journal. */
+static void tell(int socket, const char *name, const char *what)
+{
+    struct ucred peer = { 0 };
+    socklen_t len = sizeof(peer);
+
+    getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+    fprintf(stderr, "%s, for process %ld of user %lu: %s\n",
+            name ? name : "no name", (long)peer.pid, (unsigned long)peer.uid,
+            what);
+}
+
+static int serve_child(const Options *options)
 {
     RssOpenText text;
     int fds[EBPF_RSS_FDS];
     bool loaded = rss_open(options->name, fds, text) == 0;
-    bool sent = answer(options->fd, loaded ? RSS_HELPER_LOADED : text,
+    bool sent = answer(options->fd, 0, loaded ? RSS_HELPER_LOADED : text,
                        loaded ? fds : NULL);
 
     return loaded && sent ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* A client that does wrong is no failure of the service. */
+static int serve_connection(int socket)
+{
+    char request[REQUEST_MAX + 2];
+    const char *why, *name = read_name(socket, request, &why);
+    RssOpenText text;
+    int fds[EBPF_RSS_FDS];
+    bool loaded, sent;
+
+    if (!name) {
+        answer(socket, MSG_DONTWAIT, why, NULL);
+        tell(socket, NULL, why);
+        return EXIT_SUCCESS;
+    }
+    loaded = rss_open(name, fds, text) == 0;
+    sent = answer(socket, MSG_DONTWAIT, loaded ? RSS_HELPER_LOADED : text,
+                  loaded ? fds : NULL);
+    tell(socket, name, !loaded ? text : sent ? "loaded"
+                                             : "loaded, but the client is gone");
+    return loaded ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
@@ -213,12 +293,18 @@ int main(int argc, char **argv)
             return refuse("bad argument ", argv[i]);
         }
     }
-    if (options.fd < 0 || !options.name) {
-        return refuse("it takes --fd and --name", "");
+    if (options.inetd ? options.fd >= 0 || options.name
+                      : options.fd < 0 || !options.name) {
+        return refuse("it takes --inetd, or --fd and --name", "");
+    }
+    if (options.inetd) {
+        options.fd = STDIN_FILENO;
     }
     if (!is_our_socket(options.fd)) {
-        return refuse("--fd is no connected socket of the right kind", "");
+        return refuse(options.inetd ? "standard input" : "--fd",
+                      " is no connected socket of the right kind");
     }
     close_others(options.fd);
-    return load(&options);
+    return options.inetd ? serve_connection(options.fd)
+                         : serve_child(&options);
 }
