@@ -7,7 +7,8 @@
  * takes what there is, and warns once of what is unavailable.
  *
  * A program comes from ebpf-rss-fds, if that is given; else QEMU loads it; if
- * QEMU may not, the program ebpf-rss-helper does so for it.
+ * QEMU may not, a helper does so for it: ebpf-rss-helper, or the service that
+ * the administrator may have enabled, or the program that is installed.
  *
  * Whether the guest can be offered RSS at all is known later, when the device
  * is plugged into its transport: virtio_net_rss_get_features().
@@ -96,65 +97,104 @@ static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
     return ebpf;
 }
 
-/* The default is where this QEMU is, even if it was moved. */
-static char *helper_path(VirtIONet *n)
+typedef struct Helper {
+    char *path;                 /* NULL: there is none */
+    const char *remedy;         /* what the administrator may have forgotten */
+} Helper;
+
+/*
+ * The service comes first: it works in a sandbox, too. The installed program is
+ * where this QEMU is, even if it was moved.
+ */
+static Helper find_helper(VirtIONet *n)
 {
-    return n->rss.ebpf_helper ? g_strdup(n->rss.ebpf_helper)
-                              : get_relocated_path(CONFIG_QEMU_RSS_HELPER);
+    Helper helper = { NULL, "" };
+
+    if (n->rss.ebpf_helper) {
+        helper.path = g_strdup(n->rss.ebpf_helper);
+    } else if (access(EBPF_RSS_HELPER_SOCKET, F_OK) == 0) {
+        helper.path = g_strdup(EBPF_RSS_HELPER_SOCKET);
+    } else {
+        g_autofree char *installed =
+            get_relocated_path(CONFIG_QEMU_RSS_HELPER);
+
+        helper.remedy = "; no service at " EBPF_RSS_HELPER_SOCKET
+                        " (systemctl enable --now qemu-rss-helper.socket)";
+        if (access(installed, X_OK) == 0) {
+            helper.path = g_steal_pointer(&installed);
+        }
+    }
+    return helper;
 }
 
-static bool open_by_helper(VirtIONet *n, const char *name,
+/* @error: why QEMU itself could not; becomes why nobody could */
+static bool open_by_helper(const Helper *helper, const char *name,
                            int fds[EBPF_RSS_FDS], GError **error)
 {
-    g_autofree char *helper = helper_path(n);
     g_autoptr(GError) own = *error;
     g_autoptr(GError) err = NULL;
 
     *error = NULL;
-    if (!n->rss.ebpf_helper && access(helper, X_OK) < 0) {
-        g_propagate_error(error, g_steal_pointer(&own));
-        return false;
-    }
-    if (ebpf_rss_open_by_helper(helper, name, fds, &err)) {
+    if (helper->path &&
+        ebpf_rss_open_by_helper(helper->path, name, fds, &err)) {
         return true;
     }
-    if (g_str_has_suffix(err->message, own->message)) {
+    if (!err) {
+        g_set_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE, "%s%s",
+                    own->message, helper->remedy);
+    } else if (g_str_has_suffix(err->message, own->message)) {
         g_set_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE,
-                    "%s; %s has no privileges either", own->message, helper);
+                    "%s%s; %s has no privileges either", own->message,
+                    helper->remedy, helper->path);
     } else {
-        g_set_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE, "%s; %s",
-                    own->message, err->message);
+        g_set_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE, "%s%s; %s",
+                    own->message, helper->remedy, err->message);
     }
     return false;
 }
 
+static EBPFRSS *adopt_loaded(VirtIONet *n, const int fds[EBPF_RSS_FDS],
+                             GError **error)
+{
+    EBPFRSS *ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n, error);
+    int i;
+
+    for (i = 0; !ebpf && i < EBPF_RSS_FDS; i++) {
+        close(fds[i]);
+    }
+    return ebpf;
+}
+
 static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
 {
-    g_autofree char *helper = helper_path(n);
+    g_autofree char *path = NULL;
     GError *err = NULL;
-    int fds[EBPF_RSS_FDS], i;
-    bool by_helper = false;
+    int fds[EBPF_RSS_FDS];
     EBPFRSS *ebpf;
+    Helper helper;
 
     if (n->rss.ebpf_fds) {
         trace_virtio_net_rss_load(n, "ebpf-rss-fds");
         return adopt_fds(n, error);
     }
-    if (!ebpf_rss_open(name, fds, &err)) {
-        by_helper = g_error_matches(err, RSS_ERROR, RSS_ERROR_PRIVILEGE) &&
-                    open_by_helper(n, name, fds, &err);
-        if (!by_helper) {
-            g_propagate_error(error, err);
-            return NULL;
-        }
+    if (ebpf_rss_open(name, fds, &err)) {
+        trace_virtio_net_rss_load(n, "QEMU itself");
+        return adopt_loaded(n, fds, error);
     }
-    trace_virtio_net_rss_load(n, by_helper ? helper : "QEMU itself");
-    ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n, error);
-    for (i = 0; !ebpf && i < EBPF_RSS_FDS; i++) {
-        close(fds[i]);
+    if (!g_error_matches(err, RSS_ERROR, RSS_ERROR_PRIVILEGE)) {
+        g_propagate_error(error, err);
+        return NULL;
     }
-    if (!ebpf && by_helper) {
-        g_prefix_error(error, "unusable descriptors from %s: ", helper);
+    helper = find_helper(n);
+    path = helper.path;
+    if (!open_by_helper(&helper, name, fds, &err)) {
+        g_propagate_error(error, err);
+        return NULL;
+    }
+    trace_virtio_net_rss_load(n, path);
+    ebpf = adopt_loaded(n, fds, error);
+    if (!ebpf) {
+        g_prefix_error(error, "unusable descriptors from %s: ", path);
     }
     return ebpf;
 }
@@ -458,8 +498,8 @@ void virtio_net_rss_describe(ObjectClass *klass)
                         " ebpf and software insist" },
         { "ebpf-rss-fds", "descriptors of a loaded steering program:"
                           " PROGRAM:CONFIG:COUNTERS:GRACE" },
-        { "ebpf-rss-helper", "path of the program that loads the steering"
-                             " program if QEMU may not" },
+        { "ebpf-rss-helper", "path of the socket or program of the helper that"
+                             " loads the steering program if QEMU may not" },
         { "rss-counters", "count steered packets; may be changed at run"
                           " time" },
     };
