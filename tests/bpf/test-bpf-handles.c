@@ -67,6 +67,19 @@ static RssConfig one_queue(uint16_t queue)
     return config;
 }
 
+/* Whether as_nobody() works; else the test is skipped. */
+static bool may_become_nobody(void)
+{
+    if (!bpf_run_allowed()) {
+        return false;
+    }
+    if (geteuid() != 0) {
+        g_test_skip("becoming another user needs root");
+        return false;
+    }
+    return true;
+}
+
 /* Runs @test as nobody, in a child process; it returns 0 if all is well. */
 static void as_nobody(int (*test)(const int *fds), const int *fds)
 {
@@ -164,11 +177,7 @@ static void test_adopt_as_nobody(void)
     int fds[EBPF_RSS_FDS];
     EBPFRSS *rss;
 
-    if (!bpf_run_allowed()) {
-        return;
-    }
-    if (geteuid() != 0) {
-        g_test_skip("becoming another user needs root");
+    if (!may_become_nobody()) {
         return;
     }
     open_program("test", fds);
@@ -206,11 +215,7 @@ static void test_no_threads(void)
 {
     int fds[EBPF_RSS_FDS];
 
-    if (!bpf_run_allowed()) {
-        return;
-    }
-    if (geteuid() != 0) {
-        g_test_skip("becoming another user needs root");
+    if (!may_become_nobody()) {
         return;
     }
     open_program("test", fds);
@@ -376,11 +381,7 @@ static void test_adopt_three(void)
 {
     int fds[EBPF_RSS_FDS];
 
-    if (!bpf_run_allowed()) {
-        return;
-    }
-    if (geteuid() != 0) {
-        g_test_skip("becoming another user needs root");
+    if (!may_become_nobody()) {
         return;
     }
     open_program("test", fds);
