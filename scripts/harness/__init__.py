@@ -7,7 +7,9 @@
     qtest/          a card without a guest
     functional/     guests with a card that has RSS
     bench/          the measurements of scripts/bench
-    privateapt.py   packages of any release, downloaded and unpacked
+    cases.py        what a test is made of: names, rows
+    files.py        files that another run may use at the same time
+    privateapt.py   packages of any release, downloaded into the cache
     rss_reference.py    the tests' second reference
 
 Scripts find it beside themselves, tests by a link in their folder.
@@ -19,3 +21,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 
 sys.dont_write_bytecode = True      # no __pycache__ among the sources
+
+
+def say(topic, text):
+    """Print one line of progress."""
+    print(f"[{topic}] {text}", flush=True)

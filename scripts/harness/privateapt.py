@@ -16,6 +16,7 @@ All failures are AptError, with a sentence for the user.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -26,8 +27,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import files
+from harness import files, say
 from harness.aptsources import sources_text
+
+say_fetch = functools.partial(say, "fetch")
 
 # Seconds before one more attempt: mirrors have bad moments, and their indexes
 # are at times newer than the files they name.
@@ -39,11 +42,6 @@ GONE = "E: Unable to locate package"
 
 class AptError(Exception):
     """A download that did not work, as a sentence for the user."""
-
-
-def say_fetch(text):
-    """Print one line of progress."""
-    print("[fetch] " + text, flush=True)
 
 
 def cache_dir():

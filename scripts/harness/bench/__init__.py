@@ -11,7 +11,9 @@
     mainloop.py     part of reconfigure.py: a command to a whole QEMU
 """
 
-from harness import TOP
+import functools
+
+from harness import TOP, say
 
 OUTPUT = TOP / "build/bench"
 
@@ -24,5 +26,4 @@ class Skipped(Exception):
     """A measurement that this machine cannot make, and why."""
 
 
-def say(text):
-    print(f"[bench] {text}", flush=True)
+say = functools.partial(say, "bench")

@@ -8,14 +8,8 @@
     links.py    which of our files appear where in QEMU's tree
     tree.py     puts the tree together and keeps it up to date
     patches.py  shows the differences, exports a quilt series
-
-What they share is below.
 """
 
 
 class ForkError(Exception):
     """Something the user must know or mend, as a sentence."""
-
-
-def say(topic, text):
-    print(f"[{topic}] {text}", flush=True)

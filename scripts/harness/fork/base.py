@@ -14,9 +14,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from harness import TOP, files, privateapt
+from harness import TOP, files, privateapt, say
 
-from . import ForkError, say
+from . import ForkError
 
 # QEMU's version -> the Debian release whose source package has it
 BASES = {"7.2": "bookworm", "10.0": "trixie", "10.2": "sid"}

@@ -11,7 +11,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import ForkError, say
+from harness import say
+
+from . import ForkError
 from .series import Sources, read_series
 from .tree import apply_series_file, bytes_at, find_links, snapshot
 

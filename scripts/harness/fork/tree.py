@@ -16,9 +16,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import TOP, files
+from harness import TOP, files, say
 
-from . import ForkError, cocci, edits, say
+from . import ForkError, cocci, edits
 from .base import locked
 from .links import read_links, read_pairs
 from .series import Sources, digest, encode, read_series

@@ -9,11 +9,10 @@ until the machine is started anew.
 import os
 from pathlib import Path
 
-from harness import files, privateapt
+from harness import files, privateapt, say
 
 from . import VmError
 from .guest import Guest
-from .process import say
 
 # A guest under working KVM is up in one to two seconds.
 PATIENCE = 5

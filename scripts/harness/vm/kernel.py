@@ -11,10 +11,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import privateapt
+from harness import privateapt, say
 
 from . import VmError
-from .process import run, say
+from .process import run
 
 # Big parts of a kernel package that no test here uses.
 LEFT_OUT = ("sound", "drivers/gpu", "drivers/media", "drivers/infiniband",

@@ -38,10 +38,6 @@ class Descriptor(Closing):
         self.fd = -1
 
 
-def say(tag, text):
-    print(f"[{tag}] {text}", flush=True)
-
-
 def stop_on_signals():
     """Make SIGTERM and SIGHUP unwind the program as Ctrl-C does."""
     def leave(number, _frame):

@@ -5,12 +5,12 @@ import os
 import re
 from pathlib import Path
 
-from harness import privateapt
+from harness import privateapt, say
 from harness.fork.base import emulator
 
 from . import VmError
 from .kernel import unpack_packages, unpacked, unpacked_once
-from .process import run, say
+from .process import run
 
 FIRMWARE = ("seabios", "qemu-system-data")
 PROGRAM = ("qemu-system-x86", "qemu-system-common")

@@ -8,10 +8,9 @@ import os
 import subprocess
 import sys
 
-from harness import privateapt
+from harness import privateapt, say
 
 from . import VmError
-from .process import say
 
 
 def check_privilege(what):

@@ -24,12 +24,11 @@ import re
 import sys
 import time
 
-from harness import privateapt
+from harness import privateapt, say
 
 from . import VmError, initramfs
 from .guest import KVM_ERROR, Guest
 from .kernel import get_kernel
-from .process import say
 from .qemu import debian_qemu
 
 MODULES = ("virtio_pci", "virtio_console", "virtio_rng", "9pnet_virtio", "9p",
