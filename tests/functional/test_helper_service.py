@@ -18,7 +18,7 @@ import unittest
 
 from harness.functional import nobody, systemd
 from harness.functional.nobody import NobodyCard
-from harness.qtest.rig import EBPF, TapCase, add_rows, run_tests, spread
+from harness.qtest.rig import EBPF, Case, TapCase, rows, run_tests, spread
 from harness.vm.process import wait_until
 
 SOCKET = "/run/qemu-rss-helper.socket"
@@ -63,8 +63,7 @@ class Sandboxed(TapCase):
     def setUpClass(cls):
         cls.reason = why_not()
         if not cls.reason:
-            cls.card = sandboxed_card()
-            cls.addClassCleanup(cls.card.close)
+            cls.card = cls.enterClassContext(sandboxed_card())
 
     def test_it_steers(self):
         self.set_rss(spread())
@@ -78,26 +77,24 @@ class Sandboxed(TapCase):
                          f"{nobody.NOBODY}: loaded")
 
 
-class Case(unittest.TestCase):
+class ServiceCase(Case):
     def setUp(self):
         if why_not():
             self.skipTest(why_not())
 
 
-class Without(Case):
+class Without(ServiceCase):
     """No service: it is said what to do."""
 
     def test_the_warning_names_the_remedy(self):
         service.run("systemctl", "stop", "qemu-rss-helper.socket")
         self.addCleanup(service.run, "systemctl", "start",
                         "qemu-rss-helper.socket")
-        card = sandboxed_card()
-        self.addCleanup(card.close)
-        self.assertEqual(len(card.warnings()), 1, card.warnings())
-        for words in ("net0", "RSS falls back to QEMU",
-                      f"no service at {SOCKET} (systemctl enable --now"
-                      " qemu-rss-helper.socket)"):
-            self.assertIn(words, card.warnings()[0])
+        card = self.enterContext(sandboxed_card())
+        self.assert_one_warning(
+            card.warnings(), "net0", "RSS falls back to QEMU",
+            f"no service at {SOCKET} (systemctl enable --now"
+            " qemu-rss-helper.socket)")
 
     def test_a_socket_that_nobody_serves(self):
         """As when systemd has been killed."""
@@ -109,13 +106,12 @@ class Without(Case):
             left.bind(path)
         os.chmod(path, 0o666)
         self.addCleanup(os.unlink, path)
-        card = sandboxed_card()
-        self.addCleanup(card.close)
+        card = self.enterContext(sandboxed_card())
         self.assertIn(f"cannot connect to {SOCKET}: Connection refused",
                       card.warnings()[0])
 
 
-class Units(Case):
+class Units(ServiceCase):
     """What systemd says of them."""
 
     def test_they_are_in_order(self):
@@ -181,9 +177,16 @@ def comes_and_goes(held):
     connect().close()
 
 
-class Hostile(Case):
+class Hostile(ServiceCase):
     """Others are served meanwhile, and what is wrong is told to who is."""
 
+    @rows({
+        "connections without a request": says_nothing,
+        "answers that nobody reads": never_reads,
+        "halves of a request": sends_half,
+        "descriptors along with it": sends_descriptors,
+        "connections that come and go": comes_and_goes,
+    })
     def check(self, act):
         """Another does it without end; QEMU has its engine."""
         done = threading.Event()
@@ -202,8 +205,7 @@ class Hostile(Case):
         thread.start()
         try:
             time.sleep(1)
-            card = sandboxed_card()
-            self.addCleanup(card.close)
+            card = self.enterContext(sandboxed_card())
         finally:
             done.set()
             thread.join()
@@ -215,15 +217,6 @@ class Hostile(Case):
             text, fds = wait_until(lambda: answer(request), TIMEOUT)
             self.assertEqual(fds, [], request)
             self.assertRegex(text.decode(), "^not a request", request)
-
-
-add_rows(Hostile, {
-    "connections without a request": says_nothing,
-    "answers that nobody reads": never_reads,
-    "halves of a request": sends_half,
-    "descriptors along with it": sends_descriptors,
-    "connections that come and go": comes_and_goes,
-}, Hostile.check)
 
 
 if __name__ == "__main__":
