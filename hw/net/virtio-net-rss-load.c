@@ -56,6 +56,10 @@ static void virtio_net_rss_notify(void *opaque)
     qemu_bh_schedule(n->rss.notified_bh);
 }
 
+#define FITTING_FDS "; expected are, in this order, the program and the maps" \
+    " .data.config, .data.counters and grace of the object that request-ebpf" \
+    " of this QEMU returns"
+
 /*
  * Uses the descriptors in "7:8:9:10", each a number or a name given with getfd.
  * Without the last one, as loaders of old have it, QEMU may lack a way to wait.
@@ -66,13 +70,14 @@ static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
 {
     g_auto(GStrv) name = g_strsplit(n->rss.ebpf_fds, ":", -1);
     int n_fds = g_strv_length(name), fds[EBPF_RSS_FDS], got;
+    g_autoptr(GError) misfit = NULL;
     EBPFRSS *ebpf = NULL;
     Error *err = NULL;
 
     if (n_fds != EBPF_RSS_FDS && n_fds != EBPF_RSS_FD_GRACE) {
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
-                    "ebpf-rss-fds=%s: %d descriptors, not %d: the program's"
-                    " and its maps'", n->rss.ebpf_fds, n_fds, EBPF_RSS_FDS);
+                    "ebpf-rss-fds=%s: %d descriptors, not %d" FITTING_FDS,
+                    n->rss.ebpf_fds, n_fds, EBPF_RSS_FDS);
         return NULL;
     }
     fds[EBPF_RSS_FD_GRACE] = -1;
@@ -83,7 +88,12 @@ static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
         }
     }
     if (got == n_fds) {
-        ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n, error);
+        ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n, &misfit);
+        if (!ebpf) {
+            g_set_error(error, RSS_ERROR, misfit->code,
+                        "ebpf-rss-fds=%s: %s" FITTING_FDS, n->rss.ebpf_fds,
+                        misfit->message);
+        }
     } else {
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL, "ebpf-rss-fds=%s: %s",
                     n->rss.ebpf_fds, error_get_pretty(err));

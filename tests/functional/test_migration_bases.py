@@ -11,11 +11,11 @@ Debian's of an older base.
 import unittest
 
 from harness.fork.base import BASES, emulator
-from harness.qtest.machine import tested_base
+from harness.qtest.machine import stock_qemu, tested_base
 from harness.qtest.migration import SOCKET, MigrationCase
 from harness.qtest.rig import AUTO, EBPF, QUEUES, rows, run_tests, spread
 from harness.qtest.virtio_net import FEATURES, F_HASH_REPORT, OK
-from harness.vm.qemu import STOCK, Qemu, debian_qemu
+from harness.vm.qemu import Qemu
 
 BOARDS = "pc-i440fx", "pc-q35"
 KINDS = "RSS", "RSS and hash reports", "RSS that is off again"
@@ -35,9 +35,7 @@ ROWS = {f"{direction} {name}, {board}, {kind}": (direction, other, board, kind)
 def other_qemu(whose, base):
     """Return the Qemu of the other side."""
     if whose == "stock":
-        if base not in STOCK:
-            raise unittest.SkipTest(f"Debian has no binary of QEMU {base}")
-        return debian_qemu(STOCK[base])
+        return stock_qemu(base)
     if not emulator(base).exists():
         raise unittest.SkipTest(f"QEMU {base} is not built here")
     return Qemu(emulator(base))

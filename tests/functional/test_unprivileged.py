@@ -7,18 +7,21 @@ and what is wrong with either is said when it starts.
 """
 
 import base64
+import contextlib
 import os
 import unittest
 
 from harness.functional import libbpf
 from harness.functional.nobody import (CAP_BPF, NOBODY, HotPluggedCard,
                                        NobodyCard, loaded, place, why_not)
-from harness.qtest.machine import ebpf_rss_fds, has_lists
+from harness.qtest.machine import (Machine, ebpf_rss_fds, has_lists,
+                                   stock_qemu)
 from harness.qtest.rig import (EBPF, KEY, NO_HELPER, QUEUES, SOFTWARE, Case,
                                Config, TapCase, all_to, rows, run_tests,
                                spread)
 from harness.qtest.virtio_net import OK
 from harness.rss_reference import NON_EX_TYPES
+
 
 
 def fds_option(fds):
@@ -104,19 +107,26 @@ class DescriptorsHandedIn(SteeringEbpf, NobodyCase):
             return NobodyCard(fds_option(fds), fds)
 
 
+@contextlib.contextmanager
+def loaded_object(machine, *maps):
+    """The descriptors of what a QEMU's request-ebpf gives."""
+    answer = machine.qmp("request-ebpf", {"id": "rss"})
+    fds = libbpf.load_object(base64.b64decode(answer["object"]), *maps)
+    try:
+        yield fds
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
 class RequestEbpf(SteeringEbpf, NobodyCase):
     """Loaded by a tool that knows only what request-ebpf gives it."""
 
     @classmethod
     def card_of(cls):
         with NobodyCard(NO_HELPER) as donor:
-            answer = donor.machine.qmp("request-ebpf", {"id": "rss"})
-        fds = libbpf.load_object(base64.b64decode(answer["object"]))
-        try:
-            return NobodyCard(fds_option(fds), fds)
-        finally:
-            for fd in fds:
-                os.close(fd)
+            with loaded_object(donor.machine) as fds:
+                return NobodyCard(fds_option(fds), fds)
 
 
 class HelperWithCapabilities(SteeringEbpf, NobodyCase):
@@ -173,6 +183,8 @@ class Neither(Steering, NobodyCase):
 
 
 PROGRAM, CONFIG, COUNTERS, GRACE = range(4)
+STOCK_MAPS = (b"tap_rss_map_configurations", b"tap_rss_map_toeplitz_key",
+              b"tap_rss_map_indirection_table")
 
 
 class StartUp(Case):
@@ -279,7 +291,7 @@ class StartUp(Case):
                                 + [f"descriptor {fds[position]}"], fds)
 
     @rows({
-        "list: none": ("0", ["1 descriptors, not 4"]),
+        "list: none": ("0", ["1 descriptors, not 4", "request-ebpf"]),
         "list: two": ("{0}:{1}", ["2 descriptors, not 4"]),
         "list: five": ("{0}:{1}:{2}:{3}:{3}", ["5 descriptors, not 4"]),
         "list: the wrong order": ("{1}:{2}:{0}", ["program"]),
@@ -299,6 +311,14 @@ class StartUp(Case):
                            (["7", "8", "9"], "string"))
         self.assert_refused({"ebpf-rss-fds": value},
                             [f"'ebpf-rss-fds', expected: {expected}"])
+
+    def test_descriptors_of_stock_QEMU(self):
+        """The error says which ones it takes, and from where."""
+        with (Machine([], qemu=stock_qemu("10.0")) as donor,
+              loaded_object(donor, STOCK_MAPS) as fds):
+            self.assert_refused(fds_option(fds), [
+                f"descriptor {fds[CONFIG]}", "map of configurations",
+                "request-ebpf of this QEMU", ".data.counters and grace"], fds)
 
     def test_descriptors_that_fit(self):
         """The other rows are refused for what is wrong in them alone."""

@@ -48,10 +48,10 @@ def _checked(result, what):
     return result
 
 
-def load_object(elf):
+def load_object(elf, maps=MAPS):
     """Load an object; return the descriptors of its program and its maps.
 
-    The maps' names and their order are those in docs/ebpf.rst.
+    maps: their names, which are by default, in that order, as in docs/ebpf.rst
     """
     library = _library()
     handle = ctypes.c_void_p(_checked(
@@ -62,11 +62,11 @@ def load_object(elf):
         program = ctypes.c_void_p(_checked(
             library.bpf_object__next_program(handle, None),
             "bpf_object__next_program"))
-        maps = [ctypes.c_void_p(_checked(
+        handles = [ctypes.c_void_p(_checked(
             library.bpf_object__find_map_by_name(handle, name), name))
-            for name in MAPS]
+            for name in maps]
         return [os.dup(library.bpf_program__fd(program)),
-                *(os.dup(library.bpf_map__fd(each)) for each in maps)]
+                *(os.dup(library.bpf_map__fd(each)) for each in handles)]
     finally:
         library.bpf_object__close(handle)
 

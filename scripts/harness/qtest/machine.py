@@ -26,6 +26,7 @@ from harness.qtest.boards import board_of
 from harness.vm import VmError
 from harness.vm.channel import Channel, Qmp
 from harness.vm.process import Closing, spawn, stop, wait_until
+from harness.vm.qemu import STOCK, debian_qemu
 
 QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or emulator())
 BOARD = board_of(QEMU.name)
@@ -51,6 +52,14 @@ def tested_base():
     text = subprocess.run([QEMU, "--version"], text=True, check=True,
                           stdout=subprocess.PIPE).stdout
     return re.search(r"version (\d+\.\d+)\.", text).group(1)
+
+
+def stock_qemu(base=None):
+    """Return Debian's Qemu of a version, by default of that which is tested."""
+    base = base or tested_base()
+    if base not in STOCK:
+        raise unittest.SkipTest(f"Debian has no binary of QEMU {base}")
+    return debian_qemu(STOCK[base])
 
 
 def has_lists():
