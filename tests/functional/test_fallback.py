@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness.functional.guests import (
     EBPF, NO_HELPER, QUEUES, SOFTWARE, VHOST, Case, RssGuest, TapNet,
-    Unprivileged, find_qemu, flows, run_tests)
+    Unprivileged, flows, run_tests, tested_qemu)
 from harness.qtest.machine import Machine
 from harness.vm.process import run
 
@@ -76,7 +76,7 @@ class Fallback(FallbackCase):
 
     def test_no_capability_a_guest_steered_by_QEMU(self):
         """One warning; the guest does not notice."""
-        with RssGuest(NO_HELPER, qemu=Unprivileged(find_qemu())) as guest:
+        with RssGuest(NO_HELPER, qemu=Unprivileged(tested_qemu())) as guest:
             self.assert_one_warning(guest.warnings(), NOT_PERMITTED,
                                     "RSS falls back to QEMU")
             for weights in ("6 1 1 0", "1 1 1 1"):

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from harness.functional.guests import (
     AUTOMATIC, EBPF, NO_HELPER, SOFTWARE, VHOST, Case, IncomingGuest, RssGuest,
-    Unprivileged, VmError, find_qemu, flows, histogram, predicted, run_tests,
-    steering, traffic, wait_until, why_not)
-from harness.vm.qemu import debian_qemu
+    Unprivileged, VmError, flows, histogram, predicted, run_tests, steering,
+    tested_qemu, traffic, wait_until, why_not)
+from harness.qtest.machine import stock_qemu
 
 TIMEOUT = 60
 PACE = 0.002        # seconds between two packets of steady traffic
@@ -186,7 +186,7 @@ class Migration(MigrationCase):
     def test_file_to_a_host_without_eBPF(self):
         """Software, one warning with the reason, nothing else changes."""
         guest = self.restored(options=NO_HELPER,
-                              qemu=Unprivileged(find_qemu()))
+                              qemu=Unprivileged(tested_qemu()))
         self.assert_one_warning(guest.warnings(), "not permitted")
         self.assert_goes_on(guest, SOFTWARE, self.config, self.received)
         self.assertEqual(len(guest.warnings()), 1)
@@ -254,7 +254,7 @@ class MigrationStock(MigrationCase):
                 if frame[20:22] != b"\x40\0"][:count]
 
     def test_to_stock_and_back(self):
-        stock = self.restored(qemu=debian_qemu())
+        stock = self.restored(qemu=stock_qemu())
         self.assert_stock_goes_on(stock, self.config, self.received)
         config = self.set_another(stock)
         self.assert_received(self.frames(32), config.queue, stock)
@@ -269,7 +269,7 @@ class MigrationStock(MigrationCase):
         guest.qmp("cont")
         guest.shell("ethtool -X eth0 equal 1")
         guest.shell("ethtool -L eth0 combined 3")
-        stock = self.restored(self.save(guest, "off"), qemu=debian_qemu())
+        stock = self.restored(self.save(guest, "off"), qemu=stock_qemu())
         guest.stop()
         back = self.restored(self.save(stock, "off-again"))
         stock.stop()

@@ -13,8 +13,8 @@ import subprocess
 
 from harness.functional.elsewhere import command, in_virtual_host, tell
 from harness.functional.guests import (EBPF, NO_HELPER, VHOST, Case,
-                                       Unprivileged, VmError, find_qemu, flows,
-                                       run_tests)
+                                       Unprivileged, VmError, flows,
+                                       run_tests, tested_qemu)
 from harness.vm.steering import rx_packets
 
 import test_fallback
@@ -88,7 +88,7 @@ class GuestVhost(test_guest.GuestSteps, test_guest_migration.Migrating, Case):
         """
         path = self.saved()[0]
         guest = self.incoming(options=NO_HELPER,
-                              qemu=Unprivileged(find_qemu()))
+                              qemu=Unprivileged(tested_qemu()))
         with contextlib.suppress(VmError):      # it may end while it is asked
             guest.qmp("migrate-incoming", {"uri": f"exec:cat {path}"})
         self.assertEqual(guest.process.wait(30), 1)

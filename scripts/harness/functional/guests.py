@@ -17,7 +17,7 @@ from unittest import mock
 
 from harness import cases, rss_reference
 from harness.check.unittest_tap import run_tests
-from harness.qtest.machine import WITHOUT_BPF
+from harness.qtest.machine import QEMU, WITHOUT_BPF
 from harness.qtest.rig import (AUTOMATIC, EBPF, NO_HELPER, QUEUES, SOFTWARE,
                                predicted)
 from harness.vm import VmError, histogram, steering, tapnet, traffic
@@ -26,7 +26,7 @@ from harness.vm.channel import Shell
 from harness.vm.guest import Guest, rss_card
 from harness.vm.kernel import get_kernel
 from harness.vm.process import wait_until
-from harness.vm.qemu import Qemu, find_qemu
+from harness.vm.qemu import Qemu, own_qemu
 from harness.vm.tapnet import TapNet
 from harness.vm.traffic import mixed as flows
 
@@ -34,6 +34,11 @@ from harness.vm.traffic import mixed as flows
 VHOST = os.environ.get("FUNCTIONAL_VHOST") == "on"
 MEMORY = 256
 BOOT_TIMEOUT = 120
+
+
+def tested_qemu():
+    """Return the Qemu that is tested, with firmware."""
+    return own_qemu(QEMU)
 
 
 def why_not():
@@ -65,7 +70,7 @@ class RssGuest(Guest):
 
     def __init__(self, options="", arguments=(), qemu=None, **how):
         kernel = get_kernel(os.environ.get("FUNCTIONAL_SUITE"))
-        qemu = qemu or find_qemu()
+        qemu = qemu or tested_qemu()
         accel = (os.environ.get("FUNCTIONAL_ACCEL")
                  or best_accel(qemu, kernel))
         how.setdefault("boot_timeout", BOOT_TIMEOUT)
