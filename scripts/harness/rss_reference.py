@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Receive side scaling as the virtio specification writes it, slowly.
 
@@ -13,11 +12,9 @@ header), RFC 6275 (Home Address option, type 2 routing header) and RFC 6946
     config.queue(frame)   -> the queue on which the frame belongs
     classify(frame, types) -> Hashed(type, report, input) or None
 
-`frame` is bytes, from the destination MAC address on.  As a program it
-prints what it makes of a frame:  rss_reference.py HEX [TYPES]
+`frame` is bytes, from the destination MAC address on.
 """
 
-import sys
 from collections import namedtuple
 
 IPV4, TCPV4, UDPV4, IPV6, TCPV6, UDPV6, IP_EX, TCP_EX, UDP_EX = (
@@ -268,20 +265,3 @@ class Config:
         if report == 0:
             return self.unclassified
         return self.table[value & (len(self.table) - 1)]
-
-
-def main():
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__.strip().splitlines()[-1].strip())
-    frame = bytes.fromhex(sys.argv[1])
-    types = int(sys.argv[2], 0) if len(sys.argv) == 3 else ALL_TYPES
-    hashed = classify(frame, types)
-    print(parse(frame))
-    if hashed is None:
-        print("not classified")
-    else:
-        print(f"{NAMES[hashed.report]}, input {hashed.input.hex()}")
-
-
-if __name__ == "__main__":
-    main()

@@ -40,11 +40,9 @@ class RandomControl:
         self.restart()
         for _ in self.steps:
             action, = self.rng.choices(*zip(*actions))
-            try:
+            with self.steps.told():
                 action()
                 self.compare()
-            except Exception as error:
-                raise AssertionError(f"{error}\n{self.steps}") from error
         print(f"# {self}: {self.steps.count} steps", flush=True)
         self.nic = self.card.start()
         self.set_rss(spread())

@@ -9,6 +9,8 @@ import os
 import time
 import unittest
 
+from harness.qtest import rig
+
 from . import stats
 from .report import number, spread
 
@@ -32,7 +34,7 @@ HEADING = (
 class Commands:
     """Commands to a card with one of the engines."""
 
-    def __init__(self, rig, engine):
+    def __init__(self, engine):
         self.card = rig.Card(engine)
         self.nic = self.card.start()
         self.queues = rig.QUEUES
@@ -119,12 +121,10 @@ def sample(cards, rounds):
 
 
 def measure(section, quick):
-    from harness.qtest import rig
-
     cards = []
     try:
         for engine in (rig.EBPF, rig.SOFTWARE):
-            cards.append(Commands(rig, engine))
+            cards.append(Commands(engine))
         with apart(cards):
             series = sample(cards, 50 if quick else 500)
     except unittest.SkipTest as reason:

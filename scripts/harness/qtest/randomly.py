@@ -5,6 +5,7 @@ RSS_TEST_SEED=N     the same run again
 RSS_TEST_SECONDS=N  for so long (default 3 for each engine)
 """
 
+import contextlib
 import os
 import random
 import time
@@ -30,6 +31,14 @@ class Steps:
         while time.monotonic() < end:
             self.count += 1
             yield self.count
+
+    @contextlib.contextmanager
+    def told(self):
+        """What goes wrong in a step is told with those before it."""
+        try:
+            yield
+        except Exception as error:
+            raise AssertionError(f"{error}\n{self}") from error
 
     def note(self, text):
         self.trail = self.trail[1 - TRAIL:] + [f"{self.count}: {text}"]

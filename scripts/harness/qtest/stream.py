@@ -151,6 +151,16 @@ def assert_usable(case, card):
     case.assertEqual(len(nic.wait_packets(16)), 16)
 
 
+def assert_refused(case, machine, word=""):
+    """QEMU has ended, and the first line that it says has a word."""
+    machine.process.wait(10)
+    case.assertEqual(machine.process.returncode, 1, machine.messages())
+    lines = [line for line in machine.messages().splitlines()
+             if not line.startswith("virtio_net_rss_")]
+    case.assertTrue(lines, "no message")
+    case.assertIn(word, lines[0], "\n".join(lines))
+
+
 class StreamCase(Case):
     """A test with the stream of a card that steers; each is for a new QEMU.
 
