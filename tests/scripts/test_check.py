@@ -10,11 +10,12 @@ import time
 import unittest
 from io import StringIO
 from pathlib import Path
+from unittest import mock
 
 from harness import TOP
 from harness.check import results
 from harness.check.programs import run_folder, run_program
-from harness.check.run import run
+from harness.check.run import run, turn
 from harness.check.sanitize import read_reports
 from harness.fork.base import BASES, default_base
 
@@ -279,6 +280,15 @@ class Arguments(unittest.TestCase):
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 1)
         self.assertIn("QEMU 0.0 is not known", done.stdout)
+
+    def test_turns(self):
+        """Three commits in a row meet each of three."""
+        met = []
+        for number in ("4\n", "5\n", "6\n"):
+            with mock.patch("subprocess.run") as git:
+                git.return_value.stdout = number
+                met.append(turn("abc"))
+        self.assertEqual(sorted(met), ["a", "b", "c"])
 
     def test_help(self):
         done = subprocess.run([TOP / "scripts/check", "--help"],

@@ -10,6 +10,7 @@ import os
 import subprocess
 import threading
 
+from harness import TOP
 from harness.vm.process import spawn, stop
 
 Done = collections.namedtuple("Done", "status output errors timed_out")
@@ -63,3 +64,11 @@ def run(command, log, cwd=None, env=None, timeout=600, each_line=None):
         error_lines.append(f"ended after {timeout} s, which is too long\n")
     return Done(process.returncode, "".join(lines), "".join(error_lines),
                 timed_out)
+
+
+def turn(choices):
+    """Return one of some by the number of commits: each has its turn."""
+    done = subprocess.run(["git", "-C", TOP, "rev-list", "--count", "HEAD"],
+                          text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL)
+    return choices[int(done.stdout or 0) % len(choices)]
