@@ -36,6 +36,22 @@ def load(name):
     return module
 
 
+def run_main(module, *arguments, patches=(), **replaced):
+    """Run a script with parts of it replaced; return (status, output)."""
+    out = io.StringIO()
+    with contextlib.ExitStack() as stack:
+        for patch in (mock.patch.object(sys, "argv", ["it", *arguments]),
+                      mock.patch.multiple(module, **replaced), *patches,
+                      mock.patch("signal.signal"),
+                      contextlib.redirect_stdout(out),
+                      contextlib.redirect_stderr(out)):
+            stack.enter_context(patch)
+        try:
+            return module.main() or 0, out.getvalue()
+        except SystemExit as end:
+            return end.code, out.getvalue()
+
+
 class Configure(unittest.TestCase):
     """./configure records what it is told, and refuses what it is not."""
 
@@ -186,8 +202,11 @@ class Build(unittest.TestCase):
         self.command = self.build.qemu_command(self.build.DEFAULTS, [])
         (self.home / "configured").write_text("\n".join(self.command))
         (self.home / "build/meson-info").mkdir()
-        (self.home / "build/meson-info/intro-installed.json").write_text(
-            json.dumps({f"{self.home}/build/program": "/x/program"}))
+        program = f"{self.home}/build/program"
+        for what, told in (("installed", {program: "/x/program"}),
+                           ("targets", [{"filename": [program]}])):
+            (self.home / f"build/meson-info/intro-{what}.json").write_text(
+                json.dumps(told))
         (self.home / "build/program").write_text("")
         self.write_stamp(tree.digest(self.top / "series"))
 
@@ -203,28 +222,16 @@ class Build(unittest.TestCase):
         def step(name):
             return lambda *unused, **unused_too: steps.append(name)
 
-        out = io.StringIO()
-        status = 0
-        patches = [mock.patch.object(sys, "argv", ["build", *arguments]),
-                   mock.patch.object(self.build, "TOP", self.top),
-                   mock.patch.object(self.build, "CONFIG", self.top / "none"),
-                   mock.patch.object(self.build, "LOGS", self.top / "log"),
-                   mock.patch.object(self.build, "link_firmware"),
-                   mock.patch.dict(os.environ), mock.patch("signal.signal")]
-        patches += [mock.patch.object(self.build, name, step(name))
-                    for name in ("assemble", "configure", "ninja", "run")]
+        patches = [mock.patch.dict(os.environ)]
         if uid is not None:
-            patches.append(mock.patch.object(self.build.os, "geteuid",
-                                             lambda: uid))
-        with contextlib.ExitStack() as stack:
-            for patch in patches:
-                stack.enter_context(patch)
-            stack.enter_context(contextlib.redirect_stdout(out))
-            try:
-                self.build.main()
-            except SystemExit as end:
-                status = end.code
-        return status, out.getvalue(), steps
+            patches.append(mock.patch.object(os, "geteuid", lambda: uid))
+        status, out = run_main(
+            self.build, *arguments, patches=patches, TOP=self.top,
+            CONFIG=self.top / "none", LOGS=self.top / "log",
+            link_firmware=mock.Mock(),
+            **{name: step(name)
+               for name in ("assemble", "configure", "ninja", "run")})
+        return status, out, steps
 
     def test_install_builds_first(self):
         self.assertEqual(self.run_build("--install")[2],
@@ -303,19 +310,13 @@ class Root(unittest.TestCase):
             def step(name, result=None):
                 return lambda *unused: steps.append(name) or result
 
-            with tempfile.TemporaryDirectory() as folder, \
-                    mock.patch.object(sys, "argv", [
-                        "bench", f"--output={folder}", *argument]), \
-                    mock.patch.object(bench, "check_privilege",
-                                      step("check")), \
-                    mock.patch.object(bench.programs, "build",
-                                      step("build")), \
-                    mock.patch.object(bench.peers, "fetch_for",
-                                      step("fetch")), \
-                    mock.patch.object(bench, "become_root", step("root")), \
-                    mock.patch.object(bench, "run_all", lambda options: 0), \
-                    mock.patch("signal.signal"):
-                self.assertEqual(bench.main(), 0)
+            patches = [
+                mock.patch.object(bench.programs, "build", step("build")),
+                mock.patch.object(bench.peers, "fetch_for", step("fetch"))]
+            self.assertEqual(run_main(
+                bench, *argument, patches=patches,
+                check_privilege=step("check"), become_root=step("root"),
+                run_all=lambda options: 0), (0, ""))
             self.assertEqual(steps, wanted)
 
 
@@ -332,24 +333,12 @@ class Deps(unittest.TestCase):
             calls.append(words)
             return True
 
-        out = io.StringIO()
-        status = 0
-        with mock.patch.object(sys, "argv", ["deps", *arguments]), \
-                mock.patch.object(self.deps, "installed",
-                                  lambda names: set(names) & set(have)), \
-                mock.patch.object(self.deps, "apt_get", apt_get), \
-                mock.patch.object(self.deps.os, "geteuid",
-                                  lambda: 0 if root else 1000), \
-                mock.patch.object(self.deps.shutil, "which",
-                                  lambda name: None if name == "sudo"
-                                  else "/usr/bin/" + name), \
-                contextlib.redirect_stdout(out), \
-                contextlib.redirect_stderr(out):
-            try:
-                self.deps.main()
-            except SystemExit as end:
-                status = end.code
-        return status, out.getvalue(), calls
+        status, out = run_main(self.deps, *arguments, patches=[
+            mock.patch.object(os, "geteuid", lambda: 0 if root else 1000),
+            mock.patch.object(shutil, "which", lambda name: None
+                              if name == "sudo" else "/usr/bin/" + name)],
+            installed=lambda names: set(names) & set(have), apt_get=apt_get)
+        return status, out, calls
 
     def test_nothing_missing(self):
         have = self.deps.wanted_packages(["library"])
