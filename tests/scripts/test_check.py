@@ -14,8 +14,7 @@ from unittest import mock
 
 from harness import TOP
 from harness.check import results
-from harness.check.programs import run_folder, run_program
-from harness.check.run import run, turn
+from harness.check.run import run, run_folder, run_program, turn
 from harness.check.sanitize import read_reports
 from harness.fork.base import BASES, default_base
 

@@ -7,9 +7,8 @@ import re
 import time
 
 from harness.check.library import build_lib
-from harness.check.programs import run_program
 from harness.check.results import FAIL, count_line, skipped
-from harness.check.run import turn
+from harness.check.run import run_program, turn
 
 TIMEOUT = 3600      # seconds, for one kernel
 

@@ -3,9 +3,8 @@
 
 import os
 
-from harness.check.programs import run_folder, run_program, unittest_command
 from harness.check.results import skipped
-from harness.check.run import run
+from harness.check.run import run, run_folder, run_program, unittest_command
 
 _SUDO = ["sh", "-c", "sudo -n true"]    # where there may be no sudo
 DEMO_TIMEOUT = 1200     # seconds; the first one downloads kernels

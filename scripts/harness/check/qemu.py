@@ -7,9 +7,8 @@ import json
 import os
 from pathlib import Path
 
-from harness.check.programs import run_folder
 from harness.check.results import failed, passed, read_tap, skipped
-from harness.check.run import run
+from harness.check.run import run, run_folder
 from harness.fork.base import locked
 
 TIMEOUT = 300       # seconds, for one test program

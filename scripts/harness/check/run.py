@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Running commands that never outlive scripts/check.
+"""Running commands that never outlive scripts/check, and test programs.
 
 Each command has a process group of its own, which is ended as a whole: when
 the command takes too long, and on every way out of scripts/check.
@@ -8,12 +8,18 @@ the command takes too long, and on every way out of scripts/check.
 import collections
 import os
 import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 from harness import TOP
+from harness.check.results import read_program
 from harness.vm.process import spawn, stop
 
 Done = collections.namedtuple("Done", "status output errors timed_out")
+
+SLOW = 10           # seconds; how long is said of what takes more
 
 _running = set()
 
@@ -72,3 +78,35 @@ def turn(choices):
                           text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL)
     return choices[int(done.stdout or 0) % len(choices)]
+
+
+def run_program(name, command, log, **how):
+    """The cases of one test program."""
+    return read_program(name, *run(command, log, **how))
+
+
+def unittest_command(path):
+    """What runs a file with unittest tests."""
+    return [sys.executable, Path(__file__).with_name("unittest_tap.py"), path]
+
+
+def _command(path):
+    """What runs a file: unittest tests or a program; None if it is neither."""
+    if path.name.startswith("test_") and path.suffix == ".py":
+        return unittest_command(path)
+    if (path.is_file() and path.suffix != ".py" and
+            not path.name.startswith(".") and os.access(path, os.X_OK)):
+        return [path]
+    return None
+
+
+def run_folder(tier, folder, log, **how):
+    """The cases of test_*.py and of the executable files in a folder."""
+    cases = []
+    for path in filter(_command, sorted(folder.glob("*"))):
+        tier.say(path.name)
+        start = time.monotonic()
+        cases += run_program(path.name, _command(path), log, **how)
+        if time.monotonic() - start >= SLOW:
+            tier.say(f"  {time.monotonic() - start:.0f} s")
+    return cases

@@ -16,10 +16,9 @@ import tempfile
 from pathlib import Path
 
 from harness.check.library import sanitized
-from harness.check.programs import run_folder
 from harness.check.qemu import build_qemu
 from harness.check.results import FAIL, failed, passed, skipped
-from harness.check.run import run
+from harness.check.run import run, run_folder
 
 TEST_TIMEOUT = 600      # seconds, for one test program
 RANDOM_SECONDS = "20"   # for each random test with each of three engines
