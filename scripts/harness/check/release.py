@@ -98,11 +98,14 @@ def _run_release(tier, release, log):
     folder = cache_dir() / "releases" / release
     cases = []
 
+    def show(line):
+        if not line.startswith("I: "):          # a line for each package
+            tier.say("  " + line)
+
     def attempt(name, *command):
         tier.say(f"{release}: {name}")
         done = run([*_environment(), *PRIVATE, *command], log,
-                   timeout=TIMEOUT, each_line=lambda line: tier.say(
-                       "  " + line))
+                   timeout=TIMEOUT, each_line=show)
         good = done.status == 0
         cases.append(passed(f"{release}: {name}") if good else
                      failed(f"{release}: {name}", done.output + done.errors))
