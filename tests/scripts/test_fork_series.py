@@ -163,6 +163,15 @@ to: /^}/
         self.assemble()
         self.assert_whole()
 
+    def test_all_cocci_rules_are_for_other_bases(self):
+        self.series("30-net.cocci", COCCI + "".join(
+            f"// bases: {rule} = 10.0+\n" for rule in ("drop", "call_ours")))
+        self.assemble()
+        self.assertIn("drop_me", self.read("hw/net/virtio-net.c"))
+        self.fork.base = "10.0"
+        self.assemble()
+        self.assert_whole()
+
     def test_link_for_another_base(self):
         self.series("links", LINKS.replace("ours\n", "ours 10.0+\n"))
         self.assemble()

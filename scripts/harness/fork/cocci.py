@@ -204,6 +204,8 @@ def apply_cocci(series_file, sources, base, macros):
     if not applies(bases, base):
         return
     for section in sections:
+        if not section.rules_for(base):
+            continue
         with sources.keep_problem():
             text = sources.read(section.file)
             if text is None:
