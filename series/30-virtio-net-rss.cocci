@@ -108,15 +108,6 @@ return;
 
 // expect: realize_failed = 3
 
-@drop_load@
-position p;
-@@
-- if (virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
--     virtio_net_load_ebpf@p(...);
-- }
-
-// bases: drop_load = 7.2, 10.0
-
 @unrealize@
 position p;
 @@
@@ -143,27 +134,43 @@ position p;
 @@
 - ebpf_rss_init@p(...);
 
-@drop_feature_check@
-position p;
-@@
-- if (!ebpf_rss_is_loaded@p(&n->ebpf_rss)) { ... }
-
-// bases: drop_feature_check = 7.2, 10.0
-
 @get_features@
 identifier fn = virtio_net_get_features;
-expression f;
+statement S;
 position p;
 @@
 fn(...) {
 <...
-- return f@p;
-+ return virtio_net_rss_get_features(n, f, errp);
++ RSS_FEATURES(features) =
++     virtio_net_rss_get_features(n, RSS_FEATURES(features), errp);
+if (!get_vhost_net@p(nc->peer)) S
 ...>
 }
 
-// bases: get_features = 7.2, 10.0
-// expect: get_features = 2
+@drop_features@
+identifier fn = virtio_net_get_features;
+identifier v = {supported_hash_types, peer_hash_types, use_own_hash,
+    use_peer_hash};
+type T;
+expression E;
+statement S1, S2;
+position p;
+@@
+fn(...) {
+<...
+(
+- if (!ebpf_rss_is_loaded@p(&n->ebpf_rss)) S1
+|
+- if (!use_own_hash@p) S1 else S2
+|
+- if (!use_peer_hash@p) S1
+|
+- T v@p = E;
+)
+...>
+}
+
+// expect: drop_features = 1, 10.2+: 6
 
 @describe_properties@
 expression dc, props;
@@ -171,31 +178,6 @@ position p;
 @@
 device_class_set_props@p(dc, props);
 + virtio_net_rss_describe(klass);
-
-@get_features_ex@
-statement S1, S2, S3;
-position p;
-@@
-+ features[0] = virtio_net_rss_get_features(n, features[0], errp);
-  if (!get_vhost_net@p(nc->peer)) {
--     if (!use_own_hash) S1 else S2
-      return;
-  }
-- if (!use_peer_hash) S3
-
-// bases: get_features_ex = 10.2+
-
-@drop_hash_types@
-identifier v = {supported_hash_types, peer_hash_types, use_own_hash,
-    use_peer_hash};
-type T;
-expression E;
-position p;
-@@
-- T v@p = E;
-
-// bases: drop_hash_types = 10.2+
-// expect: drop_hash_types = 4
 
 @offer_hash_without_vnet_hdr@
 expression f;
@@ -209,38 +191,54 @@ position p;
 
 @offered_hash_types@
 identifier fn = virtio_net_get_config;
+expression vdev, netcfg, E;
 position p;
 @@
 fn(...) {
 <...
-- n->rss_data.supported_hash_types@p
+virtio_stl_p(vdev, &netcfg.supported_hash_types@p,
+- E
 + n->rss.supported_hash_types
+ );
 ...>
 }
 
-// bases: offered_hash_types = 10.2+
-
-@drop_peer_types@
+@realized@
+identifier fn = virtio_net_device_realize;
 statement S1, S2;
 position p;
 @@
+fn(...) {
+<...
+(
+- if (virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
+-     virtio_net_load_ebpf@p(...);
+- }
+|
 - if (qemu_get_vnet_hash_supported_types@p(...)) S1 else S2
-
-// bases: drop_peer_types = 10.2+
+)
+...>
+}
 
 @drop_rest@
+identifier fn = {virtio_net_set_mrg_rx_bufs, virtio_net_set_features,
+    virtio_net_reset};
 expression E;
 position p;
 @@
+fn@p(...) {
+<+...
 (
-- n->rss_data.populate_hash@p = E;
+- n->rss_data.populate_hash = E;
 |
-- n->rss_data.redirect@p = E;
+- n->rss_data.redirect = E;
 |
-- virtio_net_disable_rss@p(...);
+- virtio_net_disable_rss(...);
 )
+...+>
+}
 
-// expect: drop_rest = 2, 10.0+: 4
+// expect: drop_rest = 2, 10.0+: 3
 
 @populate_hash@
 identifier fn = virtio_net_set_mrg_rx_bufs;
@@ -263,7 +261,7 @@ position p;
 fn(...) {
 ... when any
 virtio_net_set_mrg_rx_bufs@p(...);
-+ virtio_net_rss_set_features(n, features);
++ virtio_net_rss_set_features(n, RSS_FEATURES(features));
 ... when any
 }
 

@@ -96,14 +96,14 @@ identifier fn = {vhost_net_start, vhost_net_virtqueue_restart};
 expression list es;
 position p;
 @@
-fn(...) {
-<...
-- error_report@p(es);
+fn@p(...) {
+<+...
+- error_report(es);
 + error_report_once(es);
-...>
+...+>
 }
 
-// expect: vhost_messages = 3, 10.0+: 4
+// expect: vhost_messages = 2
 
 // file: hw/net/virtio-net.c
 

@@ -12,25 +12,24 @@
 // file: hw/virtio/virtio.c
 
 @config_len@
+type T;
 position p;
 @@
-- int32_t config_len@p;
+- T config_len@p;
 + uint32_t config_len;
 
-// expect: config_len = 1, 10.0: 0
-
 @config_end@
+statement S;
 position p;
 @@
-while (config_len > vdev->config_len) {
-+ if (qemu_file_get_error(f)) {
-+     return -1;
+- while (config_len@p > vdev->config_len) S
++ while (config_len > vdev->config_len) {
++     if (qemu_file_get_error(f)) {
++         return -1;
++     }
++     qemu_get_byte(f);
++     config_len--;
 + }
-qemu_get_byte@p(f);
-config_len--;
-}
-
-// expect: config_end = 1, 10.0: 0
 
 @queues@
 position p;

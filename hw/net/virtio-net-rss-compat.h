@@ -44,16 +44,20 @@ static inline void virtio_net_rss_take_fds(VirtIONet *n)
 #endif
 
 /*
- * From 10.2 on there is a property for each hash type, "auto" by default, and
- * backends tell which ones they have. Before, all were there.
+ * From 10.2 on
+ *  - a device's features are an array; all that concerns RSS is in its first;
+ *  - there is a property for each hash type, "auto" by default, and backends
+ *    tell which ones they have. Before, all were there.
  */
 #if QEMU_VERSION_MAJOR > 10 || \
     (QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR >= 2)
+#define RSS_FEATURES(features) ((features)[0])
 #define peer_hash_types qemu_get_vnet_hash_supported_types
 #define OFFERED_HASH_TYPES(n, types)            \
     ((n)->specified_hash_types.on_bits |        \
      ((n)->specified_hash_types.auto_bits & (types)))
 #else
+#define RSS_FEATURES(features) (features)
 #define peer_hash_types(peer, types) false
 #define OFFERED_HASH_TYPES(n, types) (types)
 #endif
