@@ -47,17 +47,20 @@ static inline void virtio_net_rss_take_fds(VirtIONet *n)
  * From 10.2 on
  *  - a device's features are an array; all that concerns RSS is in its first;
  *  - there is a property for each hash type, "auto" by default, and backends
- *    tell which ones they have. Before, all were there.
+ *    tell which ones they have. Before, all were there;
+ *  - the types that the guest is offered are in the migration stream.
  */
 #if QEMU_VERSION_MAJOR > 10 || \
     (QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR >= 2)
 #define RSS_FEATURES(features) ((features)[0])
+#define RSS_STREAM_VERSION 2
 #define peer_hash_types qemu_get_vnet_hash_supported_types
 #define OFFERED_HASH_TYPES(n, types)            \
     ((n)->specified_hash_types.on_bits |        \
      ((n)->specified_hash_types.auto_bits & (types)))
 #else
 #define RSS_FEATURES(features) (features)
+#define RSS_STREAM_VERSION 1
 #define peer_hash_types(peer, types) false
 #define OFFERED_HASH_TYPES(n, types) (types)
 #endif

@@ -9,6 +9,7 @@
 #include "migration/vmstate.h"
 #include "net/tap.h"
 #include "qemu/error-report.h"
+#include "virtio-net-rss-compat.h"
 #include "virtio-net-rss-internal.h"
 
 static bool virtio_net_rss_needed(void *opaque)
@@ -18,50 +19,50 @@ static bool virtio_net_rss_needed(void *opaque)
     return n->rss.guest.steering || n->rss.guest.config.hash_types;
 }
 
-/* The fields of the stream. */
-typedef struct VirtIONetRssStream {
-    VirtIONet *parent;
-    bool enabled;
-    bool redirect;
-    bool populate_hash;
-    RssConfig config;
-    uint16_t *table;
-} VirtIONetRssStream;
-
 static int virtio_net_rss_pre_save(void *opaque)
 {
-    VirtIONetRssStream *stream = opaque;
-    VirtIONetRss *rss = &stream->parent->rss;
+    VirtIONetRss *rss = &((VirtIONet *)opaque)->rss;
 
-    stream->enabled = true;
-    stream->redirect = rss->guest.steering;
-    stream->populate_hash = rss->populate_hash;
-    stream->config = rss->guest.config;
-    stream->table = rss->guest.config.table;
+    rss->stream = (VirtIONetRssStream) {
+        .enabled = true,
+        .redirect = rss->guest.steering,
+        .populate_hash = rss->populate_hash,
+        .supported_hash_types = rss->supported_hash_types,
+        .config = rss->guest.config,
+        .table = rss->guest.config.table,
+    };
     return 0;
 }
 
 static int virtio_net_rss_pre_load(void *opaque)
 {
-    VirtIONetRssStream *stream = opaque;
+    VirtIONet *n = opaque;
 
-    *stream = (VirtIONetRssStream) { .parent = stream->parent };
+    n->rss.stream = (VirtIONetRssStream) {
+        .supported_hash_types = RSS_TYPES_ALL,      /* in version 1 */
+    };
     return 0;
 }
 
 /* The stream may hold anything: what it says is checked like a guest's. */
 static int virtio_net_rss_check_stream(void *opaque, int version_id)
 {
-    VirtIONetRssStream *stream = opaque;
-    VirtIONet *n = stream->parent;
+    VirtIONet *n = opaque;
+    VirtIONetRssStream *stream = &n->rss.stream;
     g_autofree uint16_t *table = g_steal_pointer(&stream->table);
     g_autoptr(GError) err = NULL;
 
+    if (stream->supported_hash_types & ~RSS_TYPES_ALL) {
+        error_report("virtio-net: invalid RSS state: unknown hash types 0x%x"
+                     " are offered", stream->supported_hash_types);
+        return -EINVAL;
+    }
     if (!rss_config_restore(&stream->config, table, n->max_queue_pairs,
                             &err)) {
         error_report("virtio-net: invalid RSS state: %s", err->message);
         return -EINVAL;
     }
+    n->rss.supported_hash_types = stream->supported_hash_types;
     if (stream->enabled) {
         g_free(n->rss.incoming);
         n->rss.incoming = g_new0(VirtIONetRssPolicy, 1);
@@ -71,34 +72,26 @@ static int virtio_net_rss_check_stream(void *opaque, int version_id)
     return 0;
 }
 
-static const VMStateDescription vmstate_virtio_net_rss_stream = {
-    .name = "virtio-net-rss_stream",
+const VMStateDescription vmstate_virtio_net_rss = {
+    .name = "virtio-net-device/rss",
+    .version_id = RSS_STREAM_VERSION,
+    .minimum_version_id = 1,
+    .needed = virtio_net_rss_needed,
     .pre_save = virtio_net_rss_pre_save,
     .pre_load = virtio_net_rss_pre_load,
     .post_load = virtio_net_rss_check_stream,
     .fields = (VMStateField[]) {
-        VMSTATE_BOOL(enabled, VirtIONetRssStream),
-        VMSTATE_BOOL(redirect, VirtIONetRssStream),
-        VMSTATE_BOOL(populate_hash, VirtIONetRssStream),
-        VMSTATE_UINT32(config.hash_types, VirtIONetRssStream),
-        VMSTATE_UINT16(config.table_len, VirtIONetRssStream),
-        VMSTATE_UINT16(config.unclassified_queue, VirtIONetRssStream),
-        VMSTATE_UINT8_ARRAY(config.key, VirtIONetRssStream, RSS_KEY_SIZE),
-        VMSTATE_VARRAY_UINT16_ALLOC(table, VirtIONetRssStream,
-                                    config.table_len, 0,
+        VMSTATE_BOOL(rss.stream.enabled, VirtIONet),
+        VMSTATE_BOOL(rss.stream.redirect, VirtIONet),
+        VMSTATE_BOOL(rss.stream.populate_hash, VirtIONet),
+        VMSTATE_UINT32(rss.stream.config.hash_types, VirtIONet),
+        VMSTATE_UINT32_V(rss.stream.supported_hash_types, VirtIONet, 2),
+        VMSTATE_UINT16(rss.stream.config.table_len, VirtIONet),
+        VMSTATE_UINT16(rss.stream.config.unclassified_queue, VirtIONet),
+        VMSTATE_UINT8_ARRAY(rss.stream.config.key, VirtIONet, RSS_KEY_SIZE),
+        VMSTATE_VARRAY_UINT16_ALLOC(rss.stream.table, VirtIONet,
+                                    rss.stream.config.table_len, 0,
                                     vmstate_info_uint16, uint16_t),
-        VMSTATE_END_OF_LIST()
-    },
-};
-
-const VMStateDescription vmstate_virtio_net_rss = {
-    .name = "virtio-net-device/rss",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .needed = virtio_net_rss_needed,
-    .fields = (VMStateField[]) {
-        VMSTATE_WITH_TMP(VirtIONet, VirtIONetRssStream,
-                         vmstate_virtio_net_rss_stream),
         VMSTATE_END_OF_LIST()
     },
 };

@@ -14,7 +14,7 @@ import unittest
 from harness.functional import libbpf
 from harness.functional.nobody import (CAP_BPF, NOBODY, HotPluggedCard,
                                        NobodyCard, loaded, place, why_not)
-from harness.qtest.machine import (Machine, ebpf_rss_fds, has_lists,
+from harness.qtest.machine import (Machine, ebpf_rss_fds, is_from,
                                    stock_qemu)
 from harness.qtest.rig import (EBPF, KEY, NO_HELPER, QUEUES, SOFTWARE, Case,
                                Config, TapCase, all_to, rows, run_tests,
@@ -26,7 +26,7 @@ from harness.rss_reference import NON_EX_TYPES
 
 def fds_option(fds):
     """Return the device's option for descriptors: text, if QEMU takes it."""
-    if has_lists():
+    if is_from("9.0"):
         return ebpf_rss_fds(*fds)
     return "ebpf-rss-fds=" + ":".join(map(str, fds))
 
@@ -307,7 +307,7 @@ class StartUp(Case):
             self.assert_refused(options, words, fds)
 
     def test_a_list_for_a_string_or_a_string_for_a_list(self):
-        value, expected = (("7:8:9", "array") if has_lists() else
+        value, expected = (("7:8:9", "array") if is_from("9.0") else
                            (["7", "8", "9"], "string"))
         self.assert_refused({"ebpf-rss-fds": value},
                             [f"'ebpf-rss-fds', expected: {expected}"])

@@ -16,11 +16,10 @@ from harness.qtest.control_model import TABLE_MAX, TYPES, Model, Refused, need
 from harness.qtest.randomly import Steps
 from harness.qtest.rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE,
                                only_pci, run_tests)
-from harness.qtest.stream import (HEAD, NetSection, StreamCase, assert_refused,
-                                  assert_usable, replaced, state)
+from harness.qtest.stream import (HEAD, VERSION, NetSection, StreamCase,
+                                  assert_refused, assert_usable, numbers,
+                                  replaced, state)
 from harness.qtest.virtio_net import F_RSS
-
-FIELDS = ">I3BIHH"
 
 
 def read_part(part, before):
@@ -29,12 +28,16 @@ def read_part(part, before):
     What came before stays if it says that RSS is not enabled.  Anything may
     happen to one that is out of step: None.
     """
-    fixed = len(HEAD) + struct.calcsize(FIELDS)
-    if not part.startswith(HEAD) or len(part) < fixed + len(KEY):
+    if not part.startswith(HEAD) or len(part) < len(HEAD) + 4:
         return None
-    version, enabled, redirect, _, types, length, unclassified = \
-        struct.unpack_from(FIELDS, part, len(HEAD))
-    need(version == 1)
+    version = int.from_bytes(part[len(HEAD):len(HEAD) + 4], "big")
+    need(1 <= version <= VERSION)
+    fixed = len(HEAD) + struct.calcsize(numbers(version))
+    if len(part) < fixed + len(KEY):
+        return None
+    _, enabled, redirect, _, types, *offered, length, unclassified = \
+        struct.unpack_from(numbers(version), part, len(HEAD))
+    need(not any(more & ~TYPES for more in offered))
     end = fixed + len(KEY) + 2 * length
     if end > len(part):
         return None
@@ -95,7 +98,10 @@ class RandomStream:
                               rng.randrange(512), rng.getrandbits(32))),
             unclassified=rng.choice((0, 1, QUEUES - 1, 0, QUEUES, 0xffff)),
             length=rng.randrange(1 << 16) if chance(0.05) else None,
-            version=rng.choice((0, 2)) if chance(0.03) else 1)
+            version=(rng.choice((0, VERSION + 1)) if chance(0.03) else
+                     rng.randint(1, VERSION)),
+            offered=(rng.getrandbits(32) if chance(0.05) else
+                     rng.choice((TYPES, 0x3f, 0))))
         return self.steps.damaged(part) if chance(0.3) else part
 
     def step(self):

@@ -7,13 +7,16 @@ result.  It may end with status 1 or go on without the guest; it must not
 crash, and it must say what it does not like.
 """
 
-from harness.qtest.rig import (AUTOMATIC, EBPF, KEY, QUEUES, SOFTWARE, TapNet,
-                               only_pci, rows, run_tests)
-from harness.qtest.stream import (HEAD, NetSection, StreamCase, assert_refused,
-                                  assert_usable, replaced, state)
+from harness.qtest.machine import is_from
+from harness.qtest.rig import (AUTOMATIC, EBPF, KEY, QUEUES, SLOT, SOFTWARE,
+                               TapNet, only_pci, rows, run_tests)
+from harness.qtest.stream import (HEAD, VERSION, NetSection, StreamCase,
+                                  assert_refused, assert_usable, replaced,
+                                  state)
 from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_RSS,
-                                      HASH_CONFIG, hash_config)
-from harness.rss_reference import NON_EX_TYPES
+                                      HASH_CONFIG, RSS_TYPES, VirtioNet,
+                                      hash_config)
+from harness.rss_reference import ALL_TYPES, NON_EX_TYPES
 
 HASHES = 1 << 9                         # no hash type has this bit
 
@@ -37,7 +40,7 @@ NONSENSE = {
     "all bits of the hash types": (state(types=0xffffffff), "type"),
     "key too short": (state(key=KEY[:39]), ""),
     "key too long": (state(key=KEY + b"\0"), ""),
-    "version 2": (state(version=2), ""),
+    "next version": (state(version=VERSION + 1), ""),
     "version 257": (state(version=0x101), ""),
     "version 0": (state(version=0), ""),
     "ends in the key": (state()[:-30], ""),
@@ -71,6 +74,28 @@ class Stream(StreamCase):
         rss = machine.rss()
         self.assertIn(rss["engine"], engines)
         self.assertFalse(rss["hash-report"])
+
+    def offered(self, part):
+        """Return the hash types that the device offers after this part."""
+        if not is_from("10.2"):
+            self.skipTest("no such field before QEMU 10.2")
+        machine = self.incoming(replaced(self.good, part)).machine
+        self.assertIsNone(machine.process.poll(), machine.messages())
+        return VirtioNet(machine, SLOT).device.config("l", RSS_TYPES)
+
+    def test_offered_hash_types_are_those_of_the_stream(self):
+        self.assertEqual(self.offered(state(offered=NON_EX_TYPES)),
+                         NON_EX_TYPES)
+
+    def test_offered_hash_types_of_version_1_are_all(self):
+        self.assertEqual(self.offered(state(version=1)), ALL_TYPES)
+
+    def test_unknown_hash_types_are_offered(self):
+        if not is_from("10.2"):
+            self.skipTest("no such field before QEMU 10.2")
+        part = state(offered=ALL_TYPES | HASHES)
+        machine = self.incoming(replaced(self.good, part)).machine
+        assert_refused(self, machine, "type")
 
     def test_every_truncation_of_the_part(self):
         """The stream ends in the middle of it."""

@@ -27,6 +27,25 @@ typedef struct VirtIONetRssPolicy {
 } VirtIONetRssPolicy;
 
 /**
+ * VirtIONetRssStream: the part about RSS of a migration stream
+ * @enabled: the guest has configured RSS, or hash reports
+ * @redirect: it is RSS
+ * @populate_hash: packets carry a hash; said by the features, too
+ * @supported_hash_types: those that the guest was offered
+ * @config: of this the key, numbers, and the length of @table
+ * @table: while the state is saved the table of @config's origin, and while
+ *         it is loaded what QEMU allocates for it
+ */
+typedef struct VirtIONetRssStream {
+    bool enabled;
+    bool redirect;
+    bool populate_hash;
+    uint32_t supported_hash_types;
+    RssConfig config;
+    uint16_t *table;
+} VirtIONetRssStream;
+
+/**
  * VirtIONetRssState: what steers, or hashes
  *
  *      ┌────────────────── no program, or hashes ────────────▶ SOFTWARE
@@ -63,6 +82,7 @@ typedef enum VirtIONetRssState {
  * VirtIONetRss: RSS and hash reports of one device
  * @serial: tells which of two devices was realized first
  * @guest: what its driver has asked for
+ * @stream: used only while the state is saved or loaded
  * @incoming: what a migration stream says of that; NULL but while it is loaded
  * @state: what is done about it
  * @populate_hash: VIRTIO_NET_F_HASH_REPORT is negotiated; packets carry a hash
@@ -91,6 +111,7 @@ typedef struct VirtIONetRss {
     uint64_t serial;
 
     VirtIONetRssPolicy guest;
+    VirtIONetRssStream stream;
     VirtIONetRssPolicy *incoming;
     VirtIONetRssState state;
     bool populate_hash;

@@ -22,6 +22,7 @@ import unittest
 from pathlib import Path
 
 from harness.fork.base import default_base, emulator
+from harness.fork.series import matches_base
 from harness.qtest.boards import board_of
 from harness.vm import VmError
 from harness.vm.channel import Channel, Qmp
@@ -62,15 +63,15 @@ def stock_qemu(base=None):
     return debian_qemu(STOCK[base])
 
 
-def has_lists():
-    """Whether ebpf-rss-fds is a list, as from QEMU 9.0 on, or a string."""
-    return int(tested_base().partition(".")[0]) >= 9
+def is_from(version):
+    """Tell whether the QEMU that is tested is of this version, or later."""
+    return matches_base(version + "+", tested_base())
 
 
 def ebpf_rss_fds(*names):
     """Return the property ebpf-rss-fds, for device_add or -device in JSON."""
     names = list(map(str, names))
-    return {"ebpf-rss-fds": names if has_lists() else ":".join(names)}
+    return {"ebpf-rss-fds": names if is_from("9.0") else ":".join(names)}
 
 
 class Machine(Closing):

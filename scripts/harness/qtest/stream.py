@@ -11,29 +11,40 @@ import struct
 import tempfile
 from pathlib import Path
 
-from harness.qtest.machine import VmError, wait_until
+from harness.qtest.machine import VmError, is_from, wait_until
 from harness.qtest.rig import KEY, QUEUES, Card, Case, flows, spread, why_not
 from harness.qtest.virtio_net import OK
-from harness.rss_reference import NON_EX_TYPES
+from harness.rss_reference import ALL_TYPES, NON_EX_TYPES
+
+# Version 2 also says which hash types the guest was offered.
+VERSION = 2 if is_from("10.2") else 1
 
 # A subsection: a byte that says so, the length of its name, name, version.
 NAME = b"virtio-net-device/rss"
 HEAD = b"\x05" + bytes([len(NAME)]) + NAME
 
 
+def numbers(version):
+    """Return the format of what is between name and key."""
+    return ">I3BIIHH" if version > 1 else ">I3BIHH"
+
+
 def state(enabled=1, redirect=1, populate=0, types=NON_EX_TYPES, length=None,
-          unclassified=0, key=KEY, table=(0, 1, 2, 3), version=1):
+          unclassified=0, key=KEY, table=(0, 1, 2, 3), version=VERSION,
+          offered=ALL_TYPES):
     """Return the part about RSS.  length: what it says of the table."""
     length = len(table) if length is None else length
-    return (HEAD + struct.pack(">I3BIHH", version, enabled, redirect,
-                               populate, types, length, unclassified)
+    offers = [offered] if version > 1 else []
+    return (HEAD + struct.pack(numbers(version), version, enabled, redirect,
+                               populate, types, *offers, length, unclassified)
             + key + struct.pack(f">{len(table)}H", *table))
 
 
 def replaced(stream, new):
     """Return a stream with another part about RSS."""
     start = stream.index(HEAD)
-    length = struct.unpack_from(">H", stream, start + len(HEAD) + 11)[0]
+    *_, length, _ = struct.unpack_from(numbers(VERSION), stream,
+                                       start + len(HEAD))
     end = start + len(state(table=[0] * length))
     return stream[:start] + new + stream[end:]
 
