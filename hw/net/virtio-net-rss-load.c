@@ -222,10 +222,20 @@ static bool try_tap(VirtIONet *n, GError **error)
     return true;
 }
 
+static bool peer_steers(VirtIONet *n)
+{
+    return PEER_STEERS && n->rss.peer_hashes;
+}
+
 bool virtio_net_rss_load(VirtIONet *n, GError **error)
 {
     NetClientState *peer = virtio_net_rss_peer(n);
 
+    if (peer_steers(n)) {
+        g_set_error_literal(error, RSS_ERROR, RSS_ERROR_KERNEL,
+                            "the vDPA device steers by itself");
+        return false;
+    }
     if (!peer || !peer->info->set_steering_ebpf) {
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
                     "the backend does not support steering programs (a tap"
@@ -320,10 +330,6 @@ bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
     n->rss.ctrl_bh = virtio_bh_new_guarded(DEVICE(n), virtio_net_ctrl_bh, n);
     n->rss.notified_bh = virtio_bh_new_guarded(DEVICE(n),
                                                virtio_net_rss_notified_bh, n);
-    if (n->rss.peer_hashes) {
-        n->rss.no_ebpf = g_strdup("the vDPA device steers by itself");
-        return true;
-    }
     if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
         return true;
     }
@@ -374,6 +380,9 @@ static char *why_not_rss(VirtIONet *n, const char *legacy)
     if (legacy) {
         return g_strdup(legacy);
     }
+    if (peer_steers(n)) {
+        return NULL;
+    }
     if (virtio_net_rss_has_vhost(n) && !n->rss.ebpf) {
         return g_strdup_printf("with vhost it needs the eBPF engine: %s",
                                n->rss.no_ebpf);
@@ -406,9 +415,6 @@ uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features,
     bool rss = virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS);
     const char *legacy = NULL;
 
-    if (n->rss.peer_hashes) {
-        return features;
-    }
     if (!virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
         legacy = "a legacy virtio device does not support it (see"
                  " disable-modern, force-legacy)";
@@ -427,7 +433,7 @@ uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features,
         warn_fallback(n);
     }
     if (virtio_has_feature(n->host_features, VIRTIO_NET_F_HASH_REPORT) &&
-        (legacy || virtio_net_rss_has_vhost(n))) {
+        (legacy || (virtio_net_rss_has_vhost(n) && !n->rss.peer_hashes))) {
         virtio_clear_feature(&features, VIRTIO_NET_F_HASH_REPORT);
         warn_not_offered(n, "hash reports are",
                          legacy ?: "not supported with vhost");

@@ -87,8 +87,8 @@ typedef enum VirtIONetRssState {
  * @state: what is done about it
  * @populate_hash: VIRTIO_NET_F_HASH_REPORT is negotiated; packets carry a hash
  * @supported_hash_types: those that the guest may enable
- * @peer_hashes: the backend's device hashes and steers by itself, as a vDPA
- *               device may from QEMU 10.2 on
+ * @peer_hashes: the backend's device hashes by itself, as a vDPA device may,
+ *               and steers, from QEMU 10.2 on
  * @software: the software engine, in this state
  * @result: what it said of the packet that is being received
  * @ebpf: the loaded program, or NULL
