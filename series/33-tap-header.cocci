@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// tap: a header for all that a hash report makes of it
+// net: room for the longest header before a packet of QEMU's own
 //
-// A packet of QEMU's own, such as an announcement after a migration, goes to
-// the tap behind a header of zeros. With hash reports that has 20 bytes, of
-// which these functions had 12: QEMU's stack followed. Found by the address
-// sanitizer in test_migration.py, "Migration/hash report".
+// Such a packet, as an announcement after a migration, goes to the tap behind a
+// header of zeros. With hash reports that has 20 bytes, of which QEMU 7.2 had
+// 12: QEMU's stack followed. Found by the address sanitizer in
+// test_migration.py, "Migration/hash report". With tunnels it has 24, of which
+// QEMU 10.2 has 20.
 //
 // file: net/tap.c
 
@@ -22,4 +23,21 @@ fn(...) {
 ...>
 }
 
-// expect: whole_header = 2, 10.0: 0, 10.2: 0
+// expect: whole_header = 2, 10.0+: 0
+
+// file: net/net.c
+
+@header_with_tunnel@
+identifier fn = qemu_deliver_packet_iov;
+identifier hdr;
+position p;
+@@
+fn(...) {
+<...
+- struct virtio_net_hdr_v1_hash hdr@p
++ struct virtio_net_hdr_v1_hash_tunnel hdr
+  = { };
+...>
+}
+
+// bases: header_with_tunnel = 10.2+
