@@ -13,7 +13,8 @@ import tempfile
 import threading
 
 from harness.qtest.boards import option
-from harness.qtest.machine import BOARD, QEMU, Machine, VmError, ebpf_rss_fds
+from harness.qtest.machine import (BOARD, QEMU, Machine, VmError, ebpf_rss_fds,
+                                   is_from)
 from harness.qtest.rig import (AUTO, EBPF, KEY, NO_HELPER, QUEUES, SLOT,
                                SOFTWARE, Card, Case, OwnCardsCase, TapNet,
                                rows, run_tests, spread)
@@ -42,6 +43,18 @@ OFFERS = {
     "hash=on": ("hash=on", False, True),
     "rss=on,hash=on": ("rss=on,hash=on", True, True),
 }
+
+# The properties for hash types, in the order of their bits.
+HASH_TYPES = ("hash-ipv4", "hash-tcp4", "hash-udp4", "hash-ipv6", "hash-tcp6",
+              "hash-udp6", "hash-ipv6ex", "hash-tcp6ex", "hash-udp6ex")
+
+# Device options, and the hash types that are offered.
+TYPES = {name + "=off": (f"rss=on,{name}=off", ALL_TYPES & ~(1 << bit))
+         for bit, name in enumerate(HASH_TYPES)}
+TYPES["all of them on"] = (
+    "rss=on," + ",".join(name + "=on" for name in HASH_TYPES), ALL_TYPES)
+TYPES["with hash=on alone"] = (
+    "hash=on,hash-tcp4=off,hash-udp6ex=off", ALL_TYPES & ~(2 | 256))
 
 # Wrong options, and what the message must say.
 WRONG = {
@@ -102,6 +115,23 @@ class Offers(Case):
             self.assertEqual(device.config("l", RSS_TYPES), ALL_TYPES)
         if rss:
             self.assertEqual(device.config("w", RSS_TABLE_MAX), 128)
+
+    @rows(TYPES, "hash types: ")
+    def check_types(self, row):
+        options, types = row
+        if not is_from("10.2"):
+            self.skipTest("no such properties before QEMU 10.2")
+        machine = self.enterContext(machine_with(options))
+        rss = options.startswith("rss=on")
+        nic = VirtioNet(machine, SLOT).start(
+            FEATURES if rss else FEATURES & ~(1 << F_RSS) | 1 << F_HASH_REPORT)
+        self.assertEqual(nic.device.config("l", RSS_TYPES), types)
+        command, data = ((RSS_CONFIG, lambda types: rss_config(
+            types, [0], KEY, 1)) if rss else
+            (HASH_CONFIG, lambda types: hash_config(types, KEY)))
+        if types != ALL_TYPES:
+            self.assertEqual(nic.command(command, data(ALL_TYPES)), ERR)
+        self.assertEqual(nic.command(command, data(types)), OK)
 
     @rows(WRONG, "error: ")
     def check_wrong(self, row):
