@@ -417,7 +417,7 @@ uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features,
 
     if (!virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
         legacy = "a legacy virtio device does not support it (see"
-                 " disable-modern, force-legacy)";
+                 " disable-modern, force-legacy, max_revision)";
     }
     n->rss.not_offered = rss ? why_not_rss(n, legacy) : NULL;
     if (n->rss.not_offered && insists(n)) {

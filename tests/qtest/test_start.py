@@ -275,6 +275,8 @@ class Shown(Case):
         rss = machine.rss()
         self.assertFalse(rss["offered"])
         self.assertIn("a legacy virtio device", rss["reason"])
+        self.assertIn(BOARD.legacy.split(",")[-1].split("=")[0],
+                      rss["reason"], "what to look at")
         warnings = machine.warnings()
         self.assertEqual(len(warnings), 2, warnings)
         for warning, words in zip(warnings, ("RSS is", "hash reports are")):
