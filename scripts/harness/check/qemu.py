@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tiers "build", which builds QEMU, and "qtest", "base" and "base-long", its
-tests.
+tests, and "targets", which does both for other machines.
 """
 
 import json
 import os
 from pathlib import Path
 
-from harness.check.results import failed, passed, read_tap, skipped
+from harness.check.results import FAIL, failed, passed, read_tap, skipped
 from harness.check.run import run, run_folder
 from harness.fork.base import locked
 
 TIMEOUT = 300       # seconds, for one test program
 BUILD_TIMEOUT = 1800    # with two processors it takes five minutes
+
+EMULATORS = "qemu-system-aarch64", "qemu-system-s390x"  # of tier "targets"
 
 # QEMU's own tests that virtio-net takes part in, and which parts of them
 # (words in the names of tests; none: all).
@@ -75,6 +77,21 @@ def qtest(tier, log):
     return (run_folder(tier, tier.top / "tests/qtest", log, timeout=TIMEOUT,
                        env={"QTEST_QEMU_BINARY": str(tier.qemu)}) or
             [skipped("tests/qtest", "there are no tests here yet")])
+
+
+def targets(tier, log):
+    """The card in machines of aarch64, and of s390x, which is big-endian."""
+    cases = [build_qemu(tier, log, "--targets")]
+    if cases[0].outcome == FAIL:
+        return cases
+    for name in EMULATORS:
+        tier.say(f"{name}:")
+        emulator = tier.qemu_build.with_name("build-targets") / name
+        cases += [case._replace(name=f"{name}: {case.name}")
+                  for case in run_folder(
+                      tier, tier.top / "tests/qtest", log, timeout=TIMEOUT,
+                      env={"QTEST_QEMU_BINARY": str(emulator)})]
+    return cases
 
 
 def _known_tests(build):
