@@ -10,8 +10,8 @@ import contextlib
 import os
 import time
 
-from harness.qtest.rig import (EBPF, QUEUES, SOFTWARE, TapCase, run_tests,
-                               spread)
+from harness.qtest.rig import (EBPF, QUEUES, SOFTWARE, TapCase, only_pci,
+                               run_tests, spread)
 from harness.qtest.virtio_net import CLASS_MQ, OK, RSS_CONFIG, rss_config
 from harness.qtest.virtio import DESC_WRITE
 
@@ -94,6 +94,7 @@ class Flood:
             chains += ring.used(keep=True)
         return chains
 
+    @only_pci("the quick kick")
     def test_ring_that_is_never_empty(self):
         """A processor of the guest's refills it while QEMU works on it."""
         self.prepare([spread()])

@@ -17,7 +17,7 @@ from harness.qtest.machine import (BOARD, QEMU, Machine, VmError, ebpf_rss_fds,
                                    is_from)
 from harness.qtest.rig import (AUTO, EBPF, KEY, NO_HELPER, QUEUES, SLOT,
                                SOFTWARE, Card, Case, OwnCardsCase, TapNet,
-                               rows, run_tests, spread)
+                               only_pci, rows, run_tests, spread)
 from harness.qtest.virtio_net import (
     ERR, FEATURES, F_HASH_REPORT, F_RSS, HASH_CONFIG, OK, RSS_CONFIG,
     RSS_KEY_MAX, RSS_TABLE_MAX, RSS_TYPES, VirtioNet, hash_config, rss_config)
@@ -239,7 +239,7 @@ class Shown(Case):
         self.assertIn("n0: engine automatic", machine.info_rss())
 
     def test_a_card_without_any_id(self):
-        machine = self.machine("-device", "virtio-net-pci,romfile=")
+        machine = self.machine("-device", option(BOARD.card))
         self.assertTrue(machine.rss()["device"]
                         .startswith("/machine/peripheral-anon/"))
 
@@ -343,6 +343,7 @@ UNREALIZABLE = {
 }
 
 
+@only_pci("failover")
 class Unrealizable(Case):
     """A card that cannot be realized leaves nothing behind in QEMU."""
 
@@ -469,6 +470,7 @@ class Privileges(OwnCardsCase):
         with self.assert_error("status 1", "not permitted"):
             Card(EBPF, NO_HELPER, without_bpf=True).close()
 
+    @only_pci("failover")
     def test_a_refused_device_with_failover_leaves_nothing_behind(self):
         """QEMU asks all such devices when another is plugged."""
         card = self.enterContext(Card(SOFTWARE, without_bpf=True))
