@@ -83,7 +83,16 @@ def _test_lib(tier, log, options=()):
 
 def lib(tier, log):
     """The library and its tests: unit, bpf, tap, differential, fuzz."""
-    return _test_lib(tier, log)
+    return _test_lib(tier, log, ["--no-suite", "steer"])
+
+
+def steer(tier, log):
+    """tap-steer, as its users run it, on taps and on veth."""
+    cases = _test_lib(tier, log, ["--suite", "steer"])
+    if not (tier.top / "build/lib/tools/tap-steer").exists():
+        cases.append(skipped("tap-steer", "it was not built: that takes libmnl"
+                             " and ncurses (scripts/deps library)"))
+    return cases
 
 
 def long(tier, log):
