@@ -21,6 +21,11 @@ endif
 	@scripts/demo --vhost=$(or $(VHOST),off) \
 		--qemu=$(or $(QEMU),$(OURS)/qemu-system-x86_64)
 
+.PHONY: demo-steer
+demo-steer:
+	@$(DEPS) library guest
+	@scripts/demo-steer
+
 .PHONY: check
 check:
 	@$(DEPS) library qemu guest tests
@@ -74,6 +79,7 @@ help:
 	@echo 'make              build QEMU (./configure --help: how)'
 	@echo 'make demo         show packets going where a guest wants them'
 	@echo '                  VHOST=on: with vhost-net; QEMU=FILE: another QEMU'
+	@echo 'make demo-steer   show tap-steer replace programs under traffic'
 	@echo 'make check        run all tests but those that take long'
 	@echo '                  TIER=A,B: others (scripts/check --help)'
 	@echo 'make check-full   run all tests'
