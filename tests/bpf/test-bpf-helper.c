@@ -164,7 +164,7 @@ typedef struct Call {
 
 #define BAD "qemu-rss-helper: bad argument "
 #define KIND "no connected socket of the right kind"
-#define MISSING "it takes --fd and --name"
+#define MISSING "it takes --inetd, or --fd and --name"
 
 static const Call calls[] = {
     { "nothing", SOCKET, { NULL }, MISSING },
@@ -190,6 +190,12 @@ static const Call calls[] = {
     { "name-percent", SOCKET, { "--fd=3", "--name=%n" }, BAD "--name=%n" },
     { "name-not-ascii", SOCKET, { "--fd=3", "--name=\303\244" },
       BAD "--name=" },
+
+    { "inetd-and-others", SOCKET, { "--inetd", "--fd=3", "--name=x" },
+      MISSING },
+    { "inetd-twice", SOCKET, { "--inetd", "--inetd" }, BAD "--inetd" },
+    { "inetd-without-a-socket", CLOSED, { "--inetd" },
+      "standard input is " KIND },
 
     { "fd-0", SOCKET, { "--fd=0", "--name=x" }, BAD "--fd=0" },
     { "fd-2", SOCKET, { "--fd=2", "--name=x" }, BAD "--fd=2" },
@@ -303,7 +309,7 @@ static void test_help(void)
     g_autofree char *output = NULL, *errors = NULL, *line = NULL, *none = NULL;
 
     g_assert_cmpint(run(&help, -1, &output, &errors), ==, 0);
-    g_assert_true(g_str_has_prefix(output, "Usage: qemu-rss-helper --fd"));
+    g_assert_true(g_str_has_prefix(output, "Usage: qemu-rss-helper --inetd"));
     g_assert_cmpstr(errors, ==, "");
     g_assert_cmpint(run(&version, -1, &line, &none), ==, 0);
     g_assert_true(g_str_has_prefix(line, "qemu-rss-helper "));
