@@ -100,6 +100,11 @@ class Rig(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return json.loads(done.stdout)[0]
 
+    def record(self):
+        """Return the path of the record of the tap's own hook."""
+        shown = self.shown()
+        return RECORDS / f"{shown['netns']}-{shown['ifindex']}-tap"
+
     def where(self, frames=FRAMES, net=None, queues=None):
         """Send frames; return {queue: how many came out of it}."""
         queues = queues or self.queues

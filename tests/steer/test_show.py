@@ -7,7 +7,7 @@ import os
 import pty
 import subprocess
 
-from rig import FRAMES, NOT_ROOT, RECORDS, TOOL, Rig
+from rig import FRAMES, NOT_ROOT, TOOL, Rig
 
 from harness.check.unittest_tap import run_tests
 
@@ -32,9 +32,7 @@ class Show(Rig):
 
     def test_a_record_is_believed_only_with_its_program(self):
         self.load("second")
-        (record,) = [path for path in RECORDS.glob("*")
-                     if f"id={self.shown()['program']['id']}\n"
-                     in path.read_text()]
+        record = self.record()
         text = record.read_text()
         record.unlink()
         self.assertNotIn("command", self.shown()["program"])
