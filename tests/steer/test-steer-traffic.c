@@ -276,11 +276,23 @@ static const char *const by_queue[QUEUES] = {
     "first", "second", "third", "fourth"
 };
 
-/* Two queues that are neither 0 nor @automatic. */
-static void choose_queues(int automatic, int *a, int *b)
+/*
+ * A tap, a flow that the kernel puts on the queue @automatic, and two queues
+ * @a and @b that are neither that one nor 0. NULL, and the test is skipped, if
+ * there can be none.
+ */
+static TapNet *make_net(PacketFlow *flow, int *automatic, int *a, int *b)
 {
-    *a = automatic == 1 ? 2 : 1;
-    *b = automatic == 3 || *a == 3 ? 2 : 3;
+    TapNet *net;
+
+    if (!tap_net_allowed()) {
+        return NULL;
+    }
+    net = tap_net_new(QUEUES);
+    *automatic = find_flow(net, flow);
+    *a = *automatic == 1 ? 2 : 1;
+    *b = *automatic == 3 ? 2 : 3;
+    return net;
 }
 
 static void test_hook(void)
@@ -289,12 +301,10 @@ static void test_hook(void)
     int automatic, a, b;
     PacketFlow flow;
 
-    if (!tap_net_allowed()) {
+    net = make_net(&flow, &automatic, &a, &b);
+    if (!net) {
         return;
     }
-    net = tap_net_new(QUEUES);
-    automatic = find_flow(net, &flow);
-    choose_queues(automatic, &a, &b);
     {
         const Step replaced[] = {
             { by_queue[a], a }, { by_queue[b], b }, { by_queue[a], a },
@@ -320,12 +330,10 @@ static void test_filter(void)
     int automatic, a, b;
     PacketFlow flow;
 
-    if (!tap_net_allowed()) {
+    net = make_net(&flow, &automatic, &a, &b);
+    if (!net) {
         return;
     }
-    net = tap_net_new(QUEUES);
-    automatic = find_flow(net, &flow);
-    choose_queues(automatic, &a, &b);
     first = g_strdup_printf("%s_tc --fallback", by_queue[a]);
     second = g_strdup_printf("%s_tc --fallback", by_queue[b]);
     none = g_strdup("none_tc --fallback");

@@ -269,7 +269,7 @@ static void which_signals(void)
     send_text(text->str, 0);
 }
 
-const FakeHelper fake_helpers[] = {
+static const FakeHelper fake_helpers[] = {
     { "loaded", loaded, NULL, LONG_MS },
     { "answers-and-hangs", answers_and_hangs, NULL, LONG_MS },
     { "two-answers", two_answers, NULL, LONG_MS },
@@ -312,17 +312,34 @@ const FakeHelper fake_helpers[] = {
     { NULL }
 };
 
-int fake_helper_main(const char *name)
+void fake_helper_if_asked(int argc, char **argv)
 {
     const FakeHelper *fake;
+    const char *name;
 
+    if (argc != 3 || strcmp(argv[1], "--fd=3") ||
+        !g_str_has_prefix(argv[2], "--name=")) {
+        return;
+    }
+    name = argv[2] + strlen("--name=");
     end_with_parent();
     for (fake = fake_helpers; fake->name; fake++) {
         if (!strcmp(fake->name, name)) {
             fake->act();
-            return 0;
+            exit(0);
         }
     }
     send_text(name, 0);
-    return 1;
+    exit(1);
+}
+
+void fake_helper_add_tests(const char *prefix, GTestDataFunc test)
+{
+    const FakeHelper *fake;
+
+    for (fake = fake_helpers; fake->name; fake++) {
+        g_autofree char *path = g_strconcat(prefix, fake->name, NULL);
+
+        g_test_add_data_func(path, fake, test);
+    }
 }

@@ -3,6 +3,8 @@
 #ifndef TESTS_FAKE_HELPER_H
 #define TESTS_FAKE_HELPER_H
 
+#include <glib.h>
+
 enum {
     SHORT_MS = 300,             /* for one that does not answer in time */
     LONG_MS = 20000,
@@ -22,13 +24,15 @@ typedef struct FakeHelper {
     int timeout_ms;
 } FakeHelper;
 
-/* The last one has no name. */
-extern const FakeHelper fake_helpers[];
-
-/*
- * The main function of a helper that was called with @name. If there is no
- * such fake, it answers with @name as its error. Returns the exit status.
+/**
+ * fake_helper_if_asked:
+ *
+ * Where this program was started as a helper, does what the fake of that name
+ * does, and ends. If there is none, it answers with the name as its error.
  */
-int fake_helper_main(const char *name);
+void fake_helper_if_asked(int argc, char **argv);
+
+/* Adds a test for each FakeHelper, as its data: @prefix and its name. */
+void fake_helper_add_tests(const char *prefix, GTestDataFunc test);
 
 #endif

@@ -406,24 +406,14 @@ static void skip_without_pidfd(void)
 
 int main(int argc, char **argv)
 {
-    const FakeHelper *fake;
-
-    if (argc == 3 && !strcmp(argv[1], "--fd=3") &&
-        g_str_has_prefix(argv[2], "--name=")) {
-        return fake_helper_main(argv[2] + strlen("--name="));
-    }
+    fake_helper_if_asked(argc, argv);
     g_test_init(&argc, &argv, NULL);
     if (argc > 1 && !strcmp(argv[1], "--without-pidfd") &&
         !refuse_call(__NR_pidfd_open)) {
         g_test_add_func("/helper/without-pidfd", skip_without_pidfd);
         return g_test_run();
     }
-    for (fake = fake_helpers; fake->name; fake++) {
-        g_autofree char *path = g_strdup_printf("/helper/answer/%s",
-                                                fake->name);
-
-        g_test_add_data_func(path, fake, test_answer);
-    }
+    fake_helper_add_tests("/helper/answer/", test_answer);
     g_test_add_func("/helper/no-program", test_no_program);
     g_test_add_func("/helper/another-program", test_another_program);
     g_test_add_func("/helper/name", test_name);
