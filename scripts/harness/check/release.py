@@ -42,7 +42,7 @@ ENTER = """
     mount --rbind /sys sys
     pivot_root . .
     umount --lazy .
-    cd /root/qemu-ebpf
+    cd ~/qemu-ebpf
     exec sh -c "$2"
 """
 

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from harness.functional.nobody import HELPER
@@ -79,7 +78,7 @@ class Systemd:
                 env={**self.environment, "container": "other",
                      "HELPER": str(HELPER)}, stdout=self.log, stderr=self.log)
             undo.callback(stop, self.process)
-            self.pid = self._wait()
+            self._wait()
             self.undo = undo.pop_all()
 
     @staticmethod
@@ -96,21 +95,24 @@ class Systemd:
             (folder / f"{name}.d/override.conf").write_text(text)
 
     def _wait(self):
-        """Return its number here, once it answers."""
+        """Wait until it answers; learn its number here."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}"
                         "/children")
-        deadline = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < deadline and self.process.poll() is None:
-            self.pid = children.read_text().split()[:1]
-            if self.pid:
-                self.pid = int(self.pid[0])
+
+        def state():
+            if self.process.poll() is not None:
+                return "ended"
+            for pid in children.read_text().split():
+                self.pid = int(pid)
                 with contextlib.suppress(subprocess.CalledProcessError):
                     self.run("systemctl", "list-units")
-                    return self.pid
-            time.sleep(0.1)
-        self.log.seek(0)
-        raise VmError("systemd does not start: "
-                      + self.log.read().decode(errors="replace"))
+                    return "answers"
+            return None
+
+        if wait_until(state, START_TIMEOUT) != "answers":
+            self.log.seek(0)
+            raise VmError("systemd does not start: "
+                          + self.log.read().decode(errors="replace"))
 
     def prefix(self):
         """Return words before a command that sees its /run, and our /proc."""
