@@ -62,7 +62,7 @@ class Guest:
         self._shell = self._qmp = self._log = None
 
     def _command(self, shell_fd, qmp_fd):
-        accel = "tcg,thread=multi" if self.accel == "tcg" else self.accel
+        accel = self.qemu.tcg() if self.accel == "tcg" else self.accel
         return self.qemu.command(
             "-accel", accel, "-M", self.machine, "-cpu", self.cpu,
             "-smp", str(self.cpus), "-m", str(self.memory),

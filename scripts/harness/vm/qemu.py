@@ -43,6 +43,17 @@ class Qemu:
             argv += ["-L", str(folder)]
         return argv + list(arguments)
 
+    def tcg(self):
+        """Return the accelerator of an emulated guest, for -accel.
+
+        QEMU 10.2 finds a device by an index into a memory map that another
+        thread may have replaced (iotlb_to_section() in system/physmem.c):
+        a guest with more than one thread may end in that function's
+        assertion while it sets up its PCI devices.
+        """
+        single = self.version().startswith("10.2")
+        return f"tcg,thread={'single' if single else 'multi'}"
+
     def version(self):
         text = run(*self.command("-version"), env=self.environment())
         return text.splitlines()[0].replace("QEMU emulator version ", "")
