@@ -273,6 +273,24 @@ class Build(unittest.TestCase):
             status, _, _ = self.run_build()
         self.assertEqual(status, "[build] /a/file: Permission denied")
 
+    def test_a_new_target_is_made(self):
+        """What the tree's meson.build has got since, in the same run."""
+        folder = self.top / "toy/build"
+        folder.mkdir(parents=True)
+        (self.top / "toy/x.c").write_text("int main(void) { return 0; }")
+        meson = self.top / "toy/meson.build"
+        for name in "one", "two":
+            with meson.open("a") as file:
+                file.write("project('toy', 'c')\n" * (name == "one") +
+                           f"executable('{name}', 'x.c', install: true)\n")
+            if name == "one":
+                subprocess.run(["meson", "setup", folder, self.top / "toy"],
+                               check=True, stdout=subprocess.DEVNULL)
+            with mock.patch.object(self.build, "LOGS", self.top / "log"), \
+                    contextlib.redirect_stdout(io.StringIO()):
+                self.build.ninja(folder, self.build.DEFAULTS, [])
+            self.assertTrue((folder / name).exists(), name)
+
     def test_a_newer_tree_is_configured_again(self):
         folder = self.home / "build"
         self.assertTrue(self.build.is_configured(folder, self.command))
