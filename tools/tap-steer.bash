@@ -5,7 +5,7 @@ _tap_steer()
 {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local types="ipv4 tcpv4 udpv4 ipv6 tcpv6 udpv6 ip_ex tcp_ex udp_ex all none"
-    local options="--netns --help" devices=
+    local options="--netns" devices=
 
     COMPREPLY=()
     case $before in
@@ -22,7 +22,8 @@ _tap_steer()
         return ;;
     esac
     if [ "$COMP_CWORD" -eq 1 ]; then
-        COMPREPLY=($(compgen -W "load rss set show unload top try" -- "$word"))
+        COMPREPLY=($(compgen -W "load rss set show unload top try
+                                --help --version --netns" -- "$word"))
         return
     fi
     case ${COMP_WORDS[1]} in

@@ -106,6 +106,8 @@ static bool parse_options(Options *options, int *argc, char ***argv,
           "top: seconds between two views", "SECONDS" },
         { "times", 0, 0, G_OPTION_ARG_INT, &options->times,
           "top: end after N views", "N" },
+        { "version", 0, 0, G_OPTION_ARG_NONE, &options->version,
+          "print the version", NULL },
         { NULL }
     };
     g_autoptr(GOptionContext) context = g_option_context_new(usage);
@@ -159,6 +161,10 @@ static bool run(int argc, char **argv, GError **error)
 
     if (!parse_options(&options, &argc, &argv, error)) {
         return false;
+    }
+    if (options.version) {
+        puts("tap-steer " QEMU_EBPF_VERSION);
+        return true;
     }
     command = find_command(argv[1], error);
     if (!command) {

@@ -18,7 +18,7 @@ typedef struct Options {
     char *netns;
     char *obj, *sec;            /* the words behind the device */
     gboolean fallback, yes, force, own_queue;
-    gboolean json, prometheus;
+    gboolean json, prometheus, version;
     char *pcap;
     char *key, *types, *weights;
     int queues;                 /* 0: not given */

@@ -27,6 +27,9 @@ class Load(Rig):
         self.load("none")       # 65535 % 4
         self.assertEqual(self.where(), {3: ALL})
 
+    def test_version(self):
+        self.assertRegex(self.steer("--version"), r"^tap-steer [0-9.]+\n$")
+
     def test_no_queue_is_added(self):
         before = self.shown()["queues"]
         self.load("second")
