@@ -60,6 +60,11 @@ series:
 	@$(DEPS) qemu
 	@scripts/fork export --base=$(BASE)
 
+.PHONY: deb
+deb:
+	@$(DEPS) package
+	@scripts/package
+
 .PHONY: install
 install:
 	@$(DEPS) library qemu
@@ -87,6 +92,7 @@ help:
 	@echo 'make bench        measure; QUICK=1: in under two minutes'
 	@echo 'make docs         build the manuals'
 	@echo 'make series       write the patches for one QEMU (BASE=10.0)'
+	@echo 'make deb          build Debian packages into build/deb'
 	@echo 'make install      install QEMU (DESTDIR is honoured)'
 	@echo 'make clean        remove what was built; downloads stay in the cache'
 	@echo 'make distclean    the same, and what ./configure recorded'

@@ -186,6 +186,23 @@ class Configure(unittest.TestCase):
                           .split("--qemu-source")[0])
 
 
+class Package(unittest.TestCase):
+    """debian/ names again what is known elsewhere."""
+
+    BUILD_ESSENTIAL = {"dpkg-dev", "gcc", "libc6-dev", "linux-libc-dev"}
+
+    def test_build_depends(self):
+        deps = load("deps")
+        needed = set(deps.wanted_packages(["library"]))
+        self.assertEqual(needed - set(deps.build_depends())
+                         - self.BUILD_ESSENTIAL, set())
+
+    def test_version(self):
+        version = (TOP / "debian/changelog").read_text().split()[1]
+        self.assertIn(f"        version: '{version.strip('()')}',\n",
+                      (TOP / "meson.build").read_text())
+
+
 class Build(unittest.TestCase):
     """scripts/build, with a made-up build of QEMU in a temporary folder."""
 
