@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Does scripts/check count right, and does it leave nothing behind?"""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -288,6 +289,11 @@ class Arguments(unittest.TestCase):
                 git.return_value.stdout = number
                 met.append(turn("abc"))
         self.assertEqual(sorted(met), ["a", "b", "c"])
+
+    def test_no_git(self):
+        """A machine need not have it: the archive of a release will do."""
+        with mock.patch.dict(os.environ, PATH="/nonexistent"):
+            self.assertEqual(turn("abc"), "a")
 
     def test_help(self):
         done = subprocess.run([TOP / "scripts/check", "--help"],

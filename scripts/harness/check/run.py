@@ -73,11 +73,18 @@ def run(command, log, cwd=None, env=None, timeout=600, each_line=None):
 
 
 def turn(choices):
-    """Return one of some by the number of commits: each has its turn."""
-    done = subprocess.run(["git", "-C", TOP, "rev-list", "--count", "HEAD"],
-                          text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL)
-    return choices[int(done.stdout or 0) % len(choices)]
+    """Return one of some by the number of commits: each has its turn.
+
+    The first, where git or what it keeps is not there.
+    """
+    try:
+        done = subprocess.run(["git", "-C", TOP, "rev-list", "--count",
+                               "HEAD"], text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL)
+        count = int(done.stdout or 0)
+    except FileNotFoundError:
+        count = 0
+    return choices[count % len(choices)]
 
 
 def run_program(name, command, log, **how):
