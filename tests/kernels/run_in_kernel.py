@@ -5,10 +5,10 @@
     run_in_kernel.py HOST-SUITE GUEST-SUITE BUILD-LIB QEMU
 
 The kernels are those of these Debian suites.  It prints TAP: the tests of the
-suites "bpf" and "tap" of BUILD-LIB, where the library was built; some of them
-again with one processor, and while one comes and goes, each time with
-preempt=full; and tests/functional/test_vhost.py: a guest under KVM, with
-vhost=on.
+suites "bpf", "tap" and "steer" of BUILD-LIB, where the library was built, but
+those that are in "once", too; some of them again with one processor, and while
+one comes and goes, each time with preempt=full; and
+tests/functional/test_vhost.py: a guest under KVM, with vhost=on.
 """
 
 import functools
@@ -27,7 +27,7 @@ from harness.vm.process import stop_on_signals
 
 
 TIMEOUT = 1000      # seconds, for each program
-SUITES = {"bpf", "tap"}
+SUITES = {"bpf", "tap", "steer"}
 SHORTER = "RSS_TEST_SECONDS=4"          # for each test under load
 LONGER = "RSS_TEST_SECONDS=12"          # where a fault is seldom
 SEED = [f"{name}={value}" for name, value in os.environ.items()
@@ -40,7 +40,8 @@ COMES_AND_GOES = f"""
     while sleep 0.3; do echo 0 >{CPU1}; sleep 0.3; echo 1 >{CPU1}; done &
     "$@"; status=$?
     kill $!; wait; echo 1 >{CPU1}; exit $status"""
-MODULES = ("8021q", "sch_ingress", "cls_bpf")       # for the tap's tests
+MODULES = ("8021q", "sch_ingress", "cls_bpf",       # for the tap's tests
+           "cls_u32", "act_gact", "act_skbedit", "veth")    # for tap-steer's
 
 
 def library_programs(build, how_long):

@@ -27,6 +27,13 @@ TIMEOUT = 60            # seconds, for a command
 PATIENCE = 5            # seconds, for a packet
 FRAMES = traffic.mixed(64)
 
+# Does this kernel tell what is attached? That takes the types of the tun
+# driver (BTF), which a module has since Linux 5.11.
+TELLS = (Path("/sys/kernel/btf/tun").exists() or
+         not Path("/sys/module/tun/initstate").exists())
+ATTACHED = "attached" if TELLS else "recorded"
+NOTHING = "none" if TELLS else "unknown"
+
 
 class Rig(unittest.TestCase):
     """The tap tap0 of four queues, which this process has open."""

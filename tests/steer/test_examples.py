@@ -12,7 +12,7 @@ import struct
 import subprocess
 import tempfile
 
-from rig import OBJECTS, Rig, traffic
+from rig import NOTHING, OBJECTS, Rig, traffic
 
 from harness.check.unittest_tap import run_tests
 
@@ -159,7 +159,7 @@ class Captures(Rig):
 
     def test_nothing_is_attached(self):
         self.try_bytes(pcap([udp(1)]))
-        self.assertEqual(self.shown()["state"], "none")
+        self.assertEqual(self.shown()["state"], NOTHING)
         self.assertEqual(self.shown()["owner"]["pid"], os.getpid())
 
 

@@ -11,7 +11,7 @@ import random
 import subprocess
 import time
 
-from rig import FRAMES, RETURNS, TIMEOUT, TOOL, Rig
+from rig import FRAMES, NOTHING, RETURNS, TIMEOUT, TOOL, Rig
 
 from harness.check.unittest_tap import run_tests
 from harness.vm.process import wait_until
@@ -66,7 +66,7 @@ class Killed(Rig):
         """What is shown is what packets do; and no queue was added."""
         shown = self.shown()
         self.assertEqual(shown["queues"], 4)
-        if shown["state"] == "none":
+        if shown["state"] == NOTHING:
             self.assertEqual(found, own)
             return
         name = shown["program"]["name"]
@@ -96,7 +96,7 @@ class Killed(Rig):
               " before it had ended: nothing half is left", flush=True)
         self.assertGreater(killed, moments // 8)
         self.run_tool("unload", "tap0", "--force")
-        self.assertEqual(self.shown()["state"], "none")
+        self.assertEqual(self.shown()["state"], NOTHING)
         self.assertTrue(wait_until(lambda: programs() <= before, 10),
                         "programs are left")
 

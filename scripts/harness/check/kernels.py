@@ -55,7 +55,7 @@ def _run(tier, log, suites):
 
 
 def kernels(tier, log):
-    """The bpf and tap tests, and vhost=on, with Debian's kernels."""
+    """The bpf, tap and steer tests, and vhost=on, with Debian's kernels."""
     return _run(tier, log, KERNELS)
 
 
