@@ -3,7 +3,7 @@
 
     class Commands(Case):
         @rows({"no key": (b"", ERR), "a key": (KEY, OK)}, "RSS_CONFIG: ")
-        def check(self, row):           # called for each row, a test of its own
+        def check(self, key, answer):   # is called for each row, a test each
             ...
 """
 
@@ -15,7 +15,10 @@ from harness.vm import VmError
 
 
 class rows:
-    """Make a test of each {name: row}, which calls the method with the row."""
+    """Make a test of each {name: row}, which calls the method with the row.
+
+    What a tuple holds are arguments of their own.
+    """
 
     def __init__(self, table, prefix=""):
         self.table, self.prefix = table, prefix
@@ -27,12 +30,22 @@ class rows:
     def __set_name__(self, owner, name):
         setattr(owner, name, self.check)
         for words, row in self.table.items():
+            row = row if isinstance(row, tuple) else (row,)
             setattr(owner, f"test {self.prefix}{words}",
-                    functools.partialmethod(self.check, row))
+                    functools.partialmethod(self.check, *row))
 
 
 class Case(unittest.TestCase):
     """A test, whose name in reports is its class and its words."""
+
+    @staticmethod
+    def why_not():
+        """Return why the tests of a class cannot run here, or ""."""
+        return ""
+
+    def setUp(self):
+        if reason := self.why_not():
+            self.skipTest(reason)
 
     def __str__(self):
         words = self._testMethodName

@@ -394,8 +394,7 @@ class GuestSteps:
     def test_info_rss(self):
         """HMP tells the same in words."""
         self.ethtool("-X eth0 weight 0 1 0 0")
-        text = self.guest.qmp("human-monitor-command",
-                              {"command-line": "info rss"})
+        text = self.guest.info_rss()
         self.assertIn(f"card: engine {self.engine} (", text)
         self.assertIn("table: 0-127:1", text)
         self.assertIn("hash types: ipv4 tcpv4 udpv4 ipv6 tcpv6 udpv6;", text)

@@ -23,21 +23,6 @@ TIMEOUT = 60
 PACE = 0.002        # seconds between two packets of steady traffic
 
 
-def migrated(source, uri):
-    """Migrate away from `source`; return when all is written."""
-    source.qmp("migrate", {"uri": uri})
-
-    def ended():
-        answer = source.qmp("query-migrate")
-        if answer.get("status") == "failed":
-            raise VmError("migration failed: "
-                          + answer.get("error-desc", "no reason given"))
-        return answer.get("status") == "completed"
-
-    if not wait_until(ended, TIMEOUT, 0.01):
-        raise VmError("the migration does not end")
-
-
 def arrived(guest):
     """Wait until `guest` has read the whole stream."""
     def ended():
@@ -84,7 +69,7 @@ class Migrating:
     @classmethod
     def save(cls, guest, name):
         path = cls.folder / name
-        migrated(guest, f"exec:cat > {path}")
+        guest.migrate(f"exec:cat > {path}")
         return path
 
     def incoming(self, **how):
@@ -196,7 +181,7 @@ class Migration(MigrationCase):
         guest = self.restored()
         guest.qmp("cont")
         with self.assertRaises(VmError):
-            migrated(guest, f"unix:{self.folder}/nobody")
+            guest.migrate(f"unix:{self.folder}/nobody")
         self.assert_query(EBPF, self.config, guest)
         self.assert_received(flows(), self.config.queue, guest)
 
@@ -217,7 +202,7 @@ class Migration(MigrationCase):
                          ([guest.sender] if both else []))
         self.addCleanup(stream.stop)
         stream.start()
-        migrated(source, uri)
+        source.migrate(uri)
         arrived(guest)
         self.assert_query(EBPF, self.config, guest)
         stream.sockets = [guest.sender]

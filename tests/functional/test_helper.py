@@ -11,12 +11,11 @@ import os
 import socket
 import subprocess
 import time
-import unittest
 from pathlib import Path
 
 from harness.functional.nobody import (CAP_BPF, CAP_PERFMON, HELPER, NOBODY,
                                        place, why_not)
-from harness.qtest.rig import rows, run_tests
+from harness.qtest.rig import Case, rows, run_tests
 
 TIMEOUT = 20                # s; on a busy machine
 NONE, BOTH = "0" * 16, f"{1 << CAP_BPF | 1 << CAP_PERFMON:016x}"
@@ -88,12 +87,10 @@ class HeldUp:
         return self.process.wait()
 
 
-class Privileges(unittest.TestCase):
+class Privileges(Case):
     """Each row is a way to give the helper its privilege."""
 
-    def setUp(self):
-        if why_not():
-            self.skipTest(why_not())
+    why_not = staticmethod(why_not)
 
     @rows({
         "capabilities of its file": (
@@ -101,9 +98,8 @@ class Privileges(unittest.TestCase):
         "setuid root": ({"mode": 0o4755}, NOBODY, NONE),
         "run by root": ({}, 0, NONE),
     })
-    def check(self, row):
+    def check(self, how, uid, bounding):
         """It has two capabilities, as an ordinary user, and loads."""
-        how, uid, bounding = row
         ours, its = os.pipe()
         self.addCleanup(os.close, ours)
         helper = HeldUp(place().helper(self.id().replace("/", "-"), **how),
@@ -123,12 +119,12 @@ class Privileges(unittest.TestCase):
         self.assertEqual(helper.process.wait(TIMEOUT), 0)
 
 
-class Libraries(unittest.TestCase):
+class Libraries(Case):
     """What is in its process before it can give up anything."""
 
+    why_not = staticmethod(why_not)
+
     def test_libbpf_and_what_libbpf_needs(self):
-        if why_not():
-            self.skipTest(why_not())
         dynamic = subprocess.run(["readelf", "-d", HELPER], check=True,
                                  capture_output=True, text=True).stdout
         needed = [line.split("[")[1] for line in dynamic.splitlines()

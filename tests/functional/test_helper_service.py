@@ -58,12 +58,11 @@ class Sandboxed(TapCase):
     """A QEMU that may start nothing and gain nothing."""
 
     engine = EBPF
+    why_not = staticmethod(why_not)
 
     @classmethod
-    def setUpClass(cls):
-        cls.reason = why_not()
-        if not cls.reason:
-            cls.card = cls.enterClassContext(sandboxed_card())
+    def card_of(cls):
+        return sandboxed_card()
 
     def test_it_steers(self):
         self.set_rss(spread())
@@ -78,9 +77,7 @@ class Sandboxed(TapCase):
 
 
 class ServiceCase(Case):
-    def setUp(self):
-        if why_not():
-            self.skipTest(why_not())
+    why_not = staticmethod(why_not)
 
 
 class Without(ServiceCase):

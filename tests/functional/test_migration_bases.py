@@ -14,7 +14,7 @@ from harness.fork.base import BASES, emulator
 from harness.qtest.machine import stock_qemu, tested_base
 from harness.qtest.migration import SOCKET, MigrationCase
 from harness.qtest.rig import AUTO, EBPF, QUEUES, rows, run_tests, spread
-from harness.qtest.virtio_net import FEATURES, F_HASH_REPORT, OK
+from harness.qtest.virtio_net import FEATURES, HASHES, OK
 from harness.vm.qemu import Qemu
 
 BOARDS = "pc-i440fx", "pc-q35"
@@ -45,8 +45,8 @@ class MigrationBases(MigrationCase):
     """From and to another QEMU, by a socket."""
 
     @rows(ROWS)
-    def check_row(self, row):
-        direction, (whose, base), board, kind = row
+    def check_row(self, direction, other, board, kind):
+        whose, base = other
         options = "hash=on" if kind == KINDS[1] else ""
         engine = AUTO if options else EBPF
         board = f"{board}-{base}"
@@ -55,8 +55,8 @@ class MigrationBases(MigrationCase):
                  "qemu": other_qemu(whose, base), "machine_type": board}
         this = {"engine": engine, "machine_type": board}
         source, target = (this, other) if direction == "to" else (other, this)
-        self.begin(options=options, features=FEATURES |
-                   bool(options) << F_HASH_REPORT, **source)
+        self.begin(options=options,
+                   features=HASHES if options else FEATURES, **source)
         config = spread(unclassified=3)
         self.set_rss(config)
         self.assert_steers(config)

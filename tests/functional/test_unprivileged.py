@@ -34,11 +34,7 @@ def fds_option(fds):
 class NobodyCase(TapCase):
     """A TapCase whose card is nobody's; card_of() says which."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.reason = why_not()
-        if not cls.reason:
-            cls.card = cls.enterClassContext(cls.card_of())
+    why_not = staticmethod(why_not)
 
 
 class Steering:
@@ -190,9 +186,7 @@ STOCK_MAPS = (b"tap_rss_map_configurations", b"tap_rss_map_toeplitz_key",
 class StartUp(Case):
     """What a start-up is refused for, or warns of."""
 
-    def setUp(self):
-        if why_not():
-            self.skipTest(why_not())
+    why_not = staticmethod(why_not)
 
     def assert_refused(self, options, words, fds=(), **how):
         """QEMU must end with an error that has these words."""
@@ -231,9 +225,8 @@ class StartUp(Case):
             lambda: "/bin/false",
             ["/bin/false ended without an answer, with exit status 1"], {}),
     })
-    def check_helper(self, row):
+    def check_helper(self, helper, words, how):
         """A helper that cannot help: fatal only for who insists."""
-        helper, words, how = row
         option = f"ebpf-rss-helper={helper()}"
         self.assert_falls_back(option, ["CAP_BPF"] + words, **how)
         self.assert_refused(option + ",rss-engine=ebpf",
@@ -280,9 +273,8 @@ class StartUp(Case):
             GRACE, lambda fds: os.dup(fds[CONFIG]),
             ["map for waiting", "map_type is 2, not 12"]),
     })
-    def check_descriptors(self, row):
+    def check_descriptors(self, position, make, words):
         """Descriptors that do not fit: always fatal."""
-        position, make, words = row
         with loaded() as fds:
             new = make(fds)
             os.dup2(new, fds[position])
@@ -299,9 +291,8 @@ class StartUp(Case):
         "list: no number": ("{0}:{1}:x", ["x"]),
         "list: empty parts": ("::", ["ebpf-rss-fds"]),
     })
-    def check_list(self, row):
+    def check_list(self, text, words):
         """Lists that are not the four descriptors."""
-        text, words = row
         with loaded() as fds:
             options = fds_option(text.format(*fds).split(":"))
             self.assert_refused(options, words, fds)

@@ -77,7 +77,7 @@ class GuestVhost(test_guest.GuestSteps, test_guest_migration.Migrating, Case):
         guest = self.incoming()
         uri = f"unix:{self.folder}/socket"
         guest.qmp("migrate-incoming", {"uri": uri})
-        test_guest_migration.migrated(self.guest, uri)
+        self.guest.migrate(uri)
         test_guest_migration.arrived(guest)
         self.assert_goes_on(guest, EBPF, config, received)
 

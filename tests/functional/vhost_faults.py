@@ -28,8 +28,7 @@ class BpfRefusedVhost(FallbackCase):
         "bpf() answers EPERM": ("EPERM", "Operation not permitted"),
         "bpf() answers ENOSYS": ("ENOSYS", "Function not implemented"),
     })
-    def check_refused(self, row):
-        error, words = row
+    def check_refused(self, error, words):
         with started(NO_HELPER, prefix=[DENY, error]) as machine:
             self.assert_one_warning(machine.warnings(), "RSS is not offered",
                                     words)
@@ -63,9 +62,8 @@ class TakenAwayVhost(OwnCardsCase):
         "program refused, more queues": (2, QUEUES),
         "program refused, fewer queues": (QUEUES, 2),
     })
-    def check_refused(self, row):
+    def check_refused(self, before, after):
         """RSS_CONFIG is refused as long as the tap refuses the program."""
-        before, after = row
         for round_number in (1, 2):
             self.assertEqual(self.nic.set_pairs(before), OK)
             self.refusal.begin()
@@ -132,7 +130,7 @@ class TakenAwayVhost(OwnCardsCase):
             self.set_rss(spread())
         path = self.enterContext(
             tempfile.TemporaryDirectory(prefix="qtest-migration-")) + "/stream"
-        self.card.machine.migrate(f"exec:cat > {path}", 30)
+        self.card.machine.migrate(f"exec:cat > {path}")
         card = self.enterContext(Card(
             AUTO, NO_HELPER, ["-incoming", "defer"], vhost=True,
             without_bpf=True))

@@ -8,8 +8,8 @@ A refused command changes nothing: packets go on as by the command before it.
 from harness.qtest.rig import (EBPF, IN_FORCE_TIMEOUT, KEY, QUEUES, SOFTWARE,
                                Config, TapCase, all_to, flows, rows, run_tests,
                                spread, wait_until)
-from harness.qtest.virtio_net import (ERR, FEATURES, F_MQ, F_RSS, OK,
-                                      RSS_CONFIG, VQ_PAIRS_SET, rss_config)
+from harness.qtest.virtio_net import (ERR, FEATURES, F_MQ, OK, RSS_CONFIG,
+                                      VQ_PAIRS_SET, WITHOUT_RSS, rss_config)
 from harness.qtest.virtio import NEEDS_RESET
 from harness.rss_reference import ALL_TYPES, NON_EX_TYPES, UDPV4
 
@@ -108,8 +108,7 @@ class Commands:
             "virtio_net_rss_engine")), "it was applied, and undone")
 
     @rows(ACCEPTED, "accepted: ")
-    def check_accepted(self, row):
-        config, pairs = row
+    def check_accepted(self, config, pairs):
         self.set_rss(config, pairs)
         self.assert_steers(config)
 
@@ -191,13 +190,13 @@ class Commands:
 
     def test_without_RSS_it_is_refused(self):
         """Not negotiated: automatic steering goes on."""
-        self.nic.start(features=FEATURES & ~(1 << F_RSS))
+        self.nic.start(WITHOUT_RSS)
         self.assertEqual(self.nic.set_pairs(QUEUES), OK)
         self.assertEqual(self.nic.set_rss(all_to(2), QUEUES), ERR)
         self.assert_automatic()
 
     def test_without_RSS_and_MQ_it_is_refused(self):
-        self.nic.start(features=FEATURES & ~(1 << F_RSS | 1 << F_MQ))
+        self.nic.start(WITHOUT_RSS & ~(1 << F_MQ))
         self.assertEqual(self.nic.set_rss(spread([0]), 1), ERR)
         self.assertEqual(set(self.pass_frames(flows()).values()), {0})
 

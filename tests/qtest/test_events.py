@@ -11,9 +11,10 @@ import struct
 from harness.qtest.machine import Machine, VmError, ebpf_rss_fds
 from harness.qtest.rig import (AUTO, EBPF, KEY, QUEUES, SOFTWARE, OwnCardsCase,
                                TapNet, rows, run_tests, spread, wait_until)
-from harness.qtest.virtio_net import (CLASS_MQ, ERR, FEATURES, F_HASH_REPORT,
-                                      F_MQ, F_RSS, HASH_CONFIG, OK, RSS_CONFIG,
-                                      VQ_PAIRS_SET, hash_config, rss_config)
+from harness.qtest.virtio_net import (CLASS_MQ, ERR, FEATURES, F_MQ, HASHES,
+                                      HASH_CONFIG, OK, RSS_CONFIG,
+                                      VQ_PAIRS_SET, WITHOUT_RSS, hash_config,
+                                      rss_config)
 from harness.qtest.virtio import DESC_WRITE
 from harness.rss_reference import NON_EX_TYPES
 
@@ -25,7 +26,7 @@ REFUSED = {
                    FEATURES, "table"),
     "RSS_CONFIG, not negotiated": (
         RSS_CONFIG, rss_config(NON_EX_TYPES, [0], KEY, 1),
-        FEATURES & ~(1 << F_RSS), "RSS is not negotiated"),
+        WITHOUT_RSS, "RSS is not negotiated"),
     "HASH_CONFIG, not negotiated": (
         HASH_CONFIG, hash_config(NON_EX_TYPES, KEY), FEATURES,
         "hash report is not negotiated"),
@@ -46,8 +47,7 @@ class Events(OwnCardsCase):
         return self.card.machine.traces("virtio_net_rss_" + event)
 
     @rows(REFUSED, "refused: ")
-    def check_refused(self, row):
-        kind, data, features, reason = row
+    def check_refused(self, kind, data, features, reason):
         self.begin(SOFTWARE, features=features)
         for count in (1, 2):
             self.assertEqual(self.nic.command(kind, data), ERR)
@@ -82,7 +82,7 @@ class Events(OwnCardsCase):
         self.assertEqual(self.traces("fallback"), [])
 
     def test_software_because_hashes_are_reported(self):
-        self.begin(AUTO, "hash=on", FEATURES | 1 << F_HASH_REPORT)
+        self.begin(AUTO, "hash=on", HASHES)
         self.assertEqual(self.traces("fallback"), [])
         self.assertEqual(self.nic.set_rss(spread(), QUEUES), OK)
         self.assertEqual(self.traces("fallback"),

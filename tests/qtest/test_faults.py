@@ -42,9 +42,8 @@ class BpfRefused(OwnCard):
                       "seccomp"]),
         "bpf() answers ENOSYS": ("ENOSYS", ["Function not implemented"]),
     })
-    def check_refused(self, row):
+    def check_refused(self, error, words):
         """QEMU steers, and says why; who insists on eBPF gets the reason."""
-        error, words = row
         prefix = [DENY, error]
         self.begin(AUTO, NO_HELPER, prefix=prefix)
         self.assert_works()
@@ -166,8 +165,7 @@ class TapGone(OwnCard):
            for how, take_away in (("ip link del", delete_tap),
                                   ("netdev_del", delete_netdev))
            for engine in (EBPF, SOFTWARE) for name, steps in GONE.items()})
-    def check_gone(self, row):
-        engine, take_away, steps = row
+    def check_gone(self, engine, take_away, steps):
         self.begin(engine)
         self.set_rss(spread())
         take_away(self.card)

@@ -19,8 +19,8 @@ import time
 from harness.qtest.faults import delete_tap
 from harness.qtest.kernel_objects import OWN, names_of, objects_of, wait_gone
 from harness.qtest.machine import VmError
-from harness.qtest.rig import (EBPF, QUEUES, Card, TapCase, all_to, run_tests,
-                               spread, why_not)
+from harness.qtest.rig import (EBPF, QUEUES, Card, CardCase, all_to, run_tests,
+                               spread)
 from harness.qtest.virtio_net import OK
 from harness.vm.tapnet import TapNet
 
@@ -57,14 +57,13 @@ def arrive(card, _rng):
         card.machine.qmp("x-query-rss")
 
 
-class Killed(TapCase):
+class Killed(CardCase):
     """Each round: start, do something, be killed, look what is left."""
 
     @classmethod
     def setUpClass(cls):
         """How long it takes until a guest has turned RSS on."""
-        cls.reason = why_not()
-        if not cls.reason:
+        if not cls.why_not():
             start = time.monotonic()
             card = Card(EBPF)
             try:
@@ -74,8 +73,7 @@ class Killed(TapCase):
                 card.close()
 
     def setUp(self):
-        if self.reason:
-            self.skipTest(self.reason)
+        super().setUp()
         seed = int(os.environ.get("RSS_TEST_SEED", time.time_ns() % 10**9))
         print(f"# RSS_TEST_SEED={seed}", flush=True)
         self.rng = random.Random(f"{seed} {self}")

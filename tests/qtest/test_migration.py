@@ -7,15 +7,12 @@ side, where packets must go to the same queues at once.
 """
 
 import os
-import tempfile
-from pathlib import Path
 
 from harness.qtest.faults import Refusal
 from harness.qtest.migration import FILE, SOCKET, MigrationCase
-from harness.qtest.rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card,
-                               OwnCardsCase, all_to, flows, rows, run_tests,
-                               spread, wait_until)
-from harness.qtest.virtio_net import FEATURES, F_HASH_REPORT, F_RSS, OK
+from harness.qtest.rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card, all_to,
+                               flows, rows, run_tests, spread)
+from harness.qtest.virtio_net import HASHES, OK, WITHOUT_RSS
 from harness.rss_reference import ALL_TYPES
 from harness.vm.tapnet import TapNet
 
@@ -45,8 +42,7 @@ class Migration(MigrationCase):
     """Two QEMUs that are the one that is tested."""
 
     @rows(ROUTES)
-    def check_route(self, row):
-        there, here, how = row
+    def check_route(self, there, here, how):
         self.begin(there)
         config = spread(types=ALL_TYPES, key=b"short", unclassified=3)
         self.set_rss(config)
@@ -86,7 +82,7 @@ class Migration(MigrationCase):
         """It ended with the feature; the guest migrates."""
         self.begin(EBPF)
         self.set_rss(all_to(2))
-        self.nic.device.accept(FEATURES & ~(1 << F_RSS))
+        self.nic.device.accept(WITHOUT_RSS)
         self.nic.device.ready()
         self.migrate(EBPF)
         self.assertIsNone(self.card.engine())
@@ -126,20 +122,18 @@ class Migration(MigrationCase):
 
     def test_hash_report(self):
         """The same hashes in the packets' headers."""
-        self.begin(AUTO, "hash=on", features=FEATURES | 1 << F_HASH_REPORT)
+        self.begin(AUTO, "hash=on", features=HASHES)
         config = spread(types=ALL_TYPES)
         self.set_rss(config)
         self.migrate(AUTO, options="hash=on")
         self.assert_reports(config)
 
 
-class SharedTap(OwnCardsCase):
+class SharedTap(MigrationCase):
     """Both QEMUs use one tap, by the same descriptors."""
 
     def setUp(self):
         super().setUp()
-        self.path = Path(self.enterContext(
-            tempfile.TemporaryDirectory(prefix="qtest-migration-"))) / "socket"
         self.net = self.enterContext(SharedNet(QUEUES))
 
     def card_on_it(self, arguments=()):
@@ -159,7 +153,7 @@ class SharedTap(OwnCardsCase):
         self.assertEqual(
             sorted(packet.queue for packet in self.nic.wait_packets(64)),
             sorted(spread().queue(frame) for frame in frames))
-        self.finish(source, target)
+        self.go_on_with(target, SOCKET)
         rss, = source.machine.qmp("x-query-rss")
         self.assertIn("another QEMU may use the tap", rss["reason"])
         source.close()
@@ -172,19 +166,11 @@ class SharedTap(OwnCardsCase):
         nic = self.nic = self.card.start()
         self.set_rss(spread())
         target = self.card_on_it(["-incoming", "defer"])
-        self.finish(source, target)
+        self.go_on_with(target, SOCKET)
         target.close()
         self.card, self.nic = source, nic
         source.machine.qmp("cont")
         self.assert_steers(spread())
-
-    def finish(self, source, target):
-        """The guest goes from one to the other."""
-        target.machine.qmp("migrate-incoming", {"uri": f"unix:{self.path}"})
-        source.machine.migrate(f"unix:{self.path}")
-        self.assertTrue(wait_until(
-            lambda: target.machine.qmp("query-status")["running"], 10, 0.005))
-        self.card, self.nic = target, self.nic.moved_to(target.machine)
 
 
 if __name__ == "__main__":

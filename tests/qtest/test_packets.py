@@ -15,8 +15,8 @@ from harness.qtest.boards import option
 from harness.qtest.machine import BOARD, Machine
 from harness.qtest.rig import (EBPF, KEY, SLOT, SOFTWARE, Case, Config,
                                TapCase, flows, rows, run_tests, spread)
-from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_MRG_RXBUF,
-                                      HASH_CONFIG, OK, VirtioNet, hash_config)
+from harness.qtest.virtio_net import (F_MRG_RXBUF, HASHES, HASH_CONFIG, OK,
+                                      VirtioNet, hash_config)
 from harness.rss_reference import (ALL_TYPES, IPV4, IPV6, KNOWN_ANSWERS,
                                    NON_EX_TYPES)
 
@@ -65,7 +65,7 @@ class HashReport:
     send(), configure() and self.nic are the classes' below.
     """
 
-    def receive(self, frames):
+    def reports(self, frames):
         """Send frames; return {frame: (hash, report)}. None may be lost."""
         answer = {}
         for start in range(0, len(frames), 64):
@@ -81,7 +81,7 @@ class HashReport:
         return answer
 
     def assert_reports(self, config, frames):
-        found = self.receive(frames)
+        found = self.reports(frames)
         for frame in frames:
             self.assertEqual(found.get(frame), config.hash(frame),
                              f"hash types {config.types:#x}, {frame.hex()}")
@@ -99,7 +99,7 @@ class HashReport:
             for row in KNOWN_ANSWERS:
                 for protocol in (6, 17):
                     frame = known_frame(row, protocol)
-                    self.assertEqual(self.receive([frame])[frame][0],
+                    self.assertEqual(self.reports([frame])[frame][0],
                                      row[column], row)
 
     def test_many_flows_and_keys(self):
@@ -117,12 +117,11 @@ class HashReport:
         self.assert_reports(Config(NON_EX_TYPES, KEY[:5], [0]), flows())
 
     def test_before_any_command(self):
-        self.assertEqual(set(self.receive(flows()).values()), {(0, 0)})
+        self.assertEqual(set(self.reports(flows()).values()), {(0, 0)})
 
     def test_packets_over_several_buffers(self):
         """Mergeable buffers: the hash is in the first one."""
-        self.nic.start(features=FEATURES | 1 << F_HASH_REPORT
-                       | 1 << F_MRG_RXBUF, buffers=False)
+        self.nic.start(features=HASHES | 1 << F_MRG_RXBUF, buffers=False)
         for queue in range(len(self.nic.receive_queues)):
             self.nic.add_buffers(queue, size=40)
             self.nic.receive_queues[queue].kick()
@@ -141,10 +140,7 @@ class HashReportTap(HashReport, TapCase):
 
     engine = SOFTWARE
     options = "hash=on"
-
-    def setUp(self):
-        super().setUp()
-        self.nic.start(features=FEATURES | 1 << F_HASH_REPORT)
+    features = HASHES
 
     def send(self, frames):
         self.card.send(frames)
@@ -171,8 +167,7 @@ class HashReportDatagrams(HashReport, Case):
         cls.addClassCleanup(cls.machine.stop)
 
     def setUp(self):
-        self.nic = VirtioNet(self.machine, SLOT).start(
-            features=FEATURES | 1 << F_HASH_REPORT)
+        self.nic = VirtioNet(self.machine, SLOT).start(HASHES)
 
     def send(self, frames):
         for frame in frames:

@@ -10,8 +10,8 @@ from harness.qtest.rig import (KEY, QUEUES, SOFTWARE, Config, OwnCardsCase,
                                TapCase, all_to, flows, only_pci, rows,
                                run_tests, spread)
 from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_MRG_RXBUF,
-                                      HASH_CONFIG, OK, RSS_CONFIG, hash_config,
-                                      rss_config)
+                                      HASHES, HASH_CONFIG, OK, RSS_CONFIG,
+                                      hash_config, rss_config)
 from harness.qtest.virtio_pci import QUEUE_SELECT, QUEUE_SIZE
 
 COUNT = 64
@@ -44,8 +44,6 @@ CHANGES_OFF = {
 
 class FullRing:
     """Queue 1 has no buffers, and all packets are for queue 1."""
-
-    features = FEATURES
 
     def begin(self, pairs=QUEUES):
         self.nic.start(buffers=False, features=self.features)
@@ -104,9 +102,8 @@ class FullRing:
         self.assert_steers(spread(), flows(COUNT, seed=4))
 
     @rows(CHANGES, "waiting packets follow ")
-    def check_change(self, row):
+    def check_change(self, pairs, change):
         """Packets that wait follow the new configuration, at once."""
-        pairs, change = row
         self.begin(pairs)
         self.assertEqual(change(self.nic), OK)
         self.assert_arrive(self.frames)
@@ -115,9 +112,8 @@ class FullRing:
         self.assert_arrive(more)
 
     @rows(CHANGES_OFF, "waiting packets arrive after ")
-    def check_off(self, row):
+    def check_off(self, pairs, change):
         """Some are for queue 1 by automatic steering; its buffers come."""
-        pairs, change = row
         self.begin(pairs)
         self.assertEqual(change(self.nic), OK)
         self.card.settle()
@@ -137,7 +133,7 @@ class FullRingHashReport(FullRing, TapCase):
 
     engine = SOFTWARE
     options = "hash=on"
-    features = FEATURES | 1 << F_HASH_REPORT
+    features = HASHES
 
     def test_waiting_packets_follow_HASH_CONFIG(self):
         """Without hash types they belong to the unclassified queue."""
@@ -198,8 +194,7 @@ class RingSize(TapCase):
         device.common("w", QUEUE_SELECT, 0)
         device.common("w", QUEUE_SIZE, size)
         for seed in range(2 * before // COUNT):
-            self.card.send(flows(COUNT, seed=seed))
-            self.assertEqual(len(self.nic.wait_packets(COUNT)), COUNT)
+            self.receive(flows(COUNT, seed=seed))
         self.assertEqual(device.common("w", QUEUE_SIZE), before)
 
 
@@ -224,10 +219,8 @@ class NumBuffers(TapCase):
         for buffers in self.nic.buffers:
             for address in buffers.values():
                 self.card.machine.memory[address:address + 20] = b"\xff" * 20
-        self.card.send(flows())
-        headers = {packet.header[10:12]
-                   for packet in self.nic.wait_packets(len(flows()))}
-        self.assertEqual(headers, {b"\1\0"})
+        self.assertEqual({packet.header[10:12]
+                          for packet in self.receive(flows())}, {b"\1\0"})
 
 
 # Size of receive buffers, mergeable ones, hash report.
@@ -249,8 +242,7 @@ class SmallBuffers(OwnCardsCase):
     """A guest with too small buffers harms itself alone, not QEMU."""
 
     @rows(SMALL_BUFFERS, "buffer of ")
-    def check_size(self, row):
-        size, mergeable, hash_report = row
+    def check_size(self, size, mergeable, hash_report):
         self.begin(SOFTWARE, "hash=on")
         nic = self.card.start(buffers=False,
                               features=FEATURES | mergeable << F_MRG_RXBUF

@@ -19,8 +19,9 @@ from harness.qtest.rig import (AUTO, EBPF, KEY, NO_HELPER, QUEUES, SLOT,
                                SOFTWARE, Card, Case, OwnCardsCase, TapNet,
                                only_pci, rows, run_tests, spread)
 from harness.qtest.virtio_net import (
-    ERR, FEATURES, F_HASH_REPORT, F_RSS, HASH_CONFIG, OK, RSS_CONFIG,
-    RSS_KEY_MAX, RSS_TABLE_MAX, RSS_TYPES, VirtioNet, hash_config, rss_config)
+    ERR, FEATURES, F_HASH_REPORT, F_RSS, HASHES, HASHES_ALONE, HASH_CONFIG, OK,
+    RSS_CONFIG, RSS_KEY_MAX, RSS_TABLE_MAX, RSS_TYPES, VirtioNet, hash_config,
+    rss_config)
 from harness.rss_reference import ALL_TYPES, NON_EX_TYPES
 
 DEVICE_ARGUMENT = option(BOARD.card, "netdev=net0,")
@@ -102,8 +103,7 @@ class Offers(Case):
     """Features and the configuration space."""
 
     @rows(OFFERS, "offered with ")
-    def check_offer(self, row):
-        options, rss, hash_report = row
+    def check_offer(self, options, rss, hash_report):
         machine = self.enterContext(machine_with(options))
         device = VirtioNet(machine, SLOT).device
         device.reset()
@@ -117,14 +117,13 @@ class Offers(Case):
             self.assertEqual(device.config("w", RSS_TABLE_MAX), 128)
 
     @rows(TYPES, "hash types: ")
-    def check_types(self, row):
-        options, types = row
+    def check_types(self, options, types):
         if not is_from("10.2"):
             self.skipTest("no such properties before QEMU 10.2")
         machine = self.enterContext(machine_with(options))
         rss = options.startswith("rss=on")
         nic = VirtioNet(machine, SLOT).start(
-            FEATURES if rss else FEATURES & ~(1 << F_RSS) | 1 << F_HASH_REPORT)
+            FEATURES if rss else HASHES_ALONE)
         self.assertEqual(nic.device.config("l", RSS_TYPES), types)
         command, data = ((RSS_CONFIG, lambda types: rss_config(
             types, [0], KEY, 1)) if rss else
@@ -134,8 +133,7 @@ class Offers(Case):
         self.assertEqual(nic.command(command, data(types)), OK)
 
     @rows(WRONG, "error: ")
-    def check_wrong(self, row):
-        options, words = row
+    def check_wrong(self, options, words):
         with self.assert_error("status 1", words):
             machine_with(options).stop()
 
@@ -268,7 +266,7 @@ class Shown(Case):
             self.assertIn(words, described[name], name)
 
     @rows(LEGACY, "legacy: ")
-    def check_legacy(self, arguments):
+    def check_legacy(self, *arguments):
         """Neither RSS nor hash report can be negotiated: not offered."""
         machine = self.machine("-netdev", "hubport,id=net0,hubid=0",
                                *arguments)
@@ -295,7 +293,7 @@ class Shown(Case):
 
     def test_hash_types_of_hash_reports_alone(self):
         machine = self.enterContext(machine_with("hash=on"))
-        nic = VirtioNet(machine, SLOT).start(FEATURES | 1 << F_HASH_REPORT)
+        nic = VirtioNet(machine, SLOT).start(HASHES)
         self.assertNotIn("hash types", machine.info_rss())
         self.assertEqual(nic.command(HASH_CONFIG, hash_config(5, KEY)), OK)
         self.assertIn("\r\n  hash types: ipv4 udpv4\r\n", machine.info_rss())
@@ -310,8 +308,7 @@ class OneQueue(Case):
         cls.machine = cls.enterClassContext(machine_with("rss=on"))
 
     @rows(ONE_QUEUE)
-    def check_command(self, row):
-        data, answer = row
+    def check_command(self, data, answer):
         nic = VirtioNet(self.machine, SLOT).start()
         self.assertEqual(nic.command(RSS_CONFIG, data), answer)
 
@@ -417,8 +414,7 @@ class BadTaps(OwnCardsCase):
         return str(fd)
 
     @rows(BAD_TAPS, "at start, ")
-    def check_start(self, row):
-        options, word = row
+    def check_start(self, options, word):
         text = ",".join(f"{name}={value}" for name, value
                         in self.options(options).items())
         text = text.replace("type=tap", "tap").replace("=True", "=on")
@@ -426,8 +422,7 @@ class BadTaps(OwnCardsCase):
             Machine(["-netdev", text], self.net, self.fds).stop()
 
     @rows(BAD_TAPS, "netdev_add, ")
-    def check_running(self, row):
-        options, word = row
+    def check_running(self, options, word):
         options = self.options(options)
         machine = self.enterContext(Machine([], self.net, self.fds))
         for words in ([word], []):

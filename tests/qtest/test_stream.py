@@ -13,9 +13,8 @@ from harness.qtest.rig import (AUTOMATIC, EBPF, KEY, QUEUES, SLOT, SOFTWARE,
 from harness.qtest.stream import (HEAD, VERSION, NetSection, StreamCase,
                                   assert_refused, assert_usable, replaced,
                                   state)
-from harness.qtest.virtio_net import (FEATURES, F_HASH_REPORT, F_RSS,
-                                      HASH_CONFIG, RSS_TYPES, VirtioNet,
-                                      hash_config)
+from harness.qtest.virtio_net import (HASHES_ALONE, HASH_CONFIG, RSS_TYPES,
+                                      VirtioNet, hash_config)
 from harness.rss_reference import ALL_TYPES, NON_EX_TYPES
 
 HASHES = 1 << 9                         # no hash type has this bit
@@ -61,14 +60,12 @@ class Stream(StreamCase):
     engine = EBPF
 
     @rows(NONSENSE)
-    def check_nonsense(self, row):
-        part, word = row
+    def check_nonsense(self, part, word):
         machine = self.incoming(replaced(self.good, part)).machine
         assert_refused(self, machine, word)
 
     @rows(ODD)
-    def check_odd(self, row):
-        part, engines = row
+    def check_odd(self, part, engines):
         machine = self.incoming(replaced(self.good, part)).machine
         self.assertIsNone(machine.process.poll(), machine.messages())
         rss = machine.rss()
@@ -159,8 +156,7 @@ class Counts(StreamCase):
     @rows({f"{name} {value:#x}": (name, value, word)
            for name, (values, word) in COUNTS.items()
            for value in values})
-    def check_count(self, row):
-        name, value, word = row
+    def check_count(self, name, value, word):
         stream = NetSection(self.good).changed(**{name: value})
         assert_refused(self, self.incoming(stream).machine, word)
 
@@ -211,8 +207,7 @@ class HashStream(StreamCase):
     @classmethod
     def begin(cls, card):
         """Start its driver."""
-        nic = card.start(features=FEATURES & ~(1 << F_RSS)
-                         | 1 << F_HASH_REPORT)
+        nic = card.start(features=HASHES_ALONE)
         nic.command(HASH_CONFIG, hash_config(NON_EX_TYPES, KEY))
 
     def test_as_it_was(self):

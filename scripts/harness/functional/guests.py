@@ -22,7 +22,7 @@ from harness.qtest.rig import (AUTOMATIC, EBPF, NO_HELPER, QUEUES, SOFTWARE,
                                predicted)
 from harness.vm import VmError, histogram, steering, tapnet, traffic
 from harness.vm.accel import best_accel
-from harness.vm.channel import Shell
+from harness.vm.channel import Asked, Shell
 from harness.vm.guest import Guest, rss_card
 from harness.vm.kernel import get_kernel
 from harness.vm.process import wait_until
@@ -60,7 +60,7 @@ class Unprivileged(Qemu):
         return [*WITHOUT_BPF, *super().command(*arguments)]
 
 
-class RssGuest(Guest):
+class RssGuest(Guest, Asked):
     """A guest with a card "card" of four queues on a tap of its own.
 
     options    more of the card, such as "hash=on"
@@ -85,9 +85,6 @@ class RssGuest(Guest):
     def stop(self):
         with self.closing:
             super().stop()
-
-    def rss(self):
-        return self.qmp("x-query-rss")[0]
 
     def warnings(self):
         return [line for line in self.messages() if "warning: " in line]
@@ -148,11 +145,7 @@ class Case(cases.Case):
     """A test that takes a tap, and perhaps vhost-net."""
 
     guest = None
-
-    def setUp(self):
-        reason = why_not()
-        if reason:
-            self.skipTest(reason)
+    why_not = staticmethod(why_not)
 
     @classmethod
     def counting_runs(cls):

@@ -25,8 +25,8 @@ from harness.fork.base import default_base, emulator
 from harness.fork.series import matches_base
 from harness.qtest.boards import board_of
 from harness.vm import VmError
-from harness.vm.channel import Channel, Qmp
-from harness.vm.process import Closing, spawn, stop, wait_until
+from harness.vm.channel import Asked, Channel, Qmp
+from harness.vm.process import Closing, spawn, stop
 from harness.vm.qemu import STOCK, debian_qemu
 
 QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or emulator())
@@ -74,7 +74,7 @@ def ebpf_rss_fds(*names):
     return {"ebpf-rss-fds": names if is_from("9.0") else ":".join(names)}
 
 
-class Machine(Closing):
+class Machine(Closing, Asked):
     """One QEMU process.
 
     board        what its machine is like
@@ -189,26 +189,6 @@ class Machine(Closing):
 
     def qmp(self, command, arguments=None, timeout=ANSWER_TIMEOUT):
         return self._qmp.command(command, arguments, timeout)
-
-    def rss(self):
-        """Return what x-query-rss tells of the first card."""
-        return self.qmp("x-query-rss")[0]
-
-    def migrate(self, uri, timeout=10):
-        """Migrate away; return when all is written."""
-        self.qmp("migrate", {"uri": uri})
-
-        def ended():
-            status = self.qmp("query-migrate").get("status")
-            if status == "failed":
-                raise VmError("the migration failed:\n" + self.messages())
-            return status == "completed"
-
-        if not wait_until(ended, timeout, 0.005):
-            raise VmError("the migration does not end")
-
-    def info_rss(self):
-        return self.qmp("human-monitor-command", {"command-line": "info rss"})
 
     def wait_event(self, name):
         self._qmp.wait_event(name, ANSWER_TIMEOUT)

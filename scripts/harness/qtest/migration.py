@@ -4,8 +4,9 @@
 import tempfile
 from pathlib import Path
 
-from harness.qtest.machine import VmError, wait_until
+from harness.qtest.machine import VmError
 from harness.qtest.rig import AUTO, SOFTWARE, Card, OwnCardsCase, flows
+from harness.vm.process import wait_until
 
 FILE = "file", "exec:cat > {}", "exec:cat < {}"
 SOCKET = "socket", "unix:{}", "unix:{}"
@@ -25,8 +26,6 @@ class MigrationCase(OwnCardsCase):
 
         early: frames that come before the guest does; other: see Card
         """
-        _, send, receive = how
-        source = self.card.machine
         card = self.enterContext(Card(
             engine, options, ["-incoming", "defer"],
             prefix=refusal.prefix if refusal else (), **other))
@@ -35,11 +34,17 @@ class MigrationCase(OwnCardsCase):
         if early:
             card.send(early)
             card.settle()
+        self.go_on_with(card, how)
+        self.engine = SOFTWARE if engine == AUTO else engine
+
+    def go_on_with(self, card, how):
+        """Migrate to a QEMU that waits for a guest."""
+        _, send, receive = how
         incoming = {"uri": receive.format(self.path)}
         if how is SOCKET:
             card.machine.qmp("migrate-incoming", incoming)
         try:
-            source.migrate(send.format(self.path))
+            self.card.machine.migrate(send.format(self.path))
         except VmError as error:
             raise VmError(f"{error}\n{card.machine.messages()}") from error
         if how is FILE:
@@ -48,15 +53,10 @@ class MigrationCase(OwnCardsCase):
             lambda: card.machine.qmp("query-status")["running"], 10, 0.005))
         self.nic = self.nic.moved_to(card.machine)
         self.card = card
-        self.engine = SOFTWARE if engine == AUTO else engine
 
     def assert_reports(self, config):
         """The packets' headers have the hashes that the reference says."""
-        frames = flows()
-        self.card.send(frames)
-        packets = self.nic.wait_packets(len(frames))
-        self.assertEqual(len(packets), len(frames))
-        for packet in packets:
+        for packet in self.receive(flows()):
             found = (int.from_bytes(packet.header[12:16], "little"),
                      packet.header[16])
             self.assertEqual(found, config.hash(packet.frame))

@@ -126,27 +126,14 @@ def only_pci(what):
                                f"{what} of virtio-pci")
 
 
-class TapCase(Case):
-    """A test with a Card, which all tests of a class share.
+class CardCase(Case):
+    """A test of a Card, self.card, whose driver is self.nic.
 
-    engine  the one that steers; insist: QEMU is told to take it
+    engine  the one that steers
     """
 
     engine = None
-    insist = True
-    options = ""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.reason = why_not()
-        if not cls.reason:
-            cls.card = cls.enterClassContext(Card(
-                cls.engine if cls.insist else AUTO, cls.options))
-
-    def setUp(self):
-        if self.reason:
-            self.skipTest(self.reason)
-        self.nic = self.card.start()
+    why_not = staticmethod(why_not)
 
     def set_rss(self, config, pairs=QUEUES):
         """Configure RSS, which must be accepted, by the right engine."""
@@ -170,14 +157,18 @@ class TapCase(Case):
 
     def pass_frames(self, frames):
         """Send frames; return {frame: queue}. None may be lost."""
+        return {packet.frame: packet.queue for packet in self.receive(frames)}
+
+    def receive(self, frames):
+        """The same; return the packets."""
         self.card.send(frames)
         packets = self.nic.wait_packets(len(frames))
-        places = {packet.frame: packet.queue for packet in packets}
-        lost = [frame for frame in frames if frame not in places]
-        self.assertEqual(len(lost), 0, f"{len(lost)} of {len(frames)} "
-                         f"packets lost; arrived: {sorted(places.values())}")
+        lost = len(set(frames) - {packet.frame for packet in packets})
+        queues = sorted(packet.queue for packet in packets)
+        self.assertEqual(lost, 0, f"{lost} of {len(frames)} packets lost; "
+                         f"arrived: {queues}")
         self.assertEqual(len(packets), len(frames), "too many packets")
-        return places
+        return packets
 
     def assert_steers(self, config, frames=None, queues=QUEUES):
         """Packets must go where the reference says."""
@@ -202,7 +193,33 @@ class TapCase(Case):
         self.assertGreater(len(set(places.values())), 1)
 
 
-class OwnCardsCase(TapCase):
+class TapCase(CardCase):
+    """A test with a Card that all tests of a class share.
+
+    insist    QEMU is told to take the engine
+    features  that the driver wants
+    """
+
+    insist = True
+    features = FEATURES
+    options = ""
+
+    @classmethod
+    def card_of(cls):
+        """Start the card."""
+        return Card(cls.engine if cls.insist else AUTO, cls.options)
+
+    @classmethod
+    def setUpClass(cls):
+        if not cls.why_not():
+            cls.card = cls.enterClassContext(cls.card_of())
+
+    def setUp(self):
+        super().setUp()
+        self.nic = self.card.start(features=self.features)
+
+
+class OwnCardsCase(CardCase):
     """A test that starts cards of its own."""
 
     def begin(self, engine, options="", features=FEATURES, **how):
@@ -210,14 +227,6 @@ class OwnCardsCase(TapCase):
         self.card = self.enterContext(Card(engine, options, **how))
         self.engine = SOFTWARE if engine == AUTO else engine
         self.nic = self.card.start(features=features)
-
-    @classmethod
-    def setUpClass(cls):
-        cls.reason = why_not()
-
-    def setUp(self):
-        if self.reason:
-            self.skipTest(self.reason)
 
     def assert_next_driver_works(self, features=FEATURES):
         """Whatever a driver did, the next one, which is right, receives."""

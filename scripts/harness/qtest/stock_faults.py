@@ -14,14 +14,13 @@ from harness.qtest.packets import (AUTH, FRAMES, HOME_ADDRESS, ICMP6, NO_NEXT,
 from harness.qtest.rig import (KEY, QUEUES, Card, Config, all_to, flows,
                                spread, traffic, wait_until)
 from harness.qtest.virtio_net import (ERR, FEATURES, F_HASH_REPORT, F_RSS,
-                                      HASH_CONFIG, OK, RSS_CONFIG, hash_config,
-                                      rss_config)
+                                      HASHES, HASH_CONFIG, OK, RSS_CONFIG,
+                                      hash_config, rss_config)
 from harness.rss_reference import (ALL_TYPES, IP_EX, NON_EX_TYPES, TCP_EX,
                                    UDP_EX)
 
 VHOST = "/dev/vhost-net"
 EX_TYPES = TCP_EX | UDP_EX | IP_EX
-HASH = FEATURES | 1 << F_HASH_REPORT
 
 
 class Faults(MigrationCase):
@@ -144,7 +143,7 @@ class Faults(MigrationCase):
         self.configure(Config(NON_EX_TYPES, KEY, [0, QUEUES]), ERR)
 
     def begin_vhost(self, options="", **how):
-        self.begin(options, HASH, vhost=True, **how)
+        self.begin(options, HASHES, vhost=True, **how)
 
     def check_told(self, feature):
         """A feature that was asked for is offered, or there is a warning."""
@@ -172,17 +171,16 @@ class Faults(MigrationCase):
 
     def test_08_reset(self):
         """A reset of the device ends RSS and hash reports"""
-        self.begin("hash=on", HASH)
+        self.begin("hash=on", HASHES)
         self.configure(all_to(2))
-        self.nic = self.card.start(features=HASH)
-        self.card.send(flows())
+        self.nic = self.card.start(features=HASHES)
         self.assertEqual({(packet.queue, packet.header[12:]) for packet
-                          in self.nic.wait_packets(len(flows()))},
+                          in self.receive(flows())},
                          {(0, bytes(8))}, "queues and hashes")
 
     def test_08_hash_config(self):
         """HASH_CONFIG leaves the table as it is"""
-        self.begin("hash=on", HASH)
+        self.begin("hash=on", HASHES)
         self.configure(spread())
         self.assertEqual(self.nic.command(
             HASH_CONFIG, hash_config(NON_EX_TYPES, KEY)), OK)
@@ -205,7 +203,7 @@ class Faults(MigrationCase):
 
     def test_09_migration_hash(self):
         """Hashes are reported on when the guest has migrated"""
-        self.begin("hash=on", HASH)
+        self.begin("hash=on", HASHES)
         self.configure(spread())
         self.migrate(None, options="hash=on")
         self.assert_reports(spread())

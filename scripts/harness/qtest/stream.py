@@ -11,10 +11,11 @@ import struct
 import tempfile
 from pathlib import Path
 
-from harness.qtest.machine import VmError, is_from, wait_until
+from harness.qtest.machine import VmError, is_from
 from harness.qtest.rig import KEY, QUEUES, Card, Case, flows, spread, why_not
 from harness.qtest.virtio_net import OK
 from harness.rss_reference import ALL_TYPES, NON_EX_TYPES
+from harness.vm.process import wait_until
 
 # Version 2 also says which hash types the guest was offered.
 VERSION = 2 if is_from("10.2") else 1
@@ -180,6 +181,7 @@ class StreamCase(Case):
 
     engine = None
     options = ""
+    why_not = staticmethod(why_not)
 
     @classmethod
     def begin(cls, card):
@@ -188,8 +190,7 @@ class StreamCase(Case):
 
     @classmethod
     def setUpClass(cls):
-        cls.reason = why_not()
-        if cls.reason:
+        if cls.why_not():
             return
         cls.folder = Path(cls.enterClassContext(
             tempfile.TemporaryDirectory(prefix="qemu-ebpf-stream-")))
@@ -197,10 +198,6 @@ class StreamCase(Case):
             cls.begin(card)
             card.machine.migrate(f"exec:cat > {cls.folder}/good")
         cls.good = (cls.folder / "good").read_bytes()
-
-    def setUp(self):
-        if self.reason:
-            self.skipTest(self.reason)
 
     def incoming(self, stream, options=None, net=None):
         """Give a stream to a QEMU; return its Card when it is done."""

@@ -29,9 +29,22 @@ LAST_ADDRESS = (1 << 64) - 1
 
 
 class VirtioDevice:
-    """A virtio device and its queues; how to reach it is a subclass's.
+    """A virtio device and its queues.
 
     always  features that a driver of today takes, whatever else it wants
+
+    How to reach it is a subclass's, by the rules of its bus:
+
+    find()                  makes it accessible, as firmware would
+    config(name, offset)    reads a field of its configuration by "b", "w" or
+                            "l"
+    status                  the device status
+    set_status(value)       writes it; 0 resets the device
+    read_features(word)     reads 32 bits of what is offered
+    write_features(word, value)     accepts 32 bits of it
+    queue_size(index)       the size of a queue; 0 if there is none
+    set_queue(queue)        tells the device where a Virtqueue is
+    kick(queue)             tells the device to look at it
     """
 
     always = 1 << F_VERSION_1
@@ -43,47 +56,6 @@ class VirtioDevice:
         self.features = 0
         self.free = MEMORY_BASE
         self.find()
-
-    # What a subclass has: the device itself, by the rules of its bus.
-
-    def find(self):
-        """Make the device accessible, as firmware would."""
-        raise NotImplementedError
-
-    def config(self, name, offset):
-        """Read a field of the card's configuration by "b", "w" or "l"."""
-        raise NotImplementedError
-
-    @property
-    def status(self):
-        """The device status."""
-        raise NotImplementedError
-
-    def set_status(self, value):
-        """Write the device status; 0 resets the device."""
-        raise NotImplementedError
-
-    def read_features(self, word):
-        """Read 32 bits of what is offered."""
-        raise NotImplementedError
-
-    def write_features(self, word, value):
-        """Accept 32 bits of it."""
-        raise NotImplementedError
-
-    def queue_size(self, index):
-        """Return the size of a queue; 0 if there is none."""
-        raise NotImplementedError
-
-    def set_queue(self, queue):
-        """Tell the device where a Virtqueue is."""
-        raise NotImplementedError
-
-    def kick(self, queue):
-        """Tell the device to look at a Virtqueue."""
-        raise NotImplementedError
-
-    # What is the same on each bus.
 
     @property
     def order(self):

@@ -16,6 +16,9 @@ F_MAC, F_MRG_RXBUF, F_CTRL_VQ, F_MQ = 5, 15, 17, 22
 F_HASH_REPORT, F_RSS = 57, 60
 FEATURES = sum(1 << bit for bit in (F_MAC, F_CTRL_VQ, F_MQ, F_RSS,
                                     F_INDIRECT))
+WITHOUT_RSS = FEATURES & ~(1 << F_RSS)
+HASHES = FEATURES | 1 << F_HASH_REPORT
+HASHES_ALONE = WITHOUT_RSS | 1 << F_HASH_REPORT
 
 OK, ERR = 0, 1                  # what the device acknowledges with
 CLASS_MQ = 4

@@ -98,6 +98,31 @@ class Shell(Channel):
         return int(this[len(mark):]), output.rstrip("\n")
 
 
+class Asked:
+    """What is often asked of a QEMU, for who has qmp()."""
+
+    def rss(self):
+        """Return what x-query-rss tells of the first card."""
+        return self.qmp("x-query-rss")[0]
+
+    def info_rss(self):
+        return self.qmp("human-monitor-command", {"command-line": "info rss"})
+
+    def migrate(self, uri, timeout=60):
+        """Migrate away; return when all is written."""
+        self.qmp("migrate", {"uri": uri})
+
+        def ended():
+            answer = self.qmp("query-migrate")
+            if answer.get("status") == "failed":
+                raise VmError("the migration failed: "
+                              + answer.get("error-desc", "no reason given"))
+            return answer.get("status") == "completed"
+
+        if not wait_until(ended, timeout, 0.005):
+            raise VmError("the migration does not end")
+
+
 class Qmp(Channel):
     """QEMU's own control channel."""
 
