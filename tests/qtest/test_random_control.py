@@ -18,7 +18,8 @@ from harness.qtest.rig import (AUTOMATIC, EBPF, QUEUES, SOFTWARE, Config,
                                TapCase, flows, run_tests, spread, wait_until)
 from harness.qtest.virtio_net import (
     CLASS_MQ, FEATURES, F_CTRL_VQ, F_HASH_REPORT, F_MQ, F_MRG_RXBUF, F_RSS,
-    HASH_CONFIG, RSS_CONFIG, VQ_PAIRS_SET, cut, hash_config, rss_config)
+    HASHES, HASH_CONFIG, RSS_CONFIG, VQ_PAIRS_SET, cut, hash_config,
+    rss_config)
 from harness.qtest.virtio import DESC_WRITE, F_RING_RESET, NEEDS_RESET
 
 AT_ONCE = 20            # more than QEMU handles in one go
@@ -163,18 +164,20 @@ class RandomControl:
 
     def hostile(self, kinds):
         """Offer a chain that is none."""
-        make = self.rng.choice(kinds)
-        self.steps.note(make.__name__)
         klass, kind, data = self.random_command()
         whole = bytes((klass, kind)) + data
         memory = self.card.machine.memory
         memory[self.slots:self.slots + len(whole)] = whole
-        make(self.nic.control, self.slots, len(whole))
-        self.nic.control.kick()
+        ring = self.nic.control
+        name, chain = self.rng.choice(list(
+            kinds(ring, self.slots, len(whole)).items()))
+        self.steps.note(name)
+        hostile_chains.offer(ring, chain)
+        ring.kick()
 
     def broken_chain(self):
         """The card asks for a reset, and is as it was until then."""
-        self.hostile(hostile_chains.BROKEN)
+        self.hostile(hostile_chains.broken)
         self.assertTrue(wait_until(
             lambda: self.nic.device.status & NEEDS_RESET, 5, 0.001),
             "it does not ask for a reset")
@@ -183,7 +186,7 @@ class RandomControl:
 
     def odd_chain(self):
         """Whatever it does, a reset helps."""
-        self.hostile(hostile_chains.ODD)
+        self.hostile(hostile_chains.odd)
         for _ in range(2):
             self.card.machine.qmp("x-query-rss")
         self.restart()
@@ -262,7 +265,7 @@ class RandomControlHashReport(RandomControl, TapCase):
 
     def test_reset_ends_hash_reports(self):
         """Found by test_steps: x-query-rss told of them further on."""
-        self.nic.start(FEATURES | 1 << F_HASH_REPORT)
+        self.nic.start(HASHES)
         for expected in (True, False):
             told, = self.card.machine.qmp("x-query-rss")
             self.assertEqual(told["hash-report"], expected)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Descriptor chains that no driver would write.
 
-BROKEN are those for which the card must ask for a reset and do nothing else;
-ODD are others, of which it may make what it likes.  Each function is called
-with the control ring, the address of a command in memory and its length, and
-leaves its chain in the ring.
+broken() are those for which the card must ask for a reset and do nothing else;
+odd() are others, of which it may make what it likes.  Both return {what it is:
+chain} for a control ring, the address of a command in memory and its length.
+offer() leaves a chain in the ring.
+
+A chain is the ring's descriptors from number 0 on, each (address, length,
+flags, next), or a function that leaves it there by itself.
 """
 
 from harness.qtest.boards import Pci
@@ -17,134 +20,71 @@ NOWHERE = 0xffffffffffff0000 - BOARD.ram
 BEYOND = 1 << 40
 
 
-def _write(ring, number, address, length, flags, following=0):
-    ring.descriptor(ring.desc, number, address, length, flags, following)
+def broken(ring, command, length):
+    return {
+        "goes back to its beginning": [(command, length, DESC_NEXT, 1),
+                                       (command, length, DESC_NEXT, 0)],
+        "goes on behind the ring's end": [
+            (command, length, DESC_NEXT, ring.size)],
+        "begins behind the ring's end": lambda: ring.offer(0xffff),
+        "a descriptor without a byte": [(command, 0, 0, 0)],
+        "the acknowledgement first": [(command, 1, DESC_WRITE | DESC_NEXT, 1),
+                                      (command, length, 0, 0)],
+        "no acknowledgement": [(command, length, 0, 0)],
+        "an indirect table that ends within a descriptor": [
+            (command, 24, DESC_INDIRECT, 0)],
+        "an indirect table of no length": [(command, 0, DESC_INDIRECT, 0)],
+    }
 
 
-def _one(ring, address, length, flags, following=0):
-    """Offer a chain that begins with this descriptor, number 0."""
-    _write(ring, 0, address, length, flags, following)
+def odd(ring, command, length):
+    def answer_at(place):
+        return [(command, length, DESC_NEXT, 1), (place, 1, DESC_WRITE, 0)]
+
+    def of_command(address, size):
+        return [(address, size, DESC_NEXT, 1), (command, 1, DESC_WRITE, 0)]
+
+    def far_ahead():
+        """Those that the ring held before are taken for new ones."""
+        ring.descriptor(ring.desc, 0, command, length, 0)
+        ring.write_word(ring.avail + 2,
+                        ring.avail_idx + ring.size + 1 & 0xffff)
+
+    def itself():
+        for place in range(2):
+            ring.descriptor(command, place, command, 32,
+                            DESC_INDIRECT | DESC_NEXT, 1 - place)
+        offer(ring, [(command, 32, DESC_INDIRECT, 0)])
+
+    chains = {
+        "more are offered than the ring has room for": far_ahead,
+        "an indirect table, and a descriptor behind it": [
+            (command, 32, DESC_INDIRECT | DESC_NEXT, 1),
+            (command, 1, DESC_WRITE, 0)],
+        "an indirect table that is not in memory": [
+            (BEYOND, 64, DESC_INDIRECT, 0)],
+        "an indirect table that names itself": itself,
+        "a command that is not in memory": of_command(BEYOND, length),
+        "a command that runs past the last address": of_command(NOWHERE,
+                                                                0xffffffff),
+        "a command of four gigabytes": of_command(command, 0xffffffff),
+        "an answer where there is no memory": answer_at(BEYOND),
+        "an answer over the ring": answer_at(ring.avail + 2),
+    }
+    if issubclass(BOARD, Pci):              # else its registers are nowhere
+        chains |= {
+            # It is a zero, and resets the card.
+            "an answer to the card's own status": answer_at(
+                ring.device.areas[COMMON] + STATUS - BOARD.ram),
+            "an answer to the card's own BAR": answer_at(
+                BOARD.bars - BOARD.ram)}
+    return chains
+
+
+def offer(ring, chain):
+    if callable(chain):
+        chain()
+        return
+    for number, descriptor in enumerate(chain):
+        ring.descriptor(ring.desc, number, *descriptor)
     ring.offer(0)
-
-
-def looped(ring, address, length):
-    """Its second descriptor goes back to the first."""
-    _write(ring, 1, address, length, DESC_NEXT, 0)
-    _one(ring, address, length, DESC_NEXT, 1)
-
-
-def beyond_the_ring(ring, address, length):
-    """Goes on behind the ring's end."""
-    _one(ring, address, length, DESC_NEXT, ring.size)
-
-
-def head_beyond_the_ring(ring, address, length):
-    """Begins behind the ring's end."""
-    ring.offer(0xffff)
-
-
-def index_far_ahead(ring, address, length):
-    """More chains are offered than the ring has room for.
-
-    Those that it held before are taken for new ones, and done again.
-    """
-    _write(ring, 0, address, length, 0)
-    ring.write_word(ring.avail + 2, ring.avail_idx + ring.size + 1 & 0xffff)
-
-
-def empty(ring, address, length):
-    """A descriptor without a byte."""
-    _one(ring, address, 0, 0)
-
-
-def wrong_order(ring, address, length):
-    """The acknowledgement first."""
-    _write(ring, 1, address, length, 0)
-    _one(ring, address, 1, DESC_WRITE | DESC_NEXT, 1)
-
-
-def no_acknowledgement(ring, address, length):
-    """No room for it."""
-    _one(ring, address, length, 0)
-
-
-def indirect_cut(ring, address, length):
-    """An indirect table that ends within a descriptor."""
-    _one(ring, address, 24, DESC_INDIRECT)
-
-
-def indirect_empty(ring, address, length):
-    """An indirect table of no length."""
-    _one(ring, address, 0, DESC_INDIRECT)
-
-
-def indirect_with_next(ring, address, length):
-    """An indirect table, and a descriptor behind it."""
-    _write(ring, 1, address, 1, DESC_WRITE)
-    _one(ring, address, 32, DESC_INDIRECT | DESC_NEXT, 1)
-
-
-def indirect_nowhere(ring, address, length):
-    """An indirect table that is not in memory."""
-    _one(ring, BEYOND, 64, DESC_INDIRECT)
-
-
-def indirect_itself(ring, address, length):
-    """An indirect table whose descriptors name the table."""
-    for place in range(2):
-        ring.descriptor(address, place, address, 32,
-                        DESC_INDIRECT | DESC_NEXT, 1 - place)
-    _one(ring, address, 32, DESC_INDIRECT)
-
-
-def _answer_at(ring, address, length, place):
-    _write(ring, 1, place, 1, DESC_WRITE)
-    _one(ring, address, length, DESC_NEXT, 1)
-
-
-def command_nowhere(ring, address, length):
-    """A command that is not in memory."""
-    _write(ring, 1, address, 1, DESC_WRITE)
-    _one(ring, BEYOND, length, DESC_NEXT, 1)
-
-
-def command_wraps(ring, address, length):
-    """A command that runs past the last address."""
-    _write(ring, 1, address, 1, DESC_WRITE)
-    _one(ring, NOWHERE, 0xffffffff, DESC_NEXT, 1)
-
-
-def huge(ring, address, length):
-    """A command of four gigabytes."""
-    _write(ring, 1, address, 1, DESC_WRITE)
-    _one(ring, address, 0xffffffff, DESC_NEXT, 1)
-
-
-def answer_nowhere(ring, address, length):
-    """The acknowledgement goes where there is no memory."""
-    _answer_at(ring, address, length, BEYOND)
-
-
-def answer_to_its_own_status(ring, address, length):
-    """The acknowledgement, a zero, resets the card."""
-    _answer_at(ring, address, length,
-               ring.device.areas[COMMON] + STATUS - BOARD.ram)
-
-
-def answer_to_its_own_bar(ring, address, length):
-    """The acknowledgement goes to a register of the card."""
-    _answer_at(ring, address, length, BOARD.bars - BOARD.ram)
-
-
-def answer_to_its_own_ring(ring, address, length):
-    """The acknowledgement goes over the ring."""
-    _answer_at(ring, address, length, ring.avail + 2)
-
-
-BROKEN = (looped, beyond_the_ring, head_beyond_the_ring, empty, wrong_order,
-          no_acknowledgement, indirect_cut, indirect_empty)
-ODD = (index_far_ahead, indirect_with_next, indirect_nowhere, indirect_itself,
-       command_nowhere, command_wraps, huge, answer_nowhere,
-       answer_to_its_own_ring)
-if issubclass(BOARD, Pci):              # else its registers are nowhere
-    ODD += answer_to_its_own_status, answer_to_its_own_bar
