@@ -72,12 +72,12 @@ WAIT_END = "while kill -0 $(cat /tmp/pid) 2>/dev/null; do sleep 0.05; done"
 
 
 def unpacked():
-    target = privateapt.cache_dir() / "programs" / f"dpdk-{RELEASE}"
-    with unpacked_once(target) as new:
-        if new:
-            unpack_packages(new, PACKAGES, RELEASE)
-            qemu.add_libraries(new, new / PROGRAM, folders(new), RELEASE)
-    return target
+    def fill(new):
+        unpack_packages(new, PACKAGES, RELEASE)
+        qemu.add_libraries(new, new / PROGRAM, folders(new), RELEASE)
+
+    return unpacked_once(privateapt.cache_dir() / "programs"
+                         / f"dpdk-{RELEASE}", fill)
 
 
 def folders(root):

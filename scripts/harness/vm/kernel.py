@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A Debian kernel and its modules, unpacked in the cache, not installed."""
 
-import contextlib
-import fcntl
+import functools
 import lzma
 import os
 import re
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
-from harness import privateapt, say
+from harness import files, privateapt, say
 
 from . import VmError
 from .process import run
@@ -23,41 +21,28 @@ LEFT_OUT = ("sound", "drivers/gpu", "drivers/media", "drivers/infiniband",
             "drivers/input", "drivers/hwmon")
 
 
-@contextlib.contextmanager
-def unpacked_once(target):
-    """Give a folder to fill; it becomes `target` when complete.
+def unpacked_once(target, fill):
+    """Return a folder, which fill(folder) fills unless it is there already.
 
-    Yields None if `target` is there already.  Two runs wait for each other,
-    and what an interrupted run leaves is thrown away.
+    Two runs wait for each other, and what an interrupted run leaves is thrown
+    away.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        yield None
-        return
-    with open(target.parent / (target.name + ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if target.exists():
-            yield None
-            return
-        for rest in target.parent.glob(target.name + ".new-*"):
-            shutil.rmtree(rest, ignore_errors=True)
-        new = Path(tempfile.mkdtemp(prefix=target.name + ".new-",
-                                    dir=target.parent))
-        os.chmod(new, 0o755)
-        try:
-            yield new
-            new.rename(target)
-        except BaseException:
-            shutil.rmtree(new, ignore_errors=True)
-            raise
+    if not target.exists():
+        with files.locked(target.with_name(target.name + ".lock"),
+                          functools.partial(say, "cache"), target.name):
+            if not target.exists():
+                new = target.with_name(target.name + ".new")
+                shutil.rmtree(new, ignore_errors=True)
+                new.mkdir()
+                fill(new)
+                new.rename(target)
+    return target
 
 
 def unpacked(target, names, suite=None):
     """Return a folder in which these packages are unpacked."""
-    with unpacked_once(target) as new:
-        if new:
-            unpack_packages(new, names, suite)
-    return target
+    return unpacked_once(target, functools.partial(
+        unpack_packages, names=names, suite=suite))
 
 
 def unpack_packages(folder, names, suite=None):
@@ -134,20 +119,16 @@ def image_packages(meta, suite):
     return parts or names[:1]
 
 
-def unpack(debs, target):
+def unpack(debs, folder):
     """Unpack the kernel packages, without the parts nobody needs here."""
-    with unpacked_once(target) as new:
-        if new is None:
-            return
-        say("kernel", f"unpacking {target.name} …")
-        exclude = " ".join(f"--exclude='*/kernel/{part}/*'"
-                           for part in LEFT_OUT)
-        for deb in debs:
-            run("sh", "-c", "set -e; dpkg-deb --fsys-tarfile \"$0\" | tar -x "
-                "-C \"$1\" --no-same-owner " + exclude, deb, new, timeout=300)
-        if (new / "usr/lib/modules").is_dir() and not (new / "lib").exists():
-            (new / "lib").symlink_to("usr/lib")
-        run("/sbin/depmod", "-b", new, find_image(new)[1], timeout=300)
+    say("kernel", f"unpacking {debs[0].name} …")
+    exclude = " ".join(f"--exclude='*/kernel/{part}/*'" for part in LEFT_OUT)
+    for deb in debs:
+        run("sh", "-c", "set -e; dpkg-deb --fsys-tarfile \"$0\" | tar -x "
+            "-C \"$1\" --no-same-owner " + exclude, deb, folder, timeout=300)
+    if (folder / "usr/lib/modules").is_dir() and not (folder / "lib").exists():
+        (folder / "lib").symlink_to("usr/lib")
+    run("/sbin/depmod", "-b", folder, find_image(folder)[1], timeout=300)
 
 
 def download(meta, suite):
@@ -177,7 +158,7 @@ def get_kernel(suite=None):
     if not link.exists():
         debs = download("linux-image-amd64", suite)
         target = folder / debs[0].name.rsplit("_", 1)[0].replace("%3a", "-")
-        unpack(debs, target)
+        unpacked_once(target, functools.partial(unpack, debs))
         temporary = folder / f".{link.name}.{os.getpid()}"
         temporary.symlink_to(target.name)
         temporary.replace(link)

@@ -131,12 +131,14 @@ def debian_qemu(suite=None):
     suite = suite or privateapt.host_release()
     target = privateapt.cache_dir() / "qemu" / suite
     binary = "usr/bin/qemu-system-x86_64"
-    with unpacked_once(target) as new:
-        if new:
-            say("qemu", f"unpacking QEMU of Debian {suite} …")
-            unpack_packages(new, PROGRAM + FIRMWARE, suite)
-            add_libraries(new, new / binary, [new / d for d in LIBRARIES],
-                          suite.split("-")[0])
+
+    def fill(new):
+        say("qemu", f"unpacking QEMU of Debian {suite} …")
+        unpack_packages(new, PROGRAM + FIRMWARE, suite)
+        add_libraries(new, new / binary, [new / d for d in LIBRARIES],
+                      suite.split("-")[0])
+
+    unpacked_once(target, fill)
     return Qemu(target / binary, data_dirs(target),
                 [target / folder for folder in LIBRARIES])
 
