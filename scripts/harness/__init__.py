@@ -15,12 +15,37 @@
 Scripts find it beside themselves, tests by a link in their folder.
 """
 
+import functools
+import signal
 import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 
 sys.dont_write_bytecode = True      # no __pycache__ among the sources
+
+
+class Error(Exception):
+    """Something the user must know or mend, as a sentence."""
+
+
+def script(topic):
+    """Decorate a script's main(): what goes wrong ends it with a sentence."""
+    def decorate(main):
+        @functools.wraps(main)
+        def run():
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))
+            try:
+                return main()
+            except Error as error:
+                sys.exit(f"{topic}: {error}")
+            except OSError as error:
+                sys.exit(f"{topic}: {error.filename or ''}: {error.strerror}")
+            except KeyboardInterrupt:
+                sys.exit(f"{topic}: interrupted")
+        return run
+    return decorate
 
 
 def say(topic, text):

@@ -12,7 +12,7 @@ installed and /etc/apt is only read.  No privilege is needed.
 
 What was downloaded once, and still has the checksum that apt verified, is
 returned without any network.  Two runs at the same time wait for each other.
-All failures are AptError, with a sentence for the user.
+All failures are AptError.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import files, say
+from harness import Error, files, say
 from harness.aptsources import sources_text
 
 say_fetch = functools.partial(say, "fetch")
@@ -40,8 +40,8 @@ PAUSES = (5, 30, 90)
 GONE = "E: Unable to locate package"
 
 
-class AptError(Exception):
-    """A download that did not work, as a sentence for the user."""
+class AptError(Error):
+    """A download that did not work."""
 
 
 def cache_dir():

@@ -288,7 +288,7 @@ class Build(unittest.TestCase):
         error = PermissionError(13, "Permission denied", "/a/file")
         with mock.patch.object(self.build, "locked", side_effect=error):
             status, _, _ = self.run_build()
-        self.assertEqual(status, "[build] /a/file: Permission denied")
+        self.assertEqual(status, "build: /a/file: Permission denied")
 
     def test_a_new_target_is_made(self):
         """What the tree's meson.build has got since, in the same run."""

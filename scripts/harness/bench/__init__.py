@@ -13,13 +13,13 @@
 
 import functools
 
-from harness import TOP, say
+from harness import TOP, Error, say
 
 OUTPUT = TOP / "build/bench"
 
 
-class BenchError(Exception):
-    """A measurement that cannot be made, as a sentence for the user."""
+class BenchError(Error):
+    """A measurement that cannot be made."""
 
 
 class Skipped(Exception):

@@ -10,10 +10,8 @@ import json
 import re
 import subprocess
 
-from harness import TOP, privateapt
-from harness.fork import ForkError
+from harness import TOP, Error, privateapt
 from harness.fork.base import BASES, fetch
-from harness.vm import VmError
 from harness.vm.guest import fetch_guest
 from harness.vm.kernel import unpacked
 from harness.vm.process import spawn, stop
@@ -166,6 +164,5 @@ def fetch_for(sections):
     wanted = dict.fromkeys(need for section in sections
                            for need in needs.get(section, (stock_program,)))
     for need in wanted:
-        with contextlib.suppress(BenchError, Skipped, VmError, ForkError,
-                                 privateapt.AptError):
+        with contextlib.suppress(Error, Skipped):
             need()

@@ -10,6 +10,8 @@
     patches.py  shows the differences, exports a quilt series
 """
 
+from harness import Error
 
-class ForkError(Exception):
-    """Something the user must know or mend, as a sentence."""
+
+class ForkError(Error):
+    """The source, the series or the tree is not as it must be."""

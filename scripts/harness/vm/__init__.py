@@ -16,10 +16,11 @@
     root.py       going on as root
     process.py    child processes and descriptors that never outlive us
 
-Whatever goes wrong is a VmError (or
-privateapt's AptError), with a sentence for the user.
+Whatever goes wrong is a VmError, or privateapt's AptError.
 """
 
+from harness import Error
 
-class VmError(Exception):
-    """Something did not work, as a sentence for the user."""
+
+class VmError(Error):
+    """A machine or a command did not do its work."""
