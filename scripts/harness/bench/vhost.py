@@ -7,12 +7,10 @@ Where this machine has no vhost-net, the guests run in a virtual host
 
 import json
 import os
-import shlex
 import sys
 
 from harness import TOP
-from harness.vm.kernel import get_kernel
-from harness.vm.virthost import VirtualHost, our_command
+from harness.vm.virthost import our_command, run_there
 
 from . import BenchError, guest, say
 from .report import Section
@@ -29,13 +27,11 @@ def choices():
 def sample_there(quick):
     """Return what guest.sample() does, in a virtual host."""
     choices()               # fetches what is missing there
-    get_kernel()
     command = our_command("-m", "harness.bench.vhost",
                           "quick" if quick else "long",
                           PYTHONPATH=TOP / "scripts")
     say("vhost: in a virtual host …")
-    with VirtualHost() as host:
-        status, output = host.try_shell(shlex.join(command), TIMEOUT)
+    status, output = run_there(command, TIMEOUT)
     for line in output.splitlines():
         if line.startswith(MARK):
             return json.loads(line.removeprefix(MARK))

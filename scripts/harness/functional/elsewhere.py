@@ -9,7 +9,6 @@
 """
 
 import os
-import shlex
 import unittest
 from pathlib import Path
 
@@ -42,15 +41,10 @@ def in_virtual_host(path, environment, timeout, suite=None):
     kernel = get_kernel(suite)
     # There, the cache cannot be written to, and nothing can be downloaded.
     fetch_guest(os.environ.get("FUNCTIONAL_SUITE"))
-
-    def run():
-        with virthost.VirtualHost(kernel) as host:
-            return host.try_shell(
-                shlex.join(command(path, environment)), timeout,
-                line=lambda text: print("# there: " + text, flush=True))[1]
-
     print("# in a virtual host", flush=True)
-    return virthost.try_again(run)
+    return virthost.run_there(
+        command(path, environment), timeout,
+        lambda text: print("# there: " + text, flush=True), kernel)[1]
 
 
 class Told(unittest.TestCase):

@@ -21,6 +21,7 @@ result does the work again with try_again(), which tells of it.
 """
 
 import re
+import shlex
 import sys
 import time
 
@@ -213,6 +214,18 @@ def try_again(work):
                 f"starting another virtual host ({attempt + 1} of "
                 f"{ATTEMPTS})")
     return work()
+
+
+def run_there(words, timeout, line=None, kernel=None):
+    """Run a command of ours in a virtual host; return (status, output).
+
+    `line` is called with each line of output as it comes.
+    """
+    def run():
+        with VirtualHost(kernel) as host:
+            return host.try_shell(shlex.join(words), timeout, line)
+
+    return try_again(run)
 
 
 def outer_qemu():
