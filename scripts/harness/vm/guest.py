@@ -10,6 +10,7 @@ something fails.  Nothing of a guest is left in the file system.
 """
 
 import contextlib
+import dataclasses
 import os
 import re
 import socket
@@ -18,9 +19,10 @@ from pathlib import Path
 
 from . import VmError, initramfs
 from .channel import Qmp, Shell
-from .kernel import get_kernel
+from .kernel import Kernel, get_kernel
 from .process import spawn, stop
-from .qemu import get_firmware
+from .qemu import Qemu, get_firmware
+from .tapnet import TapNet
 from .traffic import GUEST_MAC
 
 KVM_ERROR = "KVM internal error"    # in QEMU's own words
@@ -30,41 +32,32 @@ KERNEL_CRASH = (r"\] (BUG: |Oops|Kernel panic|general protection|invalid opcode"
 CONSOLE = "console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on"
 
 
+@dataclasses.dataclass(eq=False)
 class Guest:
-    """A virtual machine that starts `kernel` with an initramfs of ours.
+    """A virtual machine that starts `kernel` with an initramfs of ours."""
 
-    qemu       Qemu
-    kernel     Kernel
-    arguments  more arguments for QEMU, such as the network device
-    netns      TapNet in whose namespace QEMU runs
-    accel      "tcg" or "kvm" (see accel.py)
-    initrd     path; default: the guests' one, with ethtool
-    append     more words for the kernel's command line
-    """
+    qemu: Qemu
+    kernel: Kernel
+    arguments: list = ()        # more of QEMU's, such as the network device
+    netns: TapNet = None        # in whose namespace QEMU runs
+    accel: str = "tcg"          # or "kvm" (see accel.py)
+    cpus: int = 4
+    memory: int = 512           # MiB
+    initrd: Path = None         # default: the guests' one, with ethtool
+    append: str = ""            # more words for the kernel's command line
+    name: str = "guest"
+    boot_timeout: int = 90      # s
 
-    def __init__(self, qemu, kernel, arguments=(), netns=None, accel="tcg",
-                 cpus=4, memory=512, initrd=None, append="", name="guest",
-                 machine="q35", cpu=None, boot_timeout=90):
-        self.qemu = qemu
-        self.kernel = kernel
-        self.arguments = list(arguments)
-        self.netns = netns
-        self.accel = accel
-        self.cpus = cpus
-        self.memory = memory
-        self.initrd = initrd or guest_initramfs(kernel)
-        self.append = append
-        self.name = name
-        self.machine = machine
-        self.cpu = cpu or ("host" if accel.startswith("kvm") else "max")
-        self.boot_timeout = boot_timeout
-        self.process = None
-        self._shell = self._qmp = self._log = None
+    process = _shell = _qmp = _log = None
+
+    def __post_init__(self):
+        self.initrd = self.initrd or guest_initramfs(self.kernel)
 
     def _command(self, shell_fd, qmp_fd):
         accel = self.qemu.tcg() if self.accel == "tcg" else self.accel
         return self.qemu.command(
-            "-accel", accel, "-M", self.machine, "-cpu", self.cpu,
+            "-accel", accel, "-M", "q35",
+            "-cpu", "host" if accel.startswith("kvm") else "max",
             "-smp", str(self.cpus), "-m", str(self.memory),
             "-nodefaults", "-display", "none", "-no-reboot",
             "-serial", "stdio",
