@@ -18,6 +18,7 @@ from pathlib import Path
 from unittest import mock
 
 from harness import TOP, aptsources, privateapt
+from harness.cases import Case, rows
 from harness.vm import (VmError, initramfs, process, qemu, steering, traffic,
                         virthost)
 from harness.vm.channel import Shell
@@ -242,7 +243,7 @@ STALL = """\
 """
 
 
-class Crashes(unittest.TestCase):
+class Crashes(Case):
     """A virtual host whose kernel crashed."""
 
     def host(self):
@@ -258,27 +259,26 @@ class Crashes(unittest.TestCase):
                 mock.patch.object(host, "console", return_value=console):
             return host.failure("it went away")
 
-    def test_in_a_virtual_processor_is_the_emulation(self):
-        error = self.failure(CRASH.format("qemu-system-x86", "error_entry"))
-        self.assertIsInstance(error, virthost.EmulationFault)
-        self.assertIn("guard page was hit", str(error))
-
-    def test_a_processor_that_hangs_is_the_emulation(self):
-        for console in LOCKUP, STALL:
-            self.assertIsInstance(self.failure(console),
-                                  virthost.EmulationFault)
-
-    def test_without_a_word_is_the_emulation(self):
-        self.assertIsInstance(self.failure("all is well", ended=True),
-                              virthost.EmulationFault)
-
-    def test_elsewhere_is_not(self):
-        for console in (
-                "all is well", CRASH.format("ksoftirqd/0", "tun_net"),
-                CRASH.format("qemu-system-x86", "bpf_prog_load"),
-                CRASH.format("qemu-system-x86", "tun_chr_ioctl+0x12/0x20")):
-            self.assertNotIsInstance(self.failure(console),
-                                     virthost.EmulationFault)
+    @rows({
+        "in a virtual processor is the emulation": (
+            CRASH.format("qemu-system-x86", "error_entry"), False, True),
+        "a soft lockup is the emulation": (LOCKUP, False, True),
+        "a stall is the emulation": (STALL, False, True),
+        "without a word is the emulation": ("all is well", True, True),
+        "one that is there is not": ("all is well", False, False),
+        "elsewhere is not": (CRASH.format("ksoftirqd/0", "tun_net"), False,
+                             False),
+        "in bpf() is not": (CRASH.format("qemu-system-x86", "bpf_prog_load"),
+                            False, False),
+        "in the tap is not": (
+            CRASH.format("qemu-system-x86", "tun_chr_ioctl+0x12/0x20"), False,
+            False),
+    })
+    def check(self, console, ended, is_emulation):
+        error = self.failure(console, ended)
+        self.assertEqual(isinstance(error, virthost.EmulationFault),
+                         is_emulation)
+        self.assertIn(console.splitlines()[0], str(error))
 
     def test_a_silent_processor_is_the_emulation(self):
         """QEMU is stopped, so that nothing comes any more."""

@@ -14,77 +14,52 @@ from pathlib import Path
 from unittest import mock
 
 from harness import TOP
+from harness.cases import Case, rows
 from harness.check import results
 from harness.check.run import run, run_folder, run_program, turn
 from harness.check.sanitize import read_reports
 from harness.fork.base import BASES, default_base
 
 
-
-class ReadTap(unittest.TestCase):
+class ReadTap(Case):
     """What became of a test program, from what it printed."""
 
-    def outcomes(self, output, status=0):
-        cases = results.read_tap("prog", textwrap.dedent(output), status)
-        return [(case.name, case.outcome) for case in cases]
-
-    def test_all_kinds(self):
-        self.assertEqual(self.outcomes("""\
-            # a comment
-            1..4
-            ok 1 /a
-            ok 2 - with a dash
-            not ok 3 /c
-            ok 4 /d # SKIP no such device
-            """, 1), [("prog: /a", "pass"), ("prog: with a dash", "pass"),
-                      ("prog: /c", "fail"), ("prog: /d", "skip")])
-
-    def test_reason_of_a_skip(self):
-        case, = results.read_tap("prog", "1..1\nok 1 /d # SKIP too old\n", 0)
-        self.assertEqual(case.text, "too old")
-
-    def test_plan_at_the_end(self):
-        self.assertEqual(self.outcomes("ok 1 /a\n1..1\n"),
-                         [("prog: /a", "pass")])
-
-    def test_all_skipped(self):
-        case, = results.read_tap("prog", "1..0 # SKIP not here\n", 0)
-        self.assertEqual(case, ("prog", "skip", "not here"))
-
-    def test_nothing_to_run(self):
-        self.assertEqual(self.outcomes("1..0\n"), [])
-
-    def test_printed_nothing(self):
-        self.assertEqual(self.outcomes(""), [("prog", "fail")])
-
-    def test_ended_early(self):
-        self.assertEqual(self.outcomes("1..3\nok 1 /a\n"),
-                         [("prog: /a", "pass"), ("prog", "fail")])
-
-    def test_killed(self):
-        cases = results.read_tap("prog", "1..2\nok 1 /a\n", -11, "what it said")
-        self.assertEqual(cases[1].outcome, "fail")
-        self.assertIn("signal 11", cases[1].text)
-        self.assertIn("what it said", cases[1].text)
-
-    def test_all_passed_but_status_1(self):
-        self.assertEqual(self.outcomes("1..1\nok 1 /a\n", 1),
-                         [("prog: /a", "pass"), ("prog", "fail")])
-
-    def test_bail_out_counts_once(self):
-        self.assertEqual(self.outcomes("""\
-            1..2
-            not ok /a - what is wrong
-            Bail out!
-            """, -6), [("prog: /a - what is wrong", "fail")])
-
-    def test_bail_out_alone(self):
-        self.assertEqual(self.outcomes("1..2\nBail out! assertion\n", -6),
-                         [("prog", "fail")])
-
-    def test_text_before_a_failure_explains_it(self):
-        cases = results.read_tap("prog", "1..1\n# because\nnot ok 1 /a\n", 1)
-        self.assertIn("# because", cases[0].text)
+    @rows({
+        "all kinds": (
+            "# a comment\n1..4\nok 1 /a\nok 2 - with a dash\nnot ok 3 /c\n"
+            "ok 4 /d # SKIP no such device\n", 1,
+            ["pass prog: /a", "pass prog: with a dash", "fail prog: /c",
+             "skip prog: /d"]),
+        "reason of a skip": (
+            "1..1\nok 1 /d # SKIP too old\n", 0, ["skip prog: /d"], "too old"),
+        "plan at the end": ("ok 1 /a\n1..1\n", 0, ["pass prog: /a"]),
+        "all skipped": (
+            "1..0 # SKIP not here\n", 0, ["skip prog"], "not here"),
+        "nothing to run": ("1..0\n", 0, []),
+        "printed nothing": ("", 0, ["fail prog"]),
+        "ended early": (
+            "1..3\nok 1 /a\n", 0, ["pass prog: /a", "fail prog"]),
+        "killed": (
+            "1..2\nok 1 /a\n", -11, ["pass prog: /a", "fail prog"],
+            "signal 11", "what it said"),
+        "all passed but status 1": (
+            "1..1\nok 1 /a\n", 1, ["pass prog: /a", "fail prog"]),
+        "bail out counts once": (
+            "1..2\nnot ok /a - what is wrong\nBail out!\n", -6,
+            ["fail prog: /a - what is wrong"]),
+        "bail out alone": (
+            "1..2\nBail out! assertion\n", -6, ["fail prog"]),
+        "text before a failure explains it": (
+            "1..1\n# because\nnot ok 1 /a\n", 1, ["fail prog: /a"],
+            "# because"),
+    })
+    def check(self, output, status, expected, *words):
+        """words: in the text of the last case"""
+        cases = results.read_tap("prog", output, status, "what it said")
+        self.assertEqual([f"{case.outcome} {case.name}" for case in cases],
+                         expected)
+        for case in cases[-1:]:
+            self.assert_words(case.text, *words)
 
     def test_count_line(self):
         cases = [results.passed("a"), results.passed("b"),
@@ -158,38 +133,32 @@ def is_running(pid):
     return state != "Z"
 
 
-class Sanitizers(unittest.TestCase):
+LEAKS = ("==1==ERROR: LeakSanitizer: detected memory leaks\n\n"
+         "Direct leak of 8 byte(s)\n #1 in f tree/migration/file.c:1\n\n"
+         "SUMMARY: 8 bytes\n")
+
+
+class Sanitizers(Case):
     """Which of their reports count."""
 
-    def outcomes(self, text):
+    @rows({
+        "nothing but a warning": ("==1==WARNING: coroutines\n",
+                                  "pass sanitizers report nothing"),
+        "undefined behaviour": (
+            "==1==WARNING: coroutines\na.c:3:4: runtime error: shift\n #0",
+            "fail sanitizers: a.c:3:4: runtime error: shift"),
+        "address": ("==1==ERROR: AddressSanitizer: x\n",
+                    "fail sanitizers: ==1==ERROR: AddressSanitizer: x"),
+        "a leak of QEMU's": (LEAKS, "pass sanitizers report nothing"),
+        "a leak of ours": (
+            LEAKS.replace("migration/file.c", "hw/net/virtio-net-rss.c"),
+            "fail sanitizers: Direct leak of 8 byte(s)"),
+    })
+    def check(self, text, expected):
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "report.1").write_text(text)
-            return [(case.outcome, case.name) for case in
-                    read_reports(folder)]
-
-    def test_nothing_but_a_warning(self):
-        self.assertEqual(self.outcomes("==1==WARNING: coroutines\n"),
-                         [("pass", "sanitizers report nothing")])
-
-    def test_undefined_behaviour(self):
-        self.assertEqual(self.outcomes("==1==WARNING: coroutines\n"
-                                       "a.c:3:4: runtime error: shift\n #0"),
-                         [("fail", "sanitizers: a.c:3:4: runtime error: "
-                           "shift")])
-
-    def test_address(self):
-        self.assertEqual(self.outcomes("==1==ERROR: AddressSanitizer: x\n"),
-                         [("fail", "sanitizers: ==1==ERROR: "
-                           "AddressSanitizer: x")])
-
-    def test_leaks_count_if_they_are_ours(self):
-        leaks = ("==1==ERROR: LeakSanitizer: detected memory leaks\n\n"
-                 "Direct leak of 8 byte(s)\n #1 in f tree/migration/file.c:1"
-                 "\n\nSUMMARY: 8 bytes\n")
-        self.assertEqual(self.outcomes(leaks)[0][0], "pass")
-        ours = leaks.replace("migration/file.c", "hw/net/virtio-net-rss.c")
-        self.assertEqual(self.outcomes(ours),
-                         [("fail", "sanitizers: Direct leak of 8 byte(s)")])
+            case, = read_reports(folder)
+        self.assertEqual(f"{case.outcome} {case.name}", expected)
 
 
 class NothingLeft(unittest.TestCase):

@@ -8,6 +8,7 @@ No network; nothing outside a temporary folder is written.
 import unittest
 
 from harness import TOP
+from harness.cases import rows
 from harness.fork import cocci, edits, series, tree
 
 from toyfork import (BASE_FILES, COCCI, EDIT, LINKS, ForkTest,
@@ -17,41 +18,53 @@ from toyfork import (BASE_FILES, COCCI, EDIT, LINKS, ForkTest,
 class Rules(ForkTest):
     """A rule that does not do what it says is an error."""
 
-    def test_cocci_matches_nothing(self):
-        self.series("30-net.cocci", COCCI.replace("drop_me", "not_there"))
-        self.assert_refused("30-net.cocci", "rule drop ",
-                            "hw/net/virtio-net.c", "matches 0 times")
+    @rows({
+        "cocci matches nothing": (
+            "30-net.cocci", COCCI.replace("drop_me", "not_there"),
+            "rule drop ", "hw/net/virtio-net.c", "matches 0 times"),
+        "cocci rule without position": (
+            "30-net.cocci", COCCI.replace("position p;\n", "", 1),
+            "rule drop ", "position"),
+        "cocci rule without name": (
+            "30-net.cocci", COCCI.replace("@drop@", "@@"), "without a name"),
+        "cocci expectation of unknown rule": (
+            "30-net.cocci", COCCI + "// expect: drip = 1\n", "drip"),
+        "cocci syntax error": (
+            "30-net.cocci", COCCI.replace("{ ... }", "{ ... "),
+            "spatch failed"),
+        "edit matches nothing": (
+            "10-build.edit", EDIT.replace("('old')", "('gone')"),
+            "rule take_library", "meson.build", "matches 0 times"),
+        "edit matches too often": (
+            "10-build.edit", EDIT.replace("subdir('old')", "subdir"),
+            "rule take_library", "meson.build", "matches 2 times"),
+        "edit removes what is not there": (
+            "10-build.edit", EDIT + "remove-file: new/loader.c\n",
+            "new/loader.c"),
+        "edit unknown word": (
+            "10-build.edit", EDIT + "expekt: 1\n", "expekt"),
+        "header is needed": (
+            "10-build.edit", EDIT.replace("# The old", "The old"), "reason"),
+    })
+    def check_refused(self, name, text, *words):
+        self.series(name, text)
+        self.assert_refused(name, *words)
 
-    def test_cocci_matches_too_often(self):
+    def call_it_twice(self):
         write_files(self.base_dir, {
             "hw/net/virtio-net.c": BASE_FILES["hw/net/virtio-net.c"]
             + "int again(int n)\n{\n    finish(n);\n    return n;\n}\n"})
+
+    def test_cocci_matches_too_often(self):
+        self.call_it_twice()
         self.assert_refused("30-net.cocci", "rule call_ours ",
                             "hw/net/virtio-net.c", "matches 2 times")
 
     def test_cocci_expectation_counts(self):
-        write_files(self.base_dir, {
-            "hw/net/virtio-net.c": BASE_FILES["hw/net/virtio-net.c"]
-            + "int again(int n)\n{\n    finish(n);\n    return n;\n}\n"})
+        self.call_it_twice()
         self.series("30-net.cocci", COCCI + "// expect: call_ours = 2\n")
         self.assemble()
         self.assertEqual(self.read("hw/net/virtio-net.c").count("ours(n)"), 2)
-
-    def test_cocci_rule_without_position(self):
-        self.series("30-net.cocci", COCCI.replace("position p;\n", "", 1))
-        self.assert_refused("30-net.cocci", "rule drop ", "position")
-
-    def test_cocci_rule_without_name(self):
-        self.series("30-net.cocci", COCCI.replace("@drop@", "@@"))
-        self.assert_refused("30-net.cocci", "without a name")
-
-    def test_cocci_expectation_of_unknown_rule(self):
-        self.series("30-net.cocci", COCCI + "// expect: drip = 1\n")
-        self.assert_refused("30-net.cocci", "drip")
-
-    def test_cocci_syntax_error(self):
-        self.series("30-net.cocci", COCCI.replace("{ ... }", "{ ... "))
-        self.assert_refused("30-net.cocci", "spatch failed")
 
     def test_cocci_without_the_file(self):
         (self.base_dir / "hw/net/virtio-net.c").unlink()
@@ -86,29 +99,11 @@ identifier other;
         self.assemble()
         self.assertEqual(self.read("hw/net/other.c"), "long other;\n")
 
-    def test_edit_matches_nothing(self):
-        self.series("10-build.edit", EDIT.replace("('old')", "('gone')"))
-        self.assert_refused("10-build.edit", "rule take_library",
-                            "meson.build", "matches 0 times")
-
-    def test_edit_matches_too_often(self):
-        self.series("10-build.edit", EDIT.replace("subdir('old')", "subdir"))
-        self.assert_refused("10-build.edit", "rule take_library",
-                            "meson.build", "matches 2 times")
-
     def test_edit_expectation_counts(self):
         self.series("10-build.edit", EDIT.replace(
             "replace: subdir('old')", "replace: subdir\nexpect: 2"))
         self.assemble()
         self.assertEqual(self.read("meson.build").count("subproject"), 2)
-
-    def test_edit_removes_what_is_not_there(self):
-        self.series("10-build.edit", EDIT + "remove-file: new/loader.c\n")
-        self.assert_refused("10-build.edit", "new/loader.c")
-
-    def test_edit_unknown_word(self):
-        self.series("10-build.edit", EDIT + "expekt: 1\n")
-        self.assert_refused("10-build.edit", "expekt")
 
     def test_edit_actions(self):
         self.series("40-more.edit", """#
@@ -134,10 +129,6 @@ to: /^}/
                          "/* above */\nint other;\n/* below */\n\n")
         self.assertTrue(
             self.read("hw/net/virtio-net.c").endswith("keep_me(int n)\n"))
-
-    def test_header_is_needed(self):
-        self.series("10-build.edit", EDIT.replace("# The old", "The old"))
-        self.assert_refused("10-build.edit", "reason")
 
     def test_counts_per_base(self):
         self.assertEqual(series.expected("1, 10.0: 3", "7.2"), 1)
