@@ -389,10 +389,10 @@ class Deps(unittest.TestCase):
                                   "clang")])
 
     def test_without_root_the_command_is_printed(self):
-        status, out, calls = self.run_deps("library", root=False)
-        self.assertEqual((status, calls), (1, []))
+        error, _, calls = self.run_deps("library", root=False)
+        self.assertEqual(calls, [])
         self.assertIn("apt-get install --no-install-recommends bpftool clang",
-                      out)
+                      error)
 
     def test_busybox_of_the_machine_stays(self):
         """busybox-static would replace it; guests take it from the cache."""
