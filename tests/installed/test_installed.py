@@ -8,7 +8,6 @@ installed into a temporary folder.
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import tempfile
@@ -17,22 +16,14 @@ from pathlib import Path
 
 from harness import TOP
 from harness.check.unittest_tap import run_tests
-
+from harness.vm.process import run
 
 STEER = TOP / "tests/installed/steer.c"
 SKIP = 77
+TIMEOUT = 120               # s, for what compiles
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 COMPILERS = {"c": ("cc", "-std=gnu11"), "c++": ("c++", "-std=gnu++14")}
 BUILD = os.environ.get("LIBRARY_BUILD", TOP / "build/lib")
-
-
-def run(*command, **how):
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True,
-                          stderr=subprocess.STDOUT, **how)
-    if done.returncode:
-        raise AssertionError(f"{shlex.join(map(str, command))}: "
-                             f"{done.returncode}\n{done.stdout}")
-    return done.stdout
 
 
 class Installed(unittest.TestCase):
@@ -43,7 +34,7 @@ class Installed(unittest.TestCase):
         cls.root = Path(cls.enterClassContext(
             tempfile.TemporaryDirectory(prefix="qemu-ebpf-installed-")))
         run("meson", "install", "-C", BUILD, "--no-rebuild",
-            "--destdir", str(cls.root))
+            "--destdir", cls.root, timeout=TIMEOUT)
         (found,) = cls.root.rglob("qemu-ebpf.pc")
         text = found.read_text()
         prefix = re.search("^prefix=(.*)", text, re.MULTILINE)[1]
@@ -62,7 +53,7 @@ class Installed(unittest.TestCase):
         program = self.root / f"steer-{language}"
         run(compiler, "-x", language, standard, *WARNINGS,
             *self.pkg_config("--cflags"), STEER, "-o", program,
-            *self.pkg_config("--libs"), cwd=self.root)
+            *self.pkg_config("--libs"), cwd=self.root, timeout=TIMEOUT)
         return program
 
     def check_steers(self, language):
