@@ -94,14 +94,16 @@ def program(package, name):
                 and path.parent.name in ("bin", "sbin"))
 
 
-def libraries(path, folders=()):
-    """Return the files of the shared libraries that a program needs.
-
-    `folders` are looked into before the machine's own.
-    """
-    text = run("ldd", path, env={
+def ldd(path, folders):
+    """Return ldd's words; folders are looked into before the machine's own."""
+    return run("ldd", path, env={
         **os.environ, "LD_LIBRARY_PATH": ":".join(map(str, folders))})
-    return re.findall(r"(?:=> |^\s+)(/\S+) \(0x", text, re.MULTILINE)
+
+
+def libraries(path, folders=()):
+    """Return the files of the shared libraries that a program needs."""
+    return re.findall(r"(?:=> |^\s+)(/\S+) \(0x", ldd(path, folders),
+                      re.MULTILINE)
 
 
 def compiled(source):

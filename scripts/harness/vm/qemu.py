@@ -9,6 +9,7 @@ from harness import privateapt, say
 from harness.fork.base import emulator
 
 from . import VmError
+from .initramfs import ldd
 from .kernel import unpack_packages, unpacked, unpacked_once
 from .process import run
 
@@ -84,10 +85,7 @@ def own_qemu(binary=None):
 
 
 def missing_libraries(binary, folders):
-    environment = {**os.environ,
-                   "LD_LIBRARY_PATH": ":".join(map(str, folders))}
-    text = run("ldd", binary, env=environment)
-    return sorted(set(re.findall(r"(\S+) => not found", text)))
+    return sorted(set(re.findall(r"(\S+) => not found", ldd(binary, folders))))
 
 
 def library_packages(soname, depends=()):
