@@ -8,6 +8,7 @@ import contextlib
 import struct
 import tempfile
 import time
+from collections import namedtuple
 
 from harness.vm import VmError, steering, traffic
 from harness.vm.accel import best_accel
@@ -26,14 +27,7 @@ SLOWER = 0.95       # packets per second relative to stock, at the least
 STALL = 5           # seconds without a packet
 
 
-class Machine:
-    """A QEMU's name, with its network and its guest."""
-
-    def __init__(self, name, qemu, net, guest):
-        self.name, self.qemu, self.net, self.guest = name, qemu, net, guest
-
-    def received(self):
-        return steering.rx_packets(self.guest)
+Machine = namedtuple("Machine", "name net guest")       # name: of the QEMU
 
 
 def boot(stack, name, qemu, kernel, accel, vhost):
@@ -44,14 +38,14 @@ def boot(stack, name, qemu, kernel, accel, vhost):
         qemu, kernel, rss_card(net, vhost=vhost), net, accel,
         boot_timeout=180))
     guest.shell(f"ethtool -X eth0 equal {QUEUES}")
-    return Machine(name, qemu, net, guest)
+    return Machine(name, net, guest)
 
 
 def wait_settled(machine):
     """Return the counters once nothing arrives any more."""
     last, since = None, time.monotonic()
     while time.monotonic() - since < STALL:
-        now = machine.received()
+        now = steering.rx_packets(machine.guest)
         if now == last:
             return now
         last = now
