@@ -19,11 +19,9 @@ from harness.functional.guests import (
     Unprivileged, flows, run_tests, tested_qemu)
 from harness.qtest.machine import Machine
 from harness.vm.process import run
+from harness.vm.tapnet import IFF_NO_PI, IFF_TAP, IFF_VNET_HDR, TUNSETIFF
 
 NOT_PERMITTED = "not permitted"
-
-TUNSETIFF = 0x400454ca
-IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 
 
 @contextlib.contextmanager
