@@ -38,7 +38,7 @@ def why_not():
 def setUpModule():
     global service
     if not why_not():
-        service = systemd.Systemd()
+        service = systemd.HelperService()
         unittest.addModuleCleanup(service.close)
         service.run("systemctl", "start", "systemd-journald.socket",
                     "systemd-journald.service", "qemu-rss-helper.socket")

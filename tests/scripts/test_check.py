@@ -266,7 +266,8 @@ class Arguments(unittest.TestCase):
 
     def test_help(self):
         done = subprocess.run([TOP / "scripts/check", "--help"],
-                              capture_output=True, text=True)
+                              capture_output=True, text=True,
+                              env={**os.environ, "COLUMNS": "9999"})
         self.assertEqual(done.returncode, 0)
         for tier in ("lib", "nobpf", "scripts", "qtest", "base", "demo",
                      "functional", "kernel-of-turn", "build"):

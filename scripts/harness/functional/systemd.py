@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A systemd of our own, as process 1 of namespaces that end with it.
-
-It sees this machine's files, but has /run for itself, and an /etc that forgets
-what it writes.  It knows our units and few others, so that it changes nothing
-else.
-"""
+"""A systemd of our own, as process 1 of namespaces that end with it."""
 
 import contextlib
 import os
@@ -22,7 +17,6 @@ OTHER_UNITS = ("systemd-journald.socket", "systemd-journald.service")
 EMPTY_TARGETS = ("basic", "shutdown", "sockets", "sysinit", "umount")
 START_TIMEOUT = 30
 SETUP = """
-set -e
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/upper /run/work /run/helper
@@ -30,7 +24,7 @@ mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work \
     overlay /etc
 umount -R /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-cp "$HELPER" /run/helper/qemu-rss-helper
+cp "$1" /run/helper/qemu-rss-helper
 systemd-sysusers "$SYSTEMD_UNIT_PATH/qemu-rss-helper.conf"
 exec /lib/systemd/systemd --system --unit=basic.target --show-status=no
 """
@@ -58,41 +52,27 @@ def why_not():
 
 
 class Systemd:
-    """Runs until it is closed."""
+    """Runs until it is closed.
 
-    def __init__(self):
+    setup: what a shell does in the namespaces; at its end it becomes systemd
+    """
+
+    def __init__(self, setup, environment, arguments=()):
         with contextlib.ExitStack() as undo:
-            self.units = undo.enter_context(tempfile.TemporaryDirectory(
-                prefix="qemu-ebpf-units-"))
-            self._write_units(Path(self.units))
             self.cgroup = cgroup_here() / f"qemu-ebpf-{os.getpid()}"
             self.cgroup.mkdir()
             undo.callback(self._remove_cgroup)
             self.log = undo.enter_context(tempfile.TemporaryFile())
-            self.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-                                "SYSTEMD_UNIT_PATH": self.units}
+            self.environment = environment
             self.process = spawn(
                 ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec unshare '
                  '--pid --fork --kill-child --mount --cgroup --mount-proc '
-                 'sh -c "$1"', str(self.cgroup), SETUP],
-                env={**self.environment, "container": "other",
-                     "HELPER": str(HELPER)}, stdout=self.log, stderr=self.log)
+                 'sh -ec "$@"', str(self.cgroup), setup, "sh", *arguments],
+                env={**environment, "container": "other"}, stdout=self.log,
+                stderr=self.log)
             undo.callback(stop, self.process)
             self._wait()
             self.undo = undo.pop_all()
-
-    @staticmethod
-    def _write_units(folder):
-        folder.chmod(0o755)
-        for path in UNITS.iterdir():
-            shutil.copy(path, folder)
-        for name in EMPTY_TARGETS:
-            (folder / f"{name}.target").write_text("[Unit]\n")
-        for name in OTHER_UNITS:
-            (folder / name).symlink_to(f"/lib/systemd/system/{name}")
-        for name, text in DROP_INS.items():
-            (folder / f"{name}.d").mkdir()
-            (folder / f"{name}.d/override.conf").write_text(text)
 
     def _wait(self):
         """Wait until it answers; learn its number here."""
@@ -120,12 +100,12 @@ class Systemd:
                 "--mount", "sh", "-c",
                 'mount -t proc proc /proc && exec "$@"', "sh"]
 
-    def run(self, *command):
+    def run(self, *command, timeout=START_TIMEOUT):
         """Run a command in all its namespaces; return what it prints."""
         return subprocess.run(
             ["nsenter", "--target", str(self.pid), "--mount", "--pid",
              *command], check=True, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, timeout=START_TIMEOUT,
+            stderr=subprocess.PIPE, timeout=timeout,
             env=self.environment).stdout
 
     def path(self, name):
@@ -144,3 +124,35 @@ class Systemd:
 
     def close(self):
         self.undo.close()
+
+
+class HelperService(Systemd):
+    """With this machine's files, and our units.
+
+    /run is its own, and its /etc forgets what is written.  It knows few other
+    units, so that it changes nothing else.
+    """
+
+    def __init__(self):
+        with contextlib.ExitStack() as undo:
+            self.units = undo.enter_context(tempfile.TemporaryDirectory(
+                prefix="qemu-ebpf-units-"))
+            self._write_units(Path(self.units))
+            super().__init__(SETUP, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                                     "SYSTEMD_UNIT_PATH": self.units},
+                             [HELPER])
+            undo.push(self.undo)
+            self.undo = undo.pop_all()
+
+    @staticmethod
+    def _write_units(folder):
+        folder.chmod(0o755)
+        for path in UNITS.iterdir():
+            shutil.copy(path, folder)
+        for name in EMPTY_TARGETS:
+            (folder / f"{name}.target").write_text("[Unit]\n")
+        for name in OTHER_UNITS:
+            (folder / name).symlink_to(f"/lib/systemd/system/{name}")
+        for name, text in DROP_INS.items():
+            (folder / f"{name}.d").mkdir()
+            (folder / f"{name}.d/override.conf").write_text(text)

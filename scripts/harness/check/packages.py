@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tier "packages": what docs/install.rst says, done in a fresh Debian.
+
+Packages of this machine's release are built, and the manual's commands copied
+from it into the release, where systemd is process 1:
+
+    install ─▶ the service answers ─▶ upgrade ─▶ it answers ─▶ purge ─▶ nothing
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+
+from harness.check import fresh
+from harness.check.results import failed, skipped
+from harness.check.run import run
+from harness.functional import systemd
+from harness.privateapt import host_release
+from harness.vm.process import wait_until
+
+INCLUDED = "systemd-sysv,dbus,ca-certificates"
+BUILD_TIMEOUT = 7200    # s; QEMU on a busy machine
+TIMEOUT = 600           # s; a command of the manual
+SOCKET = "/run/qemu-rss-helper.socket"
+DESCRIPTORS = 4         # of the program and its three maps
+# What dpkg and systemd write of any package.
+LOGS = ("var/cache", "var/lib/apt", "var/lib/dpkg", "var/lib/systemd",
+        "var/lib/ucf", "var/log", "root", "tmp", "etc/ld.so.cache")
+# As containers have it: devices few, the kernel's settings read-only.
+START = """
+    mount --make-rprivate /
+    mount --bind "$1" "$1"
+    cd "$1"
+    mount -t tmpfs -o mode=755 tmpfs dev
+    mkdir dev/net dev/pts dev/shm
+    for node in full kvm net/tun null random tty urandom zero; do
+        if [ -e /dev/$node ]; then
+            touch dev/$node
+            mount --bind /dev/$node dev/$node
+        fi
+    done
+    ln -s /proc/self/fd dev/fd
+    ln -s pts/ptmx dev/ptmx
+    mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts dev/pts
+    mount -t tmpfs tmpfs dev/shm
+    mount -t tmpfs -o mode=755 tmpfs run
+    mount -t proc proc proc
+    mount --bind proc/sys proc/sys
+    mount -o remount,bind,ro proc/sys
+    mount -t sysfs -o ro sysfs sys
+    mount -t cgroup2 cgroup2 sys/fs/cgroup
+    pivot_root . mnt
+    umount --lazy /mnt
+    exec /lib/systemd/systemd --system --show-status=no
+"""
+
+
+def commands_of(path, heading):
+    """Return the commands that a section of a manual shows."""
+    section = re.split(r"^=+\n", path.read_text().split(f"\n{heading}\n=")[1],
+                       flags=re.MULTILINE)[1]
+    blocks = re.findall(r"::\n\n((?:    .*\n|\n)+)", section)
+    return [line.strip() for block in blocks for line in block.splitlines()
+            if line.strip()]
+
+
+def files_of(folder):
+    """Return what is in a release, but logs and caches."""
+    found = set()
+    for top, folders, files in os.walk(folder):
+        inside = os.path.relpath(top, folder)
+        folders[:] = [name for name in folders if
+                      os.path.normpath(f"{inside}/{name}") not in LOGS
+                      and not os.path.ismount(f"{top}/{name}")]
+        found |= {os.path.normpath(f"{inside}/{name}")
+                  for name in folders + files}
+    return found - set(LOGS)
+
+
+def newer(package, folder):
+    """Make the same package of a higher version; return its path."""
+    tree = folder / "tree"
+    subprocess.run(["dpkg-deb", "-R", package, tree], check=True)
+    control = tree / "DEBIAN/control"
+    control.write_text(re.sub(r"(?m)^(Version: .*)$", r"\1.1",
+                              control.read_text()))
+    target = folder / f"newer-{package.name}"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, target],
+                   check=True, stdout=subprocess.DEVNULL)
+    shutil.rmtree(tree)
+    return target
+
+
+def asked(path):
+    """Return how many descriptors the service answers with."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        sock.settimeout(systemd.START_TIMEOUT)
+        sock.connect(path)
+        sock.send(b"rss net0")
+        descriptors = socket.recv_fds(sock, 600, 8)[1]
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return len(descriptors)
+
+
+class Installed:
+    """A release with our packages, in which systemd runs."""
+
+    def __init__(self, there, service):
+        self.there, self.service = there, service
+
+    def attempt(self, name, function, *arguments):
+        """A case that fails with an exception."""
+        self.there.tier.say(f"{self.there.release}: {name}")
+        try:
+            function(*arguments)
+        except subprocess.CalledProcessError as error:
+            self.there.judge(name, error.stdout + error.stderr)
+        except (OSError, AssertionError,
+                subprocess.TimeoutExpired) as error:
+            self.there.judge(name, f"{type(error).__name__}: {error}")
+        else:
+            self.there.judge(name, "")
+
+    def command(self, text):
+        """Run what an administrator types in the folder of the packages."""
+        self.service.run("sh", "-ec", f"cd /root && {text}", timeout=TIMEOUT)
+
+    def answers(self):
+        """Wait until the service gives descriptors to a client."""
+        path = self.service.path(SOCKET)
+        assert wait_until(lambda: os.path.exists(path), TIMEOUT), "no socket"
+        count = asked(path)
+        assert count == DESCRIPTORS, f"{count} descriptors"
+
+    def has_nothing_more(self, before):
+        """What was there before the packages, and no more, is there."""
+        more = files_of(self.there.folder) - before
+        assert not more, "left: " + ", ".join(sorted(more))
+        users = (self.there.folder / "etc/passwd").read_text()
+        assert "qemu-rss-helper" not in users, users
+
+
+def _cases(there, built, manual):
+    """Do it all in a release that is there."""
+    home = there.folder / "root"
+    for package in built:
+        shutil.copy(package, home)
+    (there.folder / "etc/apt/apt.conf.d/99yes").write_text(
+        'APT::Get::Assume-Yes "yes";\nAPT::Sandbox::User "root";\n')
+    service = systemd.Systemd(START, fresh.environment(), [there.folder])
+    here = Installed(there, service)
+    try:
+        here.attempt("apt update", here.command, "apt-get -q update")
+        # Libraries that come along stay when the packages go.
+        here.attempt("libraries", here.command,
+                     "apt-get -q install libbpf1 libglib2.0-0 libmnl0"
+                     " libncursesw6 bsdextrautils")
+        before = files_of(there.folder)
+        for command in commands_of(manual, "Debian 12 and 13"):
+            here.attempt(command, here.command, command)
+        here.attempt("the service answers", here.answers)
+        here.attempt("tap-steer", here.command, "tap-steer show")
+        for package in built:
+            if package.name.startswith("qemu-ebpf-helper"):
+                newer(package, home)
+        here.attempt("upgrade", here.command,
+                     "apt-get -q install ./newer-*.deb")
+        here.attempt("the service answers again", here.answers)
+        here.attempt("purge", here.command,
+                     "apt-get -q purge qemu-ebpf-helper tap-steer")
+        here.attempt("nothing is left", here.has_nothing_more, before)
+    finally:
+        service.close()
+
+
+def packages(tier, log):
+    """The packages, installed, upgraded and purged in a fresh Debian."""
+    release = tier.base or host_release()
+    why = fresh.why_not() or systemd.why_not()
+    if release != host_release():
+        why = f"packages of {release} are built on {release}"
+    if why:
+        return [skipped("packages", why)]
+    tier.say("make deb")
+    done = run(["make", "deb"], log, cwd=tier.top, timeout=BUILD_TIMEOUT)
+    if done.status:
+        return [failed("make deb", done.output + done.errors)]
+    with fresh.Fresh(tier, release, INCLUDED, log) as there:
+        if there.install():
+            _cases(there, sorted((tier.top / "build/deb").glob("*.deb")),
+                   tier.top / "docs/install.rst")
+    return there.cases
