@@ -119,6 +119,17 @@ static bool parse_options(Options *options, int *argc, char ***argv,
     return g_option_context_parse(context, argc, argv, error);
 }
 
+static void options_clear(Options *options)
+{
+    g_free(options->netns);
+    g_free(options->pcap);
+    g_free(options->key);
+    g_free(options->types);
+    g_free(options->weights);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
 static const struct Command *find_command(const char *name, GError **error)
 {
     size_t i;
@@ -155,7 +166,7 @@ static bool parse_words(const struct Command *command, char **words,
 
 static bool run(int argc, char **argv, GError **error)
 {
-    Options options = { .interval = 1 };
+    g_auto(Options) options = { .interval = 1 };
     const struct Command *command;
     char *device;
 

@@ -13,7 +13,10 @@
 #include "net/tap_owner.h"
 #include "net/tc_steering.h"
 
-/* The command line. Strings are NULL where they were not given. */
+/*
+ * The command line. Strings are NULL where they were not given. What stands
+ * behind the device is the command line's own, the rest is allocated.
+ */
 typedef struct Options {
     char *netns;
     char *obj, *sec;            /* the words behind the device */
