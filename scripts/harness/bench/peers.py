@@ -13,7 +13,7 @@ import subprocess
 from harness import TOP, Error, privateapt
 from harness.fork.base import BASES, fetch
 from harness.vm.guest import fetch_guest
-from harness.vm.kernel import unpacked
+from harness.vm.kernel import get_kernel, unpacked
 from harness.vm.process import spawn, stop
 from harness.vm.qemu import debian_qemu
 from harness.vm.virthost import outer_qemu
@@ -160,7 +160,8 @@ def fetch_for(sections):
     """
     guest = (stock_qemu, base_qemu, fetch_guest)
     needs = {"software": (qemu_peer, dpdk_peer), "guest": guest,
-             "vhost": (*guest, outer_qemu)}
+             "vhost": (*guest, outer_qemu),
+             "steer": (stock_program, get_kernel, outer_qemu)}
     wanted = dict.fromkeys(need for section in sections
                            for need in needs.get(section, (stock_program,)))
     for need in wanted:
