@@ -110,6 +110,7 @@ class Installed:
 
     def __init__(self, there, service):
         self.there, self.service = there, service
+        self.command("systemctl is-system-running --wait || true")
 
     def attempt(self, name, function, *arguments):
         """A case that fails with an exception."""
@@ -176,20 +177,31 @@ def _cases(there, built, manual):
         service.close()
 
 
-def packages(tier, log):
-    """The packages, installed, upgraded and purged in a fresh Debian."""
-    release = tier.base or host_release()
-    why = fresh.why_not() or systemd.why_not()
-    if release != host_release():
-        why = f"packages of {release} are built on {release}"
-    if why:
-        return [skipped("packages", why)]
+def build(tier, log):
+    """Return the packages' paths; or none, and a case that says why."""
     tier.say("make deb")
     done = run(["make", "deb"], log, cwd=tier.top, timeout=BUILD_TIMEOUT)
     if done.status:
-        return [failed("make deb", done.output + done.errors)]
-    with fresh.Fresh(tier, release, INCLUDED, log) as there:
+        return [], failed("make deb", done.output + done.errors)
+    return sorted((tier.top / "build/deb").glob("*.deb")), None
+
+
+def why_not(tier):
+    """Return why the release that a tier is for cannot be tried here."""
+    release = tier.base or host_release()
+    if release != host_release():
+        return f"packages of {release} are built on {release}"
+    return fresh.why_not() or systemd.why_not()
+
+
+def packages(tier, log):
+    """The packages, installed, upgraded and purged in a fresh Debian."""
+    if why_not(tier):
+        return [skipped("packages", why_not(tier))]
+    built, fault = build(tier, log)
+    if fault:
+        return [fault]
+    with fresh.Fresh(tier, host_release(), INCLUDED, log) as there:
         if there.install():
-            _cases(there, sorted((tier.top / "build/deb").glob("*.deb")),
-                   tier.top / "docs/install.rst")
+            _cases(there, built, tier.top / "docs/install.rst")
     return there.cases

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tier "libvirt": what docs/libvirt.rst says, done with a real libvirtd.
+
+In a fresh Debian with libvirt, the helper's package and the QEMU that was
+built here, all in a network namespace:
+
+    flows ─▶ tap0 ─▶ QEMU of libvirt's, sandboxed ─▶ guest's queues
+                       └─▶ socket of systemd ─▶ helper
+"""
+
+import os
+import re
+import shutil
+import socket
+
+from harness import rss_reference
+from harness.check import fresh, packages
+from harness.check.results import skipped
+from harness.functional import systemd
+from harness.privateapt import host_release
+from harness.vm import histogram, steering, traffic
+from harness.vm.channel import Shell
+from harness.vm.guest import CONSOLE, fetch_guest, guest_initramfs
+from harness.vm.tapnet import TapNet
+
+BOOT_TIMEOUT = 180      # s; on a busy machine
+FLOWS = 100             # of each class
+BURST = 128             # fewer packets than a queue holds
+# No service starts before systemd does, in the namespace.
+INSTALL = """
+    cd /root
+    printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+    apt-get -q update
+    apt-get -q -y install --no-install-recommends ./qemu-ebpf-helper_*.deb \\
+        libvirt-daemon-system libvirt-clients seabios qemu-system-data \\
+        ipxe-qemu iproute2 libslirp0 libfdt1 libcap-ng0
+    rm /usr/sbin/policy-rc.d
+"""
+IMAGES = "/var/lib/libvirt/images"
+SHELL = "/var/lib/libvirt/qemu/shell"
+SECOND = """<interface type='ethernet'>
+  <mac address='52:54:00:12:34:57'/>
+  <target dev='tap1'/>
+  <model type='virtio'/>
+  <driver name='qemu' queues='4' rss='on' rss_hash_report='off'/>
+</interface>
+"""
+# The rest of a domain, around the devices that the manual shows.
+DOMAIN = f"""<domain type='qemu'>
+  <name>vm</name>
+  <memory unit='MiB'>512</memory>
+  <vcpu>4</vcpu>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>{IMAGES}/vmlinuz</kernel>
+    <initrd>{IMAGES}/initrd</initrd>
+    <cmdline>{CONSOLE}</cmdline>
+  </os>
+  <features><acpi/></features>
+  <cpu mode='maximum'/>
+  %s
+    <serial type='file'><source path='{IMAGES}/console'/></serial>
+    <channel type='unix'>
+      <source mode='bind' path='{SHELL}'/>
+      <target type='virtio' name='shell'/>
+    </channel>
+    <controller type='usb' model='none'/>
+    <memballoon model='none'/>
+    <video><model type='none'/></video>
+  </devices>
+</domain>
+"""
+
+
+class Domain(packages.Installed):
+    """The domain "vm", and what the manual does with it."""
+
+    def __init__(self, there, service, net, manual):
+        super().__init__(there, service)
+        self.net = net
+        self.manual = manual.read_text()
+        self.guest = None
+
+    def shell(self, command, timeout=60):
+        """Run a command in the guest; return its output."""
+        status, output = self.guest.run(command, timeout)
+        assert status == 0, f"{command}: {output}"
+        return output
+
+    def define(self):
+        devices = re.search(r"<devices>.*?(?=</devices>)", self.manual,
+                            re.DOTALL)[0]
+        home = self.there.folder / "root"
+        (home / "vm.xml").write_text(DOMAIN % devices.rstrip())
+        (home / "second.xml").write_text(SECOND)
+        self.command("virsh define vm.xml")
+
+    def boot(self):
+        self.command("virsh start vm")
+        self.connect()
+        self.guest.wait_ready(BOOT_TIMEOUT)
+        self.shell("ip link set eth0 up; ethtool -X eth0 equal 4")
+
+    def connect(self):
+        """Speak to the guest, where a restored one has a new socket."""
+        if self.guest:
+            self.guest.close()
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(self.service.path(SHELL))
+        self.guest = Shell(sock, lambda: None, "the guest's shell")
+
+    def said(self, ending):
+        """Return what the manual's command with this ending prints."""
+        line = next(line.strip() for line in self.manual.splitlines()
+                    if line.strip().endswith(ending))
+        return self.service.run("sh", "-c", line.replace("DOMAIN", "vm"))
+
+    def engine_is(self, card, engine):
+        text = self.said("--hmp 'info rss'")
+        assert f"{card}: engine {engine}" in text, text
+
+    def steers(self):
+        """eBPF does, and each flow is on its predicted queue."""
+        self.engine_is("net0", "ebpf")
+        rss = steering.GuestRss(self)
+        config = rss_reference.Config(steering.hash_types(self), rss.key,
+                                      rss.table)
+        with self.net.entered(), socket.socket(
+                socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+            sock.bind(("tap0", 0))
+            rows = [histogram.send_class(self, sock, name, frames,
+                                         config.queue, burst=BURST)
+                    for name, frames in traffic.flows(0, FLOWS).items()]
+        assert not any(row.misplaced or row.lost for row in rows), rows
+
+    def journal_says(self):
+        text = self.said("qemu-rss-helper -n 3")
+        user = self.service.run("id", "-u", "libvirt-qemu").strip()
+        assert re.search(rf"hostnet0, for process \d+ of user {user}: loaded",
+                         text), text
+
+    def second_comes_and_goes(self):
+        self.command("virsh attach-device vm second.xml")
+        self.engine_is("net1", "automatic")     # eth1 is down
+        text = self.said("qemu-rss-helper -n 3")
+        assert "hostnet1, for process" in text, text
+        self.command("virsh detach-device vm second.xml")
+
+    def saved_and_restored(self):
+        self.command(f"virsh save vm {IMAGES}/saved")
+        self.command(f"virsh restore {IMAGES}/saved")
+        self.connect()
+        self.steers()
+
+    def falls_back(self):
+        """Without the service there is the warning of the manual."""
+        self.command("virsh destroy vm; systemctl stop"
+                     " qemu-rss-helper.socket; virsh start vm")
+        log = self.there.folder / "var/log/libvirt/qemu/vm.log"
+        last = log.read_text().split("LC_ALL=C")[-1]
+        assert "RSS falls back to QEMU: " in last, last
+        assert f"no service at {packages.SOCKET}" in last, last
+
+
+def _cases(there, net, service, tier):
+    here = Domain(there, service, net, tier.top / "docs/libvirt.rst")
+    here.attempt("virsh define", here.define)
+    here.attempt("the guest boots", here.boot)
+    here.attempt("each flow is on its queue", here.steers)
+    here.attempt("the journal says who asked", here.journal_says)
+    here.attempt("a second interface", here.second_comes_and_goes)
+    here.attempt("save and restore", here.saved_and_restored)
+    for package in (there.folder / "root").glob("qemu-ebpf-helper*.deb"):
+        packages.newer(package, package.parent)
+    here.attempt("upgrade", here.command, "dpkg -i newer-*.deb")
+    here.attempt("it still steers", here.steers)
+    here.attempt("no service", here.falls_back)
+
+
+def _run(there, tier):
+    """Do it all in a release that has libvirt."""
+    images = there.folder / IMAGES[1:]
+    kernel = fetch_guest()
+    shutil.copy(kernel.image, images / "vmlinuz")
+    shutil.copy(guest_initramfs(kernel), images / "initrd")
+    shutil.copy(tier.qemu, there.folder / "usr/local/bin")
+    with TapNet(name="unused0") as net:
+        with net.entered():
+            service = systemd.Systemd(packages.START, fresh.environment(),
+                                      [there.folder])
+        try:
+            _cases(there, net, service, tier)
+        finally:
+            service.close()
+
+
+def libvirt(tier, log):
+    """docs/libvirt.rst with a real libvirt, in a fresh Debian."""
+    why = packages.why_not(tier) or (
+        "" if os.path.exists(tier.qemu) else tier.NOT_BUILT)
+    if why:
+        return [skipped("libvirt", why)]
+    built, fault = packages.build(tier, log)
+    if fault:
+        return [fault]
+    with fresh.Fresh(tier, host_release(), packages.INCLUDED, log) as there:
+        if there.install():
+            for package in built:
+                shutil.copy(package, there.folder / "root")
+            if there.attempt("apt install", "chroot", there.folder, "sh",
+                             "-ec", INSTALL):
+                _run(there, tier)
+    return there.cases
