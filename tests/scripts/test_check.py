@@ -270,7 +270,7 @@ class Arguments(unittest.TestCase):
                               env={**os.environ, "COLUMNS": "9999"})
         self.assertEqual(done.returncode, 0)
         for tier in ("lib", "nobpf", "scripts", "qtest", "base", "demo",
-                     "functional", "kernel-of-turn", "build"):
+                     "functional", "kernel-of-turn", "build", "stock"):
             self.assertIn(tier + ":", done.stdout)
         for base in set(BASES) - {default_base()}:
             for tier in ("build", "qtest", "demo", "functional", "sanitize"):

@@ -35,8 +35,9 @@ def default_base():
     return next((base for base in BASES if BASES[base] == release), "7.2")
 
 
-def emulator(base=None):
-    return (TOP / f"build/qemu-{base or default_base()}/build"
+def emulator(base=None, folder="build"):
+    """Return the file that scripts/build makes, or made with an option."""
+    return (TOP / f"build/qemu-{base or default_base()}" / folder
             / "qemu-system-x86_64")
 
 

@@ -27,7 +27,7 @@ from harness.qtest.boards import board_of
 from harness.vm import VmError
 from harness.vm.channel import Asked, Channel, Qmp
 from harness.vm.process import Closing, spawn, stop
-from harness.vm.qemu import STOCK, debian_qemu
+from harness.vm.qemu import get_stock, has_stock
 
 QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or emulator())
 BOARD = board_of(QEMU.name)
@@ -56,11 +56,13 @@ def tested_base():
 
 
 def stock_qemu(base=None):
-    """Return Debian's Qemu of a version, by default of that which is tested."""
+    """Return the stock Qemu of a version, by default of that which is tested."""
     base = base or tested_base()
-    if base not in STOCK:
-        raise unittest.SkipTest(f"Debian has no binary of QEMU {base}")
-    return debian_qemu(STOCK[base])
+    if not has_stock(base):
+        raise unittest.SkipTest(f"Debian has no binary of QEMU {base}, and"
+                                f" \"scripts/build --base={base} --stock\""
+                                " has not run")
+    return get_stock(base)
 
 
 def is_from(version):

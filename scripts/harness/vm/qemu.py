@@ -141,6 +141,21 @@ def debian_qemu(suite=None):
                 [target / folder for folder in LIBRARIES])
 
 
+def has_stock(base):
+    """Tell whether there is a binary of a version without our series."""
+    return base in STOCK or emulator(base, "build-stock").exists()
+
+
+def get_stock(base):
+    """Return the Qemu of a version without our series.
+
+    It is Debian's; of a version of which Debian has none, what
+    "scripts/build --stock" has made.
+    """
+    return (debian_qemu(STOCK[base]) if base in STOCK
+            else own_qemu(emulator(base, "build-stock")))
+
+
 def find_qemu(choice=None):
     """Return the Qemu that a user names.
 
