@@ -12,7 +12,7 @@ from harness.check.results import skipped
 from harness.fork.base import BASES
 
 COMMANDS = ("make demo", "make demo VHOST=on", "make check",
-            "make check TIER=series")
+            "make check TIER=series", "make check TIER=bases")
 RELEASES = [suite for suite in BASES.values() if suite != "sid"]
 INCLUDED = "make,python3,ca-certificates"
 # A change of root, as chroot is one, takes namespaces away from the tests.
