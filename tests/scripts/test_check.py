@@ -16,6 +16,7 @@ from unittest import mock
 from harness import TOP
 from harness.cases import Case, rows
 from harness.check import results
+from harness.check.qemu import chosen_paths
 from harness.check.run import run, run_folder, run_program, turn
 from harness.check.sanitize import read_reports
 from harness.fork.base import BASES, default_base
@@ -159,6 +160,17 @@ class Sanitizers(Case):
             (Path(folder) / "report.1").write_text(text)
             case, = read_reports(folder)
         self.assertEqual(f"{case.outcome} {case.name}", expected)
+
+
+class ChosenPaths(unittest.TestCase):
+    """QEMU's own tests, by words in their names."""
+
+    def test_lists_of_both_releases(self):
+        for begin in ("", "# "):        # Debian 12's GLib, and 13's
+            lines = "Start of pc tests", "/pc/e1000e", "/pc/virtio-net"
+            listed = "".join(f"{begin}{line}\n" for line in lines)
+            self.assertEqual(chosen_paths(listed, ["virtio-net", "vhost"]),
+                             ["-p", "/pc/virtio-net"])
 
 
 class NothingLeft(unittest.TestCase):

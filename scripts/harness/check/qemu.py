@@ -121,10 +121,13 @@ def _build_tests(tier, tests, log):
     return [failed("build QEMU's own tests", "\n".join(text))]
 
 
-def _chosen_paths(test, words, how, log):
-    """Options that choose the tests with one of the words in their names."""
-    listed = run([test["cmd"][0], "-l"], log, **how).output.splitlines()
-    chosen = [path for path in listed
+def chosen_paths(listed, words):
+    """Options that choose the tests with one of the words in their names.
+
+    listed: what -l prints; that of Debian 13's GLib begins with "# "
+    """
+    paths = [line.removeprefix("# ") for line in listed.splitlines()]
+    chosen = [path for path in paths
               if path.startswith("/") and any(word in path for word in words)]
     return [option for path in chosen for option in ("-p", path)]
 
@@ -146,7 +149,8 @@ def _run_base_test(tier, name, test, words, log):
            "env": {**test["env"], "QTEST_QEMU_BINARY": str(tier.qemu)}}
     command = list(test["cmd"])
     if words:
-        options = _chosen_paths(test, words, how, log)
+        options = chosen_paths(run([command[0], "-l"], log, **how).output,
+                               words)
         if not options:
             return [skipped(name, "this build of QEMU has none about "
                             + " or ".join(words))]
