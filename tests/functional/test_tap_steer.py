@@ -12,6 +12,7 @@ from harness import TOP
 from harness.functional.guests import (EBPF, QUEUES, Case, RssGuest, flows,
                                        get_kernel, run_tests, why_not)
 from harness.vm import initramfs
+from harness.vm.guest import guest_initramfs
 
 TOOL = TOP / "build/lib/tools/tap-steer"
 RETURNS = TOP / "build/lib/tests/steer/returns.bpf.o"
@@ -22,12 +23,10 @@ ADDRESS, PEER = "192.0.2.2", "192.0.2.1"
 
 def guest_with_tap_steer():
     """Return a guest that has tap-steer and its programs, too."""
-    kernel = get_kernel()
-    return RssGuest(initrd=initramfs.build(
-        kernel, initramfs.GUEST_MODULES + MODULES,
-        programs=[("ethtool", "ethtool")],
-        others={"bin/tap-steer": TOOL, RETURNS.name: RETURNS,
-                **{path[1:]: path for path in initramfs.libraries(TOOL)}}))
+    return RssGuest(initrd=guest_initramfs(
+        get_kernel(), MODULES,
+        {"bin/tap-steer": TOOL, RETURNS.name: RETURNS,
+         **{path[1:]: path for path in initramfs.libraries(TOOL)}}))
 
 
 class TapSteer(Case):

@@ -194,8 +194,9 @@ def fetch_guest(suite=None):
     return kernel
 
 
-def guest_initramfs(kernel, modules=()):
-    """Return the initramfs of ordinary guests."""
+def guest_initramfs(kernel, modules=(), others=None):
+    """Return the initramfs of ordinary guests, with some files more."""
     return initramfs.build(kernel, initramfs.GUEST_MODULES + tuple(modules),
                            programs=[("ethtool", "ethtool")],
-                           sources=[Path(__file__).with_name("qstats.c")])
+                           sources=[Path(__file__).with_name("qstats.c")],
+                           others=others)
