@@ -19,7 +19,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from harness import TOP
+from harness import TOP, privateapt
+from harness.cases import rows
 from harness.fork import tree
 from harness.fork.base import BASES, default_base
 from harness.vm import VmError, root
@@ -191,11 +192,26 @@ class Package(unittest.TestCase):
 
     BUILD_ESSENTIAL = {"dpkg-dev", "gcc", "libc6-dev", "linux-libc-dev"}
 
-    def test_build_depends(self):
+    @rows({"emulator": ("pkg.qemu-ebpf.emulator", ["library", "qemu"]),
+           "no emulator": ("", ["library"])},
+          "build depends: ")
+    def names(self, profiles, groups):
         deps = load("deps")
-        needed = set(deps.wanted_packages(["library"]))
-        self.assertEqual(needed - set(deps.build_depends())
+        with mock.patch.dict(os.environ, DEB_BUILD_PROFILES=profiles):
+            named = set(deps.build_depends())
+        self.assertEqual(set(deps.wanted_packages(groups)) - named
                          - self.BUILD_ESSENTIAL, set())
+        self.assertEqual("coccinelle" in named, "qemu" in groups)
+
+    @rows({base: base for base in BASES}, "QEMU knows each feature: ")
+    def features(self, base):
+        known = sorted((privateapt.cache_dir() / "base").glob(
+            f"qemu_{base}*/scripts/meson-buildoptions.sh"))
+        if not known:
+            self.skipTest("needs this QEMU in the cache: "
+                          f"scripts/fork fetch --base={base}")
+        for name in load("build").package_features(base):
+            self.assertIn(f"  --enable-{name}) ", known[-1].read_text())
 
     def test_version(self):
         version = (TOP / "debian/changelog").read_text().split()[1]
