@@ -35,6 +35,25 @@ EBPFRSS *ebpf_rss_load(const char *name, EBPFRSSNotify *notify, void *opaque,
     return NULL;
 }
 
+bool ebpf_rss_open_report(const char *name, const int fds[EBPF_RSS_FDS],
+                          int report_fds[EBPF_RSS_REPORT_FDS], GError **error)
+{
+    set_error(error);
+    return false;
+}
+
+bool ebpf_rss_adopt_report(EBPFRSS *rss,
+                           const int report_fds[EBPF_RSS_REPORT_FDS],
+                           GError **error)
+{
+    g_assert_not_reached();
+}
+
+int ebpf_rss_report_fd(const EBPFRSS *rss)
+{
+    g_assert_not_reached();
+}
+
 const void *ebpf_rss_object(size_t *size)
 {
     *size = 0;

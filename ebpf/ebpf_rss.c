@@ -19,6 +19,8 @@
 
 struct EBPFRSS {
     int program_fd, counters_fd;        /* -1: not yet ours */
+    int report_fds[EBPF_RSS_REPORT_FDS];        /* -1: none */
+    int config_fd;                      /* the publisher's */
     RssPublisher *publisher;            /* has the other descriptors */
     struct rss_map *map;        /* the publisher's */
     struct rss_counter_row *counters;
@@ -100,10 +102,12 @@ static __u32 map_id(int fd)
  * and its tag are whatever its loader and its compiler have made of it. Before
  * Linux 6.0 to ask takes a privilege: then only its type is known.
  */
-static bool check_uses_maps(const int *fds, GError **error)
+static bool check_uses_maps(int program_fd, int config_fd, int other_fd,
+                            const char *which, const char *other_which,
+                            GError **error)
 {
-    __u32 config = map_id(fds[EBPF_RSS_FD_CONFIG]);
-    __u32 counters = map_id(fds[EBPF_RSS_FD_COUNTERS]);
+    __u32 config = map_id(config_fd);
+    __u32 other = map_id(other_fd);
     __u32 used[2] = { 0 };
     struct bpf_prog_info info = {
         .nr_map_ids = G_N_ELEMENTS(used),
@@ -111,21 +115,20 @@ static bool check_uses_maps(const int *fds, GError **error)
     };
     __u32 len = sizeof(info);
 
-    if (!config || !counters ||
-        bpf_obj_get_info_by_fd(fds[EBPF_RSS_FD_PROGRAM], &info, &len) < 0) {
+    if (!config || !other ||
+        bpf_obj_get_info_by_fd(program_fd, &info, &len) < 0) {
         return true;
     }
     if (info.nr_map_ids == G_N_ELEMENTS(used) &&
-        ((used[0] == config && used[1] == counters) ||
-         (used[0] == counters && used[1] == config))) {
+        ((used[0] == config && used[1] == other) ||
+         (used[0] == other && used[1] == config))) {
         return true;
     }
     g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
-                "descriptor %d is not the steering program: it does not use"
-                " the map of configurations (descriptor %d) and that of"
-                " counters (descriptor %d)",
-                fds[EBPF_RSS_FD_PROGRAM], fds[EBPF_RSS_FD_CONFIG],
-                fds[EBPF_RSS_FD_COUNTERS]);
+                "descriptor %d is not the %s: it does not use the map of"
+                " configurations (descriptor %d) and that of %s"
+                " (descriptor %d)",
+                program_fd, which, config_fd, other_which, other_fd);
     return false;
 }
 
@@ -140,7 +143,9 @@ static bool check_fds(const int *fds, GError **error)
            (fds[EBPF_RSS_FD_GRACE] < 0 ||
             check_map(fds[EBPF_RSS_FD_GRACE], "map for waiting",
                       BPF_MAP_TYPE_ARRAY_OF_MAPS, sizeof(__u32), error)) &&
-           check_uses_maps(fds, error);
+           check_uses_maps(fds[EBPF_RSS_FD_PROGRAM], fds[EBPF_RSS_FD_CONFIG],
+                           fds[EBPF_RSS_FD_COUNTERS], "steering program",
+                           "counters", error);
 }
 
 static void *map_memory(int fd, size_t size, const char *which,
@@ -165,9 +170,13 @@ static bool is_new(const struct rss_map *map)
     return memcmp(map, &new_map, sizeof(new_map)) == 0;
 }
 
-static void destroy(struct rss_map *map, RssGrace *grace)
+static void destroy(struct rss_map *map, struct rss_hash_map *hashes,
+                    RssGrace *grace)
 {
     munmap(map, sizeof(*map));
+    if (hashes) {
+        munmap(hashes, sizeof(*hashes));
+    }
     rss_grace_free(grace);
 }
 
@@ -183,6 +192,7 @@ EBPFRSS *ebpf_rss_adopt(const int fds[EBPF_RSS_FDS],
 
     rss = g_new0(EBPFRSS, 1);
     rss->program_fd = rss->counters_fd = -1;
+    memset(rss->report_fds, -1, sizeof(rss->report_fds));
     rss->counters = map_memory(fds[EBPF_RSS_FD_COUNTERS], COUNTERS_SIZE,
                                "counters", error);
     if (!rss->counters) {
@@ -202,21 +212,68 @@ EBPFRSS *ebpf_rss_adopt(const int fds[EBPF_RSS_FDS],
     }
     rss->publisher = rss_publisher_new(rss->map, grace, destroy, notify,
                                        opaque);
+    rss->config_fd = fds[EBPF_RSS_FD_CONFIG];
     rss->program_fd = fds[EBPF_RSS_FD_PROGRAM];
     rss->counters_fd = fds[EBPF_RSS_FD_COUNTERS];
     return g_steal_pointer(&rss);
 }
 
-bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error)
+/* @err: what rss_open() or rss_open_report() returned */
+static bool is_open(int err, const RssOpenText text, GError **error)
 {
-    RssOpenText text;
-    int err = rss_open(name, fds, text);
-
     if (err) {
         g_set_error_literal(error, RSS_ERROR, rss_open_denied(err) ?
                             RSS_ERROR_PRIVILEGE : RSS_ERROR_KERNEL, text);
     }
     return !err;
+}
+
+bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error)
+{
+    RssOpenText text;
+
+    return is_open(rss_open(name, fds, text), text, error);
+}
+
+bool ebpf_rss_open_report(const char *name, const int fds[EBPF_RSS_FDS],
+                          int report_fds[EBPF_RSS_REPORT_FDS], GError **error)
+{
+    RssOpenText text;
+
+    return is_open(rss_open_report(name, fds[EBPF_RSS_FD_CONFIG], report_fds,
+                                   text), text, error);
+}
+
+bool ebpf_rss_adopt_report(EBPFRSS *rss,
+                           const int report_fds[EBPF_RSS_REPORT_FDS],
+                           GError **error)
+{
+    struct rss_hash_map *hashes;
+
+    g_assert(rss->report_fds[EBPF_RSS_FD_REPORT] < 0);
+    if (!check_field(report_fds[EBPF_RSS_FD_REPORT],
+                     "program for hash reports", "prog_type",
+                     BPF_PROG_TYPE_SOCKET_FILTER, error) ||
+        !check_map(report_fds[EBPF_RSS_FD_HASHES], "map of hash tables",
+                   BPF_MAP_TYPE_ARRAY, sizeof(*hashes), error) ||
+        !check_uses_maps(report_fds[EBPF_RSS_FD_REPORT], rss->config_fd,
+                         report_fds[EBPF_RSS_FD_HASHES],
+                         "program for hash reports", "hash tables", error)) {
+        return false;
+    }
+    hashes = map_memory(report_fds[EBPF_RSS_FD_HASHES], sizeof(*hashes),
+                        "hash tables", error);
+    if (!hashes) {
+        return false;
+    }
+    rss_publisher_set_hashes(rss->publisher, hashes);
+    memcpy(rss->report_fds, report_fds, sizeof(rss->report_fds));
+    return true;
+}
+
+int ebpf_rss_report_fd(const EBPFRSS *rss)
+{
+    return rss->report_fds[EBPF_RSS_FD_REPORT];
 }
 
 const void *ebpf_rss_object(size_t *size)
@@ -299,6 +356,10 @@ void ebpf_rss_unload(EBPFRSS *rss)
     if (rss->program_fd >= 0) {
         close(rss->program_fd);
         close(rss->counters_fd);
+    }
+    if (rss->report_fds[EBPF_RSS_FD_REPORT] >= 0) {
+        close(rss->report_fds[EBPF_RSS_FD_REPORT]);
+        close(rss->report_fds[EBPF_RSS_FD_HASHES]);
     }
     g_free(rss);
 }

@@ -38,27 +38,11 @@ struct {
     });
 } grace SEC(".maps");
 
-/*
- * The bit number of the one RSS_TYPE_* in @type, plus one; 0 if there is none.
- * Without a branch, for the verifier would take each.
- */
-RSS_INLINE __u32 type_index(__u32 type)
-{
-    __u32 bit0 = type >> 1 | type >> 3 | type >> 5 | type >> 7;
-    __u32 bit1 = type >> 2 | type >> 3 | type >> 6 | type >> 7;
-    __u32 bit2 = type >> 4 | type >> 5 | type >> 6 | type >> 7;
-    __u32 bit3 = type >> 8;
-    __u32 any = bit0 | bit1 | bit2 | bit3 | type;
-
-    return (bit3 << 3 | (bit2 & 1) << 2 | (bit1 & 1) << 1 | (bit0 & 1)) +
-           (any & 1);
-}
-
 RSS_OUTLINE int count(__u32 type, __u32 queue)
 {
     __u32 row = bpf_get_smp_processor_id() & (RSS_COUNTER_ROWS - 1);
     struct rss_counter_row *counter = &counters[row];
-    __u32 index = type_index(type);
+    __u32 index = rss_type_index(type);
 
     if (index < RSS_COUNTED_TYPES) {
         __sync_fetch_and_add(&counter->type[index], 1);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What crosses into the kernel: the content of the steering program's map.
+ * What crosses into the kernel: the content of the programs' maps.
  * Both compilers read this file.
  *
  * A QEMU may get a program that a newer or older helper has loaded. Who changes
- * what is meant here, or in net/rss_policy.h, changes the number in
- * RSS_HELPER_LOADED (rss_helper.h).
+ * what is meant here, in net/rss_policy.h or in net/rss_hash.h, changes the
+ * number in RSS_HELPER_LOADED (rss_helper_wire.h).
  */
 #ifndef EBPF_RSS_ABI_H
 #define EBPF_RSS_ABI_H
 
-#include "net/rss_policy.h"
+#include "net/rss_hash.h"
 
 enum {
     RSS_SLOTS = 4,              /* a power of two */
@@ -37,6 +37,14 @@ _Static_assert(sizeof(struct rss_map) ==
                "struct rss_map must have no padding");
 _Static_assert(sizeof(struct rss_map) <= 4096,
                "a NIC's configuration is meant to take one page");
+
+/**
+ * struct rss_hash_map: the one value of the map of hash tables
+ * @slot: for each slot of struct rss_map; written before that is active
+ */
+struct rss_hash_map {
+    struct rss_hash_table slot[RSS_SLOTS];
+};
 
 /**
  * struct rss_counter_row: one of RSS_COUNTER_ROWS in the map of counters

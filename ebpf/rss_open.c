@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Loading the steering program into the kernel: what takes privileges.
+ * Loading the programs into the kernel: what takes privileges.
  *
  * The privileged helper is made of this file, so it uses nothing but libbpf.
  */
@@ -22,24 +22,49 @@
 #include "rss_abi.h"
 #include "rss_open.h"
 #include "rss.skel.h"
+#include "rss_hash.skel.h"
 
 enum {
-    LOAD_FDS = 10,              /* that are open at a time while it loads */
-    FIRST_MAP = EBPF_RSS_FD_CONFIG,
+    LOAD_FDS = 10,              /* that are open at a time while one loads */
 };
 
-/* In the order of the descriptors. The last one is made of the first. */
-static const struct {
+/* A map that is made for a program. */
+typedef struct MapKind {
     const char *symbol;         /* in the object */
     const char *prefix;         /* of what the kernel shows */
-} maps[EBPF_RSS_FDS] = {
-    [EBPF_RSS_FD_CONFIG] = { ".data.config", "rsscfg" },
-    [EBPF_RSS_FD_COUNTERS] = { ".data.counters", "rsscnt" },
-    [EBPF_RSS_FD_GRACE] = { "grace", "rssgrc" },
+} MapKind;
+
+/*
+ * A program, and its maps in the order of the descriptors, of which the first
+ * is its own. @symbol is as it is in the object, with the end of the string.
+ */
+typedef struct ProgramKind {
+    const char *what;
+    char symbol[BPF_OBJ_NAME_LEN + 1];
+    const char *prefix;
+    const void *(*elf_bytes)(size_t *size);
+    int n_fds;
+    MapKind maps[EBPF_RSS_FDS];
+} ProgramKind;
+
+static const char config_symbol[] = ".data.config";
+
+/* The last map is made of the first. */
+static const ProgramKind steering = {
+    "steering program", "tun_rss_steering", "rss", rss_bpf__elf_bytes,
+    EBPF_RSS_FDS, {
+        [EBPF_RSS_FD_CONFIG] = { config_symbol, "rsscfg" },
+        [EBPF_RSS_FD_COUNTERS] = { ".data.counters", "rsscnt" },
+        [EBPF_RSS_FD_GRACE] = { "grace", "rssgrc" },
+    },
 };
 
-/* As it is in the object, with the end of the string. */
-static const char program_name[BPF_OBJ_NAME_LEN + 1] = "tun_rss_steering";
+static const ProgramKind report = {
+    "program for hash reports", "vhost_rss_report", "rssrep",
+    rss_hash_bpf__elf_bytes, EBPF_RSS_REPORT_FDS, {
+        [EBPF_RSS_FD_HASHES] = { ".data.hashes", "rsstab" },
+    },
+};
 
 /* As far as this process can tell: it may be root of a namespace only. */
 static bool have_capabilities(void)
@@ -67,10 +92,15 @@ static const char *advice(void)
         : " (needs CAP_BPF and CAP_PERFMON, or root)";
 }
 
-/* Puts "cannot WHAT: REASON" into @text, for a caller to show. Returns @err. */
-static int fail(RssOpenText text, int err, const char *what)
+/*
+ * Puts "cannot DO the PROGRAM's WHAT: REASON" into @text, for a caller to show.
+ * Returns @err.
+ */
+static int fail(RssOpenText text, int err, const ProgramKind *kind,
+                const char *action, const char *what)
 {
-    snprintf(text, RSS_OPEN_TEXT_SIZE, "cannot %s: %s%s", what, strerror(err),
+    snprintf(text, RSS_OPEN_TEXT_SIZE, "cannot %s the %s%s: %s%s", action,
+             kind->what, what, strerror(err),
              rss_open_denied(err) ? advice() : "");
     return err;
 }
@@ -94,9 +124,10 @@ static void kernel_name(char out[BPF_OBJ_NAME_LEN], const char *prefix,
  * symbol gets that name, in a copy of the object, which is not longer. The
  * caller frees it; NULL if there is no memory.
  */
-static void *object_with_name(const char name[BPF_OBJ_NAME_LEN], size_t *size)
+static void *object_with_name(const ProgramKind *kind,
+                              const char name[BPF_OBJ_NAME_LEN], size_t *size)
 {
-    const void *object = rss_bpf__elf_bytes(size);
+    const void *object = kind->elf_bytes(size);
     char *copy = malloc(*size), *end, *p;
 
     if (!copy) {
@@ -105,8 +136,8 @@ static void *object_with_name(const char name[BPF_OBJ_NAME_LEN], size_t *size)
     memcpy(copy, object, *size);
     end = copy + *size;
     p = copy;
-    while ((p = memmem(p, end - p, program_name, sizeof(program_name)))) {
-        memset(p, 0, sizeof(program_name));
+    while ((p = memmem(p, end - p, kind->symbol, sizeof(kind->symbol)))) {
+        memset(p, 0, sizeof(kind->symbol));
         strcpy(p, name);
     }
     return copy;
@@ -142,26 +173,24 @@ static bool create_map(struct bpf_map *map, const char *prefix,
 }
 
 /* Copies of the descriptors of what @object holds, which dies with it. */
-static bool copy_fds(struct bpf_object *object,
-                     struct bpf_map *const map[EBPF_RSS_FDS],
-                     int fds[EBPF_RSS_FDS])
+static bool copy_fds(struct bpf_object *object, const ProgramKind *kind,
+                     struct bpf_map *const *map, int *fds)
 {
     int i;
 
-    fds[EBPF_RSS_FD_PROGRAM] =
-        fcntl(bpf_program__fd(bpf_object__next_program(object, NULL)),
-              F_DUPFD_CLOEXEC, 3);
-    for (i = FIRST_MAP; i < EBPF_RSS_FDS; i++) {
+    fds[0] = fcntl(bpf_program__fd(bpf_object__next_program(object, NULL)),
+                   F_DUPFD_CLOEXEC, 3);
+    for (i = 1; i < kind->n_fds; i++) {
         fds[i] = fcntl(bpf_map__fd(map[i]), F_DUPFD_CLOEXEC, 3);
     }
 
-    for (i = 0; i < EBPF_RSS_FDS && fds[i] >= 0; i++) {
+    for (i = 0; i < kind->n_fds && fds[i] >= 0; i++) {
         continue;
     }
-    if (i == EBPF_RSS_FDS) {
+    if (i == kind->n_fds) {
         return true;
     }
-    for (i = 0; i < EBPF_RSS_FDS; i++) {
+    for (i = 0; i < kind->n_fds; i++) {
         if (fds[i] >= 0) {
             close(fds[i]);
         }
@@ -170,25 +199,31 @@ static bool copy_fds(struct bpf_object *object,
     return false;
 }
 
-static int load(struct bpf_object *object, const char *name,
-                int fds[EBPF_RSS_FDS], RssOpenText text)
+/* @config_fd: the map of configurations that a report program reads */
+static int load(struct bpf_object *object, const ProgramKind *kind,
+                const char *name, int config_fd, int *fds, RssOpenText text)
 {
     struct bpf_map *map[EBPF_RSS_FDS] = { NULL };
     int i, inner_fd;
 
-    for (i = FIRST_MAP; i < EBPF_RSS_FDS; i++) {
-        map[i] = bpf_object__find_map_by_name(object, maps[i].symbol);
-        inner_fd = i == EBPF_RSS_FD_GRACE ?
+    if (kind == &report &&
+        bpf_map__reuse_fd(bpf_object__find_map_by_name(object, config_symbol),
+                          config_fd) < 0) {
+        return fail(text, errno, kind, "use", "'s map of configurations");
+    }
+    for (i = 1; i < kind->n_fds; i++) {
+        map[i] = bpf_object__find_map_by_name(object, kind->maps[i].symbol);
+        inner_fd = kind == &steering && i == EBPF_RSS_FD_GRACE ?
                    bpf_map__fd(map[EBPF_RSS_FD_CONFIG]) : 0;
-        if (!create_map(map[i], maps[i].prefix, name, inner_fd)) {
-            return fail(text, errno, "create the steering program's maps");
+        if (!create_map(map[i], kind->maps[i].prefix, name, inner_fd)) {
+            return fail(text, errno, kind, "create", "'s maps");
         }
     }
     if (bpf_object__load(object) < 0) {
-        return fail(text, errno, "load the steering program");
+        return fail(text, errno, kind, "load", "");
     }
-    if (!copy_fds(object, map, fds)) {
-        return fail(text, errno, "keep the steering program");
+    if (!copy_fds(object, kind, map, fds)) {
+        return fail(text, errno, kind, "keep", "");
     }
     return 0;
 }
@@ -223,7 +258,8 @@ static int no_print(enum libbpf_print_level level, const char *format,
     return 0;
 }
 
-int rss_open(const char *name, int fds[EBPF_RSS_FDS], RssOpenText text)
+static int open_program(const ProgramKind *kind, const char *name,
+                        int config_fd, int *fds, RssOpenText text)
 {
     libbpf_print_fn_t print;
     char kname[BPF_OBJ_NAME_LEN];
@@ -233,27 +269,38 @@ int rss_open(const char *name, int fds[EBPF_RSS_FDS], RssOpenText text)
     void *elf;
 
     if (!have_descriptors()) {
-        return fail(text, errno, "begin to load the steering program");
+        return fail(text, errno, kind, "begin to load", "");
     }
-    kernel_name(kname, "rss", name);
-    elf = object_with_name(kname, &size);
+    kernel_name(kname, kind->prefix, name);
+    elf = object_with_name(kind, kname, &size);
     if (!elf) {
-        return fail(text, ENOMEM, "copy the steering program's object");
+        return fail(text, ENOMEM, kind, "copy", "'s object");
     }
     print = libbpf_set_print(no_print);
     object = bpf_object__open_mem(elf, size, NULL);
     if (object) {
-        err = load(object, name, opened, text);
+        err = load(object, kind, name, config_fd, opened, text);
         bpf_object__close(object);
     } else {
-        err = fail(text, errno, "read the steering program's object");
+        err = fail(text, errno, kind, "read", "'s object");
     }
     libbpf_set_print(print);
     free(elf);
     if (!err) {
-        memcpy(fds, opened, sizeof(opened));
+        memcpy(fds, opened, kind->n_fds * sizeof(*fds));
     }
     return err;
+}
+
+int rss_open(const char *name, int fds[EBPF_RSS_FDS], RssOpenText text)
+{
+    return open_program(&steering, name, -1, fds, text);
+}
+
+int rss_open_report(const char *name, int config_fd,
+                    int fds[EBPF_RSS_REPORT_FDS], RssOpenText text)
+{
+    return open_program(&report, name, config_fd, fds, text);
 }
 
 const void *rss_open_object(size_t *size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Loading the steering program, without GLib: what ebpf_rss_open() and the
- * privileged helper have in common.
+ * Loading the programs, without GLib: what ebpf_rss_open() and the privileged
+ * helper have in common.
  */
 #ifndef EBPF_RSS_OPEN_H
 #define EBPF_RSS_OPEN_H
@@ -28,6 +28,18 @@ typedef char RssOpenText[RSS_OPEN_TEXT_SIZE];
  * Returns: 0, or with @fds not touched an errno value, see rss_open_denied()
  */
 int rss_open(const char *name, int fds[EBPF_RSS_FDS], RssOpenText text);
+
+/**
+ * rss_open_report:
+ * @config_fd: the map of configurations of a steering program
+ * @fds, @name, @text: as for rss_open()
+ *
+ * Loads the program that reports hashes, which reads that map.
+ *
+ * Returns: as rss_open()
+ */
+int rss_open_report(const char *name, int config_fd,
+                    int fds[EBPF_RSS_REPORT_FDS], RssOpenText text);
 
 /* Whether an errno value of rss_open() says that a privilege is missing. */
 static inline bool rss_open_denied(int err)

@@ -56,13 +56,14 @@ struct RssPublisher {
     EBPFRSSState state;
     unsigned retiring;
     unsigned retired;
-    struct rss_policy pending;
+    struct rss_hash_map *hashes;        /* or NULL */
+    RssConfig pending;
 };
 
 static void rss_publisher_unref(RssPublisher *p)
 {
     if (g_atomic_ref_count_dec(&p->refs)) {
-        p->destroy(p->map, p->grace);
+        p->destroy(p->map, p->hashes, p->grace);
         g_cond_clear(&p->resolved);
         g_mutex_clear(&p->lock);
         g_free(p);
@@ -74,12 +75,15 @@ static bool have_free_slot(const RssPublisher *p)
     return 1 + p->retiring + p->retired < RSS_SLOTS;
 }
 
-static void activate(RssPublisher *p, const struct rss_policy *policy)
+static void activate(RssPublisher *p, const RssConfig *config)
 {
     uint32_t next = (p->map->active + 1) % RSS_SLOTS;
 
     g_assert(have_free_slot(p));
-    p->map->slot[next] = *policy;
+    rss_compile(config, &p->map->slot[next]);
+    if (p->hashes) {
+        rss_compile_hash(config->key, &p->hashes->slot[next]);
+    }
     __atomic_store_n(&p->map->active, next, __ATOMIC_RELEASE);
     p->retired++;
     p->state = EBPF_RSS_IN_FORCE;
@@ -192,12 +196,17 @@ RssPublisher *rss_publisher_new(struct rss_map *map, RssGrace *grace,
     return p;
 }
 
+void rss_publisher_set_hashes(RssPublisher *p, struct rss_hash_map *hashes)
+{
+    g_mutex_lock(&p->lock);
+    g_assert(!p->hashes);
+    p->hashes = hashes;
+    g_mutex_unlock(&p->lock);
+}
+
 EBPFRSSState rss_publisher_publish(RssPublisher *p, const RssConfig *config)
 {
-    struct rss_policy policy;
     EBPFRSSState state;
-
-    rss_compile(config, &policy);
 
     g_mutex_lock(&p->lock);
     start_worker(p);
@@ -205,11 +214,11 @@ EBPFRSSState rss_publisher_publish(RssPublisher *p, const RssConfig *config)
         wait_once(p);
     }
     if (have_free_slot(p)) {
-        activate(p, &policy);
+        activate(p, config);
     } else if (p->stuck) {
         p->state = EBPF_RSS_UNAVAILABLE;
     } else {
-        p->pending = policy;
+        p->pending = *config;
         p->state = EBPF_RSS_DEFERRED;
     }
     state = p->state;

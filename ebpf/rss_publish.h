@@ -11,19 +11,31 @@
 
 typedef struct RssPublisher RssPublisher;
 
-typedef void RssPublisherDestroy(struct rss_map *map, RssGrace *grace);
+/* @hashes: NULL if rss_publisher_set_hashes() was not called */
+typedef void RssPublisherDestroy(struct rss_map *map,
+                                 struct rss_hash_map *hashes,
+                                 RssGrace *grace);
 
 /**
  * rss_publisher_new:
  * @map: the map's memory
  * @grace: how to wait for who reads it
- * @destroy: called with both once they are not used any more; until then the
+ * @destroy: called with them once they are not used any more; until then the
  *           caller must keep them
  * @notify, @opaque: as for ebpf_rss_load()
  */
 RssPublisher *rss_publisher_new(struct rss_map *map, RssGrace *grace,
                                 RssPublisherDestroy *destroy,
                                 EBPFRSSNotify *notify, void *opaque);
+
+/**
+ * rss_publisher_set_hashes:
+ * @hashes: the memory of the map of hash tables, kept as @map is
+ *
+ * From now on each configuration's table is written, too. The configuration in
+ * force has none: nobody may report hashes before the next one is.
+ */
+void rss_publisher_set_hashes(RssPublisher *p, struct rss_hash_map *hashes);
 
 /**
  * rss_publisher_publish: as ebpf_rss_set_all()

@@ -139,6 +139,36 @@ void rss_compile(const RssConfig *config, struct rss_policy *policy)
     }
 }
 
+/* The 32 bits of the key from its bit @bit on, one of the input's. */
+static uint32_t key_window(const uint8_t key[RSS_KEY_SIZE], unsigned bit)
+{
+    uint64_t bytes = 0;
+    unsigned i;
+
+    for (i = bit / 8; i <= bit / 8 + 4; i++) {
+        bytes = bytes << 8 | key[i];
+    }
+    return bytes >> (8 - bit % 8);
+}
+
+void rss_compile_hash(const uint8_t key[RSS_KEY_SIZE],
+                      struct rss_hash_table *table)
+{
+    unsigned place, value, bit;
+
+    for (place = 0; place < RSS_NIBBLES; place++) {
+        for (value = 0; value < 16; value++) {
+            table->nibble[place][value] = 0;
+            for (bit = 0; bit < 4; bit++) {
+                if (value & 8 >> bit) {
+                    table->nibble[place][value] ^=
+                        key_window(key, 4 * place + bit);
+                }
+            }
+        }
+    }
+}
+
 RssEngine *rss_engine_new(const RssConfig *config)
 {
     RssEngine *engine = g_new(RssEngine, 1);

@@ -4,7 +4,7 @@
 #define NET_RSS_COMPILE_H
 
 #include "net/rss.h"
-#include "rss_policy.h"
+#include "rss_hash.h"
 
 /**
  * rss_compile:
@@ -12,5 +12,12 @@
  * @policy: receives the compiled policy; every byte is written
  */
 void rss_compile(const RssConfig *config, struct rss_policy *policy);
+
+/**
+ * rss_compile_hash:
+ * @table: receives the key's table; every byte is written
+ */
+void rss_compile_hash(const uint8_t key[RSS_KEY_SIZE],
+                      struct rss_hash_table *table);
 
 #endif

@@ -144,6 +144,50 @@ const void *ebpf_rss_object(size_t *size);
 int ebpf_rss_program_fd(const EBPFRSS *rss);
 
 /**
+ * ebpf_rss_open_report:
+ * @name: as for ebpf_rss_open()
+ * @fds: of a steering program, from ebpf_rss_open(); stay the caller's
+ * @report_fds: receives the descriptors, which are the caller's; close-on-exec
+ *
+ * Loads the program that reports hashes, beside the steering program and with
+ * the same configurations. Takes the privileges of ebpf_rss_open(), and 18 KiB
+ * of memory besides the program.
+ *
+ * Returns: false with @error set, and @report_fds not touched, on failure
+ */
+bool ebpf_rss_open_report(const char *name, const int fds[EBPF_RSS_FDS],
+                          int report_fds[EBPF_RSS_REPORT_FDS],
+                          GError **error);
+
+/**
+ * ebpf_rss_adopt_report:
+ * @rss: a handle that has not reported hashes before
+ * @report_fds: opened with or for the descriptors of @rss, in this process or
+ *              another; become the handle's, but stay the caller's on failure
+ *
+ * Needs no privilege. From the next ebpf_rss_set_all() on, each packet's report
+ * is that of one whole configuration, as its queue is. Until then there is
+ * nothing to report: attach the program after it.
+ *
+ * Returns: false with @error set if a descriptor is not what it must be, as
+ * far as the kernel tells
+ */
+bool ebpf_rss_adopt_report(EBPFRSS *rss,
+                           const int report_fds[EBPF_RSS_REPORT_FDS],
+                           GError **error);
+
+/**
+ * ebpf_rss_report_fd:
+ *
+ * For vhost-net (docs/devel/vhost_net_hash.rst). The program, a socket filter,
+ * writes a packet's hash into cb[0] and its VIRTIO_NET_HASH_REPORT_* into
+ * cb[1]; both are 0 if the packet has none.
+ *
+ * Returns: the program's descriptor, which stays @rss's; -1 if it has none
+ */
+int ebpf_rss_report_fd(const EBPFRSS *rss);
+
+/**
  * ebpf_rss_set_all:
  * @config: a whole configuration, one that rss_config_check() accepts
  *

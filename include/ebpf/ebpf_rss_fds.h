@@ -15,4 +15,14 @@ enum {
     EBPF_RSS_FDS,
 };
 
+/*
+ * The program that reports hashes, and what it has but the map of
+ * configurations, which is the steering program's.
+ */
+enum {
+    EBPF_RSS_FD_REPORT,         /* vhost_rss_report */
+    EBPF_RSS_FD_HASHES,         /* the map .data.hashes */
+    EBPF_RSS_REPORT_FDS,
+};
+
 #endif

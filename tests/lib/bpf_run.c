@@ -60,19 +60,36 @@ int64_t bpf_run(int prog_fd, const void *frame, size_t len)
     return bpf_run_repeat(prog_fd, frame, len, 1);
 }
 
-int64_t bpf_run_repeat(int prog_fd, const void *frame, size_t len, int repeat)
+static int run(int prog_fd, const void *frame, size_t len,
+               struct bpf_test_run_opts *opts)
 {
     g_autofree uint8_t *input = g_malloc0(SKIPPED_LEN + len);
-    LIBBPF_OPTS(bpf_test_run_opts, opts,
-                .data_in = input,
-                .data_size_in = SKIPPED_LEN + len,
-                .repeat = repeat);
 
+    opts->data_in = input;
+    opts->data_size_in = SKIPPED_LEN + len;
     if (len) {
         memcpy(input + SKIPPED_LEN, frame, len);
     }
-    if (bpf_prog_test_run_opts(prog_fd, &opts) < 0) {
-        return -errno;
-    }
-    return opts.retval;
+    return bpf_prog_test_run_opts(prog_fd, opts) < 0 ? -errno : 0;
+}
+
+int64_t bpf_run_repeat(int prog_fd, const void *frame, size_t len, int repeat)
+{
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = repeat);
+    int err = run(prog_fd, frame, len, &opts);
+
+    return err ? err : opts.retval;
+}
+
+int bpf_run_report(int prog_fd, const void *frame, size_t len,
+                   uint32_t *hash, uint32_t *report)
+{
+    struct __sk_buff skb = { 0 };
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_out = &skb,
+                .ctx_size_out = sizeof(skb), .repeat = 1);
+    int err = run(prog_fd, frame, len, &opts);
+
+    *hash = skb.cb[0];
+    *report = skb.cb[1];
+    return err;
 }

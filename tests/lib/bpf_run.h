@@ -30,6 +30,13 @@ int64_t bpf_run(int prog_fd, const void *frame, size_t len);
 /* The same @repeat times over; only what the last run returned is known. */
 int64_t bpf_run_repeat(int prog_fd, const void *frame, size_t len, int repeat);
 
+/*
+ * Runs a program that reports hashes. Returns 0 with what it left in the
+ * packet, or -errno.
+ */
+int bpf_run_report(int prog_fd, const void *frame, size_t len,
+                   uint32_t *hash, uint32_t *report);
+
 enum {
     BPF_RUN_MAX = 3000,     /* bytes: any kernel takes a frame this long */
 };

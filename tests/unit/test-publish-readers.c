@@ -89,7 +89,8 @@ static EBPFRSSState publish(RssPublisher *p, unsigned n)
     return rss_publisher_publish(p, &config);
 }
 
-static void on_destroy(struct rss_map *map, RssGrace *grace)
+static void on_destroy(struct rss_map *map, struct rss_hash_map *hashes,
+                       RssGrace *grace)
 {
     count(&destroyed);
 }

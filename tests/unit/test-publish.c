@@ -14,7 +14,8 @@ static void on_notify(void *opaque)
     count(opaque);
 }
 
-static void on_destroy(struct rss_map *map, RssGrace *grace)
+static void on_destroy(struct rss_map *map, struct rss_hash_map *hashes,
+                       RssGrace *grace)
 {
     count(&destroyed);
 }
