@@ -42,6 +42,15 @@ bool ebpf_rss_open_report(const char *name, const int fds[EBPF_RSS_FDS],
     return false;
 }
 
+bool ebpf_rss_open_report_by_helper(const char *helper, const char *name,
+                                    int fds[EBPF_RSS_FDS],
+                                    int report_fds[EBPF_RSS_REPORT_FDS],
+                                    GError **error)
+{
+    set_error(error);
+    return false;
+}
+
 bool ebpf_rss_adopt_report(EBPFRSS *rss,
                            const int report_fds[EBPF_RSS_REPORT_FDS],
                            GError **error)

@@ -108,22 +108,23 @@ RssAnswerOutcome rss_answer_receive(int socket, gint64 deadline,
                                           : RSS_ANSWERED;
 }
 
-bool rss_answer_take(const RssAnswer *answer, const char *helper,
-                     int fds[EBPF_RSS_FDS], GError **error)
+bool rss_answer_take(const RssAnswer *answer, const char *helper, bool report,
+                     int *fds, GError **error)
 {
-    bool loaded = !strcmp(answer->text, RSS_HELPER_LOADED);
+    const char *wanted = report ? RSS_HELPER_LOADED_REPORT : RSS_HELPER_LOADED;
+    unsigned n_fds = report ? EBPF_RSS_ALL_FDS : EBPF_RSS_FDS;
+    bool loaded = !strcmp(answer->text, wanted);
 
-    if (loaded && !answer->cut && answer->n_fds == EBPF_RSS_FDS) {
-        memcpy(fds, answer->fds, EBPF_RSS_FDS * sizeof(*fds));
+    if (loaded && !answer->cut && answer->n_fds == n_fds) {
+        memcpy(fds, answer->fds, n_fds * sizeof(*fds));
         return true;
     }
     close_all(answer->fds, answer->n_fds);
     if (loaded || answer->n_fds) {
         rss_answer_error(error, "%s is of another version: it sent"
-                         " '%s' with %u%s descriptors, not '%s' with %d",
+                         " '%s' with %u%s descriptors, not '%s' with %u",
                          helper, answer->text, answer->n_fds,
-                         answer->cut ? " or more" : "", RSS_HELPER_LOADED,
-                         EBPF_RSS_FDS);
+                         answer->cut ? " or more" : "", wanted, n_fds);
     } else {
         rss_answer_error(error, "%s: %s", helper, answer->text);
     }

@@ -11,7 +11,7 @@
 /* One descriptor more than there should be, to see that there are more. */
 typedef union RssAnswerControl {
     struct cmsghdr align;
-    char bytes[CMSG_SPACE((EBPF_RSS_FDS + 1) * sizeof(int))];
+    char bytes[CMSG_SPACE((EBPF_RSS_ALL_FDS + 1) * sizeof(int))];
 } RssAnswerControl;
 
 /* The helper's message; @text is cut to what may be printed. */
@@ -40,13 +40,15 @@ RssAnswerOutcome rss_answer_receive(int socket, gint64 deadline,
 /**
  * rss_answer_take:
  * @helper: its path, for @error
- * @fds: receives the descriptors out of @answer
+ * @report: whether the program that reports hashes was asked for, too
+ * @fds: receives the descriptors out of @answer: EBPF_RSS_FDS, with @report
+ *       EBPF_RSS_ALL_FDS
  *
  * Returns: false with @error set (RSS_ERROR_PRIVILEGE), and the answer's
  * descriptors closed, if it does not have what it must have
  */
-bool rss_answer_take(const RssAnswer *answer, const char *helper,
-                     int fds[EBPF_RSS_FDS], GError **error);
+bool rss_answer_take(const RssAnswer *answer, const char *helper, bool report,
+                     int *fds, GError **error);
 
 /* Sets an error that says what is wrong with a helper. */
 G_GNUC_PRINTF(2, 3)

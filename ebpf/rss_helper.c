@@ -37,6 +37,13 @@ enum {
     BUSY_PAUSE_US = 5000,
 };
 
+/* What a helper is asked for, and how long it may take. */
+typedef struct RssAsk {
+    const char *name;
+    bool report;                /* the program that reports hashes, too */
+    int timeout_ms;
+} RssAsk;
+
 /* @prefix and what a helper accepts of @name: the rest becomes '_'. */
 static char *with_name(const char *prefix, const char *name)
 {
@@ -57,15 +64,15 @@ static char *with_name(const char *prefix, const char *name)
  * not known.
  */
 static bool conclude(RssAnswerOutcome outcome, const RssAnswer *answer,
-                     const char *helper, int status, int timeout_ms,
-                     int fds[EBPF_RSS_FDS], GError **error)
+                     const char *helper, int status, const RssAsk *ask,
+                     int *fds, GError **error)
 {
     switch (outcome) {
     case RSS_ANSWERED:
-        return rss_answer_take(answer, helper, fds, error);
+        return rss_answer_take(answer, helper, ask->report, fds, error);
     case RSS_ANSWER_TOO_LATE:
         rss_answer_error(error, "%s did not answer within %g s", helper,
-                         timeout_ms / 1000.0);
+                         ask->timeout_ms / 1000.0);
         return false;
     default:
         rss_answer_error(error, status < 0 ? "%s ended without an answer" :
@@ -140,15 +147,16 @@ static bool was_busy(RssAnswerOutcome outcome, const RssAnswer *answer)
             !strcmp(answer->text, RSS_HELPER_NO_REQUEST));
 }
 
-static bool open_by_service(const char *path, const char *name,
-                            int timeout_ms, int fds[EBPF_RSS_FDS],
+static bool open_by_service(const char *path, const RssAsk *ask, int *fds,
                             GError **error)
 {
-    g_autofree char *request = with_name(RSS_HELPER_REQUEST, name);
+    g_autofree char *request = with_name(ask->report
+                                         ? RSS_HELPER_REQUEST_REPORT
+                                         : RSS_HELPER_REQUEST, ask->name);
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     gint64 start = g_get_monotonic_time();
-    gint64 deadline = start + timeout_ms * 1000LL;
-    gint64 patience = start + timeout_ms * 1000LL / BUSY_PART;
+    gint64 deadline = start + ask->timeout_ms * 1000LL;
+    gint64 patience = start + ask->timeout_ms * 1000LL / BUSY_PART;
     RssAnswer answer = { .n_fds = 0 };
     RssAnswerOutcome outcome;
     int err;
@@ -168,29 +176,28 @@ static bool open_by_service(const char *path, const char *name,
         }
         if (!was_busy(outcome, &answer) ||
             g_get_monotonic_time() >= patience) {
-            return conclude(outcome, &answer, path, -1, timeout_ms, fds,
-                            error);
+            return conclude(outcome, &answer, path, -1, ask, fds, error);
         }
         g_usleep(BUSY_PAUSE_US);
     }
 }
 
 /* Starts the helper. Returns 0, or an errno value. */
-static int start(const char *helper, const char *name, int socket,
+static int start(const char *helper, const RssAsk *ask, int socket,
                  RssChild *child)
 {
     g_autofree char *fd_arg = g_strdup_printf("--fd=%d", RSS_CHILD_SOCKET_FD);
-    g_autofree char *name_arg = with_name("--name=", name);
-    char *argv[] = { (char *)helper, fd_arg, name_arg, NULL };
+    g_autofree char *name_arg = with_name("--name=", ask->name);
+    char *argv[] = { (char *)helper, fd_arg, name_arg,
+                     ask->report ? RSS_HELPER_REPORT_ARG : NULL, NULL };
 
     return rss_child_start(argv, socket, child);
 }
 
-static bool open_by_child(const char *helper, const char *name,
-                          int timeout_ms, int fds[EBPF_RSS_FDS],
+static bool open_by_child(const char *helper, const RssAsk *ask, int *fds,
                           GError **error)
 {
-    gint64 deadline = g_get_monotonic_time() + timeout_ms * 1000LL;
+    gint64 deadline = g_get_monotonic_time() + ask->timeout_ms * 1000LL;
     RssAnswer answer = { .n_fds = 0 };
     RssAnswerOutcome outcome;
     int sockets[2], err, status;
@@ -211,7 +218,7 @@ static bool open_by_child(const char *helper, const char *name,
                          g_strerror(errno));
         return false;
     }
-    err = start(helper, name, sockets[1], &child);
+    err = start(helper, ask, sockets[1], &child);
     close(sockets[1]);
     if (err) {
         close(sockets[0]);
@@ -222,19 +229,52 @@ static bool open_by_child(const char *helper, const char *name,
     outcome = rss_answer_receive(sockets[0], deadline, &answer);
     close(sockets[0]);
     status = rss_child_end(&child);
-    return conclude(outcome, &answer, helper, status, timeout_ms, fds, error);
+    return conclude(outcome, &answer, helper, status, ask, fds, error);
+}
+
+static bool open_by_helper(const char *helper, const RssAsk *ask, int *fds,
+                           GError **error)
+{
+    return is_socket(helper) ? open_by_service(helper, ask, fds, error)
+                             : open_by_child(helper, ask, fds, error);
 }
 
 bool rss_helper_open(const char *helper, const char *name, int timeout_ms,
                      int fds[EBPF_RSS_FDS], GError **error)
 {
-    return is_socket(helper)
-           ? open_by_service(helper, name, timeout_ms, fds, error)
-           : open_by_child(helper, name, timeout_ms, fds, error);
+    const RssAsk ask = { .name = name, .timeout_ms = timeout_ms };
+
+    return open_by_helper(helper, &ask, fds, error);
+}
+
+bool rss_helper_open_report(const char *helper, const char *name,
+                            int timeout_ms, int fds[EBPF_RSS_FDS],
+                            int report_fds[EBPF_RSS_REPORT_FDS],
+                            GError **error)
+{
+    const RssAsk ask = { name, true, timeout_ms };
+    int all[EBPF_RSS_ALL_FDS];
+
+    if (!open_by_helper(helper, &ask, all, error)) {
+        return false;
+    }
+    memcpy(fds, all, EBPF_RSS_FDS * sizeof(*fds));
+    memcpy(report_fds, all + EBPF_RSS_FDS,
+           EBPF_RSS_REPORT_FDS * sizeof(*report_fds));
+    return true;
 }
 
 bool ebpf_rss_open_by_helper(const char *helper, const char *name,
                              int fds[EBPF_RSS_FDS], GError **error)
 {
     return rss_helper_open(helper, name, RSS_HELPER_TIMEOUT_MS, fds, error);
+}
+
+bool ebpf_rss_open_report_by_helper(const char *helper, const char *name,
+                                    int fds[EBPF_RSS_FDS],
+                                    int report_fds[EBPF_RSS_REPORT_FDS],
+                                    GError **error)
+{
+    return rss_helper_open_report(helper, name, RSS_HELPER_TIMEOUT_MS, fds,
+                                  report_fds, error);
 }

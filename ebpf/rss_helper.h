@@ -14,4 +14,10 @@ enum {
 bool rss_helper_open(const char *helper, const char *name, int timeout_ms,
                      int fds[EBPF_RSS_FDS], GError **error);
 
+/* ebpf_rss_open_report_by_helper() with another limit of time */
+bool rss_helper_open_report(const char *helper, const char *name,
+                            int timeout_ms, int fds[EBPF_RSS_FDS],
+                            int report_fds[EBPF_RSS_REPORT_FDS],
+                            GError **error);
+
 #endif

@@ -9,6 +9,11 @@
  *
  * As a child of who asks it reads nothing. As a service it reads one message
  * before that: RSS_HELPER_REQUEST and a name, without a zero byte.
+ *
+ * Who wants hash reports, too, says so (RSS_HELPER_REPORT_ARG, or
+ * RSS_HELPER_REQUEST_REPORT in place of the other), and gets
+ * RSS_HELPER_LOADED_REPORT with EBPF_RSS_ALL_FDS descriptors: the report
+ * program's are the last. A helper that does not know of it refuses.
  */
 #ifndef EBPF_RSS_HELPER_WIRE_H
 #define EBPF_RSS_HELPER_WIRE_H
@@ -22,7 +27,11 @@
  */
 #define RSS_HELPER_LOADED "rss 3"
 
+#define RSS_HELPER_LOADED_REPORT RSS_HELPER_LOADED ", report 1"
+
 #define RSS_HELPER_REQUEST "rss "
+#define RSS_HELPER_REQUEST_REPORT "rss-report "
+#define RSS_HELPER_REPORT_ARG "--report"
 
 /* The answer to who was too slow to send its request, and may try again. */
 #define RSS_HELPER_NO_REQUEST "no request"

@@ -4,9 +4,10 @@
  *
  * It has a privilege that its caller lacks: from a service manager, which
  * starts it for each connection, or by file capabilities or setuid root, where
- * its caller starts it. So it does one thing, and takes no input but a name:
- * the program that it loads is its own, and what it gives away are the
- * descriptors of that program and of its maps, all of them new.
+ * its caller starts it. So it does one thing, and takes no input but a name
+ * and whether hashes are to be reported, too: the programs that it loads are
+ * its own, and what it gives away are the descriptors of these programs and of
+ * their maps, all of them new.
  *
  * It is plain C and libbpf, so that little runs before main(), which first
  * gives up what it does not need (confine.c). It reads no file and no
@@ -30,18 +31,27 @@
 #include "ebpf/rss_helper_wire.h"
 
 enum {
-    REQUEST_MAX = sizeof(RSS_HELPER_REQUEST) - 1 + RSS_HELPER_NAME_MAX,
+    REQUEST_MAX = sizeof(RSS_HELPER_REQUEST_REPORT) - 1 + RSS_HELPER_NAME_MAX,
 };
 
 typedef struct Options {
     int fd;                 /* -1: not given (yet) */
     const char *name;
+    bool report;
     bool inetd;
 } Options;
 
+/* What was loaded: with a report program, or without. */
+typedef struct Loaded {
+    const char *text;       /* or why there is nothing */
+    int n_fds;
+    int fds[EBPF_RSS_ALL_FDS];
+    RssOpenText why;
+} Loaded;
+
 static const char help[] =
     "Usage: qemu-rss-helper --inetd\n"
-    "       qemu-rss-helper --fd=N --name=NAME\n"
+    "       qemu-rss-helper --fd=N --name=NAME [--report]\n"
     "\n"
     "Loads QEMU's receive steering program into the kernel and passes its\n"
     "descriptors over a socket, to a QEMU that may not load it. systemd runs\n"
@@ -52,6 +62,7 @@ static const char help[] =
     "  --fd=N       the socket: AF_UNIX, SOCK_SEQPACKET, connected\n"
     "  --name=NAME  what it is for; shown by bpftool. Up to 64 of the\n"
     "               characters A-Z a-z 0-9 _ . -\n"
+    "  --report     with the program that reports hashes\n"
     "  --help       print this\n"
     "  --version    print the version\n"
     "\n"
@@ -109,6 +120,10 @@ static bool parse_option(const char *argument, Options *options)
         options->inetd = true;
         return true;
     }
+    if (!strcmp(argument, RSS_HELPER_REPORT_ARG) && !options->report) {
+        options->report = true;
+        return true;
+    }
     if (fd && options->fd < 0) {
         options->fd = parse_fd(fd);
         return options->fd >= 0;
@@ -140,27 +155,28 @@ static bool is_our_socket(int fd)
 }
 
 /*
- * Sends a text, with descriptors unless @fds is NULL. A caller that has
- * started this process may make it wait until there is room; who has merely
- * connected may not (@flags).
+ * Sends a text, with @n_fds descriptors. A caller that has started this process
+ * may make it wait until there is room; who has merely connected may not
+ * (@flags).
  */
-static bool answer(int socket, int flags, const char *text, const int *fds)
+static bool answer(int socket, int flags, const char *text, const int *fds,
+                   int n_fds)
 {
     struct iovec iov = { (char *)text, strnlen(text, RSS_HELPER_TEXT_MAX) };
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(EBPF_RSS_FDS * sizeof(int))];
+        char bytes[CMSG_SPACE(EBPF_RSS_ALL_FDS * sizeof(int))];
     } control = { .bytes = { 0 } };
     struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
     ssize_t sent;
 
-    if (fds) {
+    if (n_fds) {
         control.header.cmsg_level = SOL_SOCKET;
         control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(EBPF_RSS_FDS * sizeof(int));
+        control.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
         message.msg_control = &control;
-        message.msg_controllen = sizeof(control);
-        memcpy(CMSG_DATA(&control.header), fds, EBPF_RSS_FDS * sizeof(int));
+        message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+        memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
     }
     do {
         sent = sendmsg(socket, &message, MSG_NOSIGNAL | flags);
@@ -193,9 +209,12 @@ static void close_others(int fd)
     syscall(SYS_close_range, fd < (int)first ? first : fd + 1u, ~0u, 0);
 }
 
-/* The name in a request. Returns NULL, with @why set, if there is none. */
+/*
+ * The name in a request, and in @report what it is for. Returns NULL, with @why
+ * set, if there is none.
+ */
 static const char *read_name(int socket, char request[REQUEST_MAX + 2],
-                             const char **why)
+                             bool *report, const char **why)
 {
     struct pollfd ready = { .fd = socket, .events = POLLIN };
     const struct timespec limit = {
@@ -211,7 +230,11 @@ static const char *read_name(int socket, char request[REQUEST_MAX + 2],
         return NULL;
     }
     request[len] = '\0';
-    name = value_of(request, RSS_HELPER_REQUEST);
+    name = value_of(request, RSS_HELPER_REQUEST_REPORT);
+    *report = name;
+    if (!name) {
+        name = value_of(request, RSS_HELPER_REQUEST);
+    }
     if (strlen(request) != (size_t)len || !name || !name_is_good(name)) {
         *why = "not a request that this helper knows";
         return NULL;
@@ -231,37 +254,50 @@ static void tell(int socket, const char *name, const char *what)
             what);
 }
 
+/* Of what is not whole, the descriptors end with this process. */
+static bool load(const char *name, bool report, Loaded *loaded)
+{
+    int *report_fds = loaded->fds + EBPF_RSS_FDS;
+
+    if (rss_open(name, loaded->fds, loaded->why) ||
+        (report && rss_open_report(name, loaded->fds[EBPF_RSS_FD_CONFIG],
+                                   report_fds, loaded->why))) {
+        loaded->text = loaded->why;
+        loaded->n_fds = 0;
+        return false;
+    }
+    loaded->text = report ? RSS_HELPER_LOADED_REPORT : RSS_HELPER_LOADED;
+    loaded->n_fds = report ? EBPF_RSS_ALL_FDS : EBPF_RSS_FDS;
+    return true;
+}
+
 static int serve_child(const Options *options)
 {
-    RssOpenText text;
-    int fds[EBPF_RSS_FDS];
-    bool loaded = rss_open(options->name, fds, text) == 0;
-    bool sent = answer(options->fd, 0, loaded ? RSS_HELPER_LOADED : text,
-                       loaded ? fds : NULL);
+    Loaded loaded;
+    bool done = load(options->name, options->report, &loaded);
+    bool sent = answer(options->fd, 0, loaded.text, loaded.fds, loaded.n_fds);
 
-    return loaded && sent ? EXIT_SUCCESS : EXIT_FAILURE;
+    return done && sent ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* A client that does wrong is no failure of the service. */
 static int serve_connection(int socket)
 {
     char request[REQUEST_MAX + 2];
-    const char *why, *name = read_name(socket, request, &why);
-    RssOpenText text;
-    int fds[EBPF_RSS_FDS];
-    bool loaded, sent;
+    bool report, done, sent;
+    const char *why, *name = read_name(socket, request, &report, &why);
+    Loaded loaded;
 
     if (!name) {
-        answer(socket, MSG_DONTWAIT, why, NULL);
+        answer(socket, MSG_DONTWAIT, why, NULL, 0);
         tell(socket, NULL, why);
         return EXIT_SUCCESS;
     }
-    loaded = rss_open(name, fds, text) == 0;
-    sent = answer(socket, MSG_DONTWAIT, loaded ? RSS_HELPER_LOADED : text,
-                  loaded ? fds : NULL);
-    tell(socket, name, !loaded ? text : sent ? "loaded"
-                                             : "loaded, but the client is gone");
-    return loaded ? EXIT_SUCCESS : EXIT_FAILURE;
+    done = load(name, report, &loaded);
+    sent = answer(socket, MSG_DONTWAIT, loaded.text, loaded.fds, loaded.n_fds);
+    tell(socket, name, !done ? loaded.text : sent ? "loaded"
+                             : "loaded, but the client is gone");
+    return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
@@ -293,7 +329,7 @@ int main(int argc, char **argv)
             return refuse("bad argument ", argv[i]);
         }
     }
-    if (options.inetd ? options.fd >= 0 || options.name
+    if (options.inetd ? options.fd >= 0 || options.name || options.report
                       : options.fd < 0 || !options.name) {
         return refuse("it takes --inetd, or --fd and --name", "");
     }

@@ -160,6 +160,21 @@ bool ebpf_rss_open_report(const char *name, const int fds[EBPF_RSS_FDS],
                           GError **error);
 
 /**
+ * ebpf_rss_open_report_by_helper:
+ * @helper, @name, @fds: as for ebpf_rss_open_by_helper()
+ * @report_fds: as for ebpf_rss_open_report()
+ *
+ * Both programs from one helper. One of before there was a program that reports
+ * hashes refuses; it may be asked for the other alone.
+ *
+ * Returns: as ebpf_rss_open_by_helper(), and then both are not touched
+ */
+bool ebpf_rss_open_report_by_helper(const char *helper, const char *name,
+                                    int fds[EBPF_RSS_FDS],
+                                    int report_fds[EBPF_RSS_REPORT_FDS],
+                                    GError **error);
+
+/**
  * ebpf_rss_adopt_report:
  * @rss: a handle that has not reported hashes before
  * @report_fds: opened with or for the descriptors of @rss, in this process or

@@ -23,6 +23,7 @@ enum {
     EBPF_RSS_FD_REPORT,         /* vhost_rss_report */
     EBPF_RSS_FD_HASHES,         /* the map .data.hashes */
     EBPF_RSS_REPORT_FDS,
+    EBPF_RSS_ALL_FDS = EBPF_RSS_FDS + EBPF_RSS_REPORT_FDS,
 };
 
 #endif

@@ -68,6 +68,40 @@ static void test_works(void)
     g_assert_cmpint(ebpf_rss_get_counters(rss).queue[3], ==, 1);
 }
 
+/* Both programs, with the same configurations. */
+static void test_report(void)
+{
+    const RssConfig config = {
+        .hash_types = RSS_TYPE_IPV4, .table_len = 1, .table = { 5 },
+        .key = { 0x80 },        /* only the first bit of the input counts */
+    };
+    const uint8_t frame[60] = {
+        [12] = 8, [13] = 0, [14] = 0x45, [26] = 0x81,
+    };
+    int fds[EBPF_RSS_FDS], report_fds[EBPF_RSS_REPORT_FDS];
+    g_autoptr(EBPFRSS) rss = NULL;
+    g_autoptr(GError) error = NULL;
+    uint32_t hash, report;
+
+    if (!allowed()) {
+        return;
+    }
+    g_assert_true(ebpf_rss_open_report_by_helper(helper, "net0", fds,
+                                                 report_fds, &error));
+    g_assert_no_error(error);
+    rss = ebpf_rss_adopt(fds, NULL, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_true(ebpf_rss_adopt_report(rss, report_fds, &error));
+    g_assert_no_error(error);
+    ebpf_rss_set_all(rss, &config);
+    g_assert_cmpint(bpf_run(ebpf_rss_program_fd(rss), frame, sizeof(frame)),
+                    ==, 5);
+    g_assert_cmpint(bpf_run_report(ebpf_rss_report_fd(rss), frame,
+                                   sizeof(frame), &hash, &report), ==, 0);
+    g_assert_cmphex(hash, ==, 0x80000000);
+    g_assert_cmpuint(report, ==, rss_type_report(RSS_TYPE_IPV4));
+}
+
 /* Each call gives a program and maps of its own. */
 static void test_two_of_them(void)
 {
@@ -191,6 +225,9 @@ static const Call calls[] = {
     { "name-not-ascii", SOCKET, { "--fd=3", "--name=\303\244" },
       BAD "--name=" },
 
+    { "report-twice", SOCKET, { "--fd=3", "--name=x", "--report",
+                                "--report" }, BAD "--report" },
+    { "inetd-and-report", SOCKET, { "--inetd", "--report" }, MISSING },
     { "inetd-and-others", SOCKET, { "--inetd", "--fd=3", "--name=x" },
       MISSING },
     { "inetd-twice", SOCKET, { "--inetd", "--inetd" }, BAD "--inetd" },
@@ -340,6 +377,7 @@ int main(int argc, char **argv)
     helper = g_getenv("QEMU_RSS_HELPER");
     g_assert_nonnull(helper);
     g_test_add_func("/bpf-helper/works", test_works);
+    g_test_add_func("/bpf-helper/report", test_report);
     g_test_add_func("/bpf-helper/two-of-them", test_two_of_them);
     g_test_add_func("/bpf-helper/names", test_names);
     g_test_add_func("/bpf-helper/no-privilege", test_no_privilege);

@@ -114,7 +114,7 @@ class BadHelper(Case):
             ["unusable descriptors", "the steering program's program",
              "no prog_type"]),
         "sends one too many": ("send(files(5))", ["'rss 3' with 5"]),
-        "sends very many": ("send(files(200))", ["'rss 3' with 6 or more"]),
+        "sends very many": ("send(files(200))", ["'rss 3' with 8 or more"]),
         "sends nonsense": (
             r'send([], b"\x1b[31m\0\xff")', [": ?[31m??"]),
         "sends nonsense with descriptors": (

@@ -54,6 +54,11 @@ static void loaded(void)
     send_text(RSS_HELPER_LOADED, EBPF_RSS_FDS);
 }
 
+static void loaded_report(void)
+{
+    send_text(RSS_HELPER_LOADED_REPORT, EBPF_RSS_ALL_FDS);
+}
+
 static void silent(void)
 {
 }
@@ -271,6 +276,9 @@ static void which_signals(void)
 
 static const FakeHelper fake_helpers[] = {
     { "loaded", loaded, NULL, LONG_MS },
+    { "loaded-report", loaded_report,
+      "it sent 'rss 3, report 1' with 6 descriptors, not 'rss 3' with 4",
+      LONG_MS },
     { "answers-and-hangs", answers_and_hangs, NULL, LONG_MS },
     { "two-answers", two_answers, NULL, LONG_MS },
 
@@ -295,7 +303,7 @@ static const FakeHelper fake_helpers[] = {
     { "no-fds", no_fds, "'rss 3' with 0 descriptors, not", LONG_MS },
     { "too-few-fds", too_few_fds, "'rss 3' with 3 descriptors", LONG_MS },
     { "one-fd-too-many", one_fd_too_many, "'rss 3' with 5", LONG_MS },
-    { "many-fds", many_fds, "'rss 3' with 6 or more", LONG_MS },
+    { "many-fds", many_fds, "'rss 3' with 8 or more", LONG_MS },
     { "fds-without-text", fds_without_text, "'' with 4", LONG_MS },
     { "another-version", another_version,
       "is of another version: it sent 'rss 2' with 4 descriptors,"
@@ -317,7 +325,7 @@ void fake_helper_if_asked(int argc, char **argv)
     const FakeHelper *fake;
     const char *name;
 
-    if (argc != 3 || strcmp(argv[1], "--fd=3") ||
+    if (argc < 3 || argc > 4 || strcmp(argv[1], "--fd=3") ||
         !g_str_has_prefix(argv[2], "--name=")) {
         return;
     }

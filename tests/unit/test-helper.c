@@ -352,6 +352,36 @@ static void test_interrupted(void)
     signal(SIGALRM, SIG_DFL);
 }
 
+/* Who asks for both programs gets both, or none. */
+static void test_report(void)
+{
+    int fds[EBPF_RSS_FDS] = { -7 }, report_fds[EBPF_RSS_REPORT_FDS] = { -7 };
+    int before = count_fds(), i;
+    g_autoptr(GError) error = NULL;
+
+    if (!allowed()) {
+        return;
+    }
+    g_assert_false(rss_helper_open_report(self, "loaded", LONG_MS, fds,
+                                          report_fds, &error));
+    g_assert_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE);
+    g_assert_nonnull(strstr(error->message, "is of another version"));
+    g_assert_cmpint(fds[0], ==, -7);
+    g_assert_cmpint(report_fds[0], ==, -7);
+    g_assert_cmpint(count_fds(), ==, before);
+
+    g_assert_true(rss_helper_open_report(self, "loaded-report", LONG_MS, fds,
+                                         report_fds, NULL));
+    g_assert_cmpint(count_fds(), ==, before + EBPF_RSS_ALL_FDS);
+    for (i = 0; i < EBPF_RSS_FDS; i++) {
+        close(fds[i]);
+    }
+    for (i = 0; i < EBPF_RSS_REPORT_FDS; i++) {
+        close(report_fds[i]);
+    }
+    g_assert_cmpint(count_fds(), ==, before);
+}
+
 static gpointer call_often(gpointer unused)
 {
     int fds[EBPF_RSS_FDS], i, j;
@@ -425,6 +455,7 @@ int main(int argc, char **argv)
     g_test_add_func("/helper/no-children", test_no_children);
     g_test_add_func("/helper/child-handler", test_child_handler);
     g_test_add_func("/helper/another-user", test_another_user);
+    g_test_add_func("/helper/report", test_report);
     g_test_add_func("/helper/interrupted", test_interrupted);
     g_test_add_func("/helper/threads", test_threads);
     g_test_add_func("/helper/no-new-privs", test_no_new_privs);
