@@ -209,8 +209,8 @@ def apply_cocci(series_file, sources, base, macros):
         with sources.keep_problem():
             text = sources.read(section.file)
             if text is None:
-                raise series_file.error(f"QEMU {base} has no file "
-                                        f"{section.file}")
+                raise series_file.error(f"{series_file.product} {base} has no "
+                                        f"file {section.file}")
             changed, places = run_spatch(series_file, section, base, text,
                                          macros)
             for rule in section.rules_for(base):

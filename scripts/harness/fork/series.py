@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads series/: what a series file is made of.
+"""Reads series/, or linux/*/: what a series file is made of.
 
 A series file is a semantic patch (NN-name.cocci) or a file of anchored edits
 (NN-name.edit).  Both begin with a comment: the licence, a title, and the
@@ -25,13 +25,14 @@ class SeriesFile:
     title: str
     reason: str
     lines: list = field(repr=False)
+    product: str = "QEMU"       # whose files it changes
 
     @property
     def name(self):
         return self.path.name
 
     def error(self, text):
-        return ForkError(f"series/{self.name}: {text}")
+        return ForkError(f"{self.path.parent.name}/{self.name}: {text}")
 
     def check_count(self, rule, count, expect, base, file, text, pattern):
         """Refuse a rule that matches less or more often than it says.
@@ -44,7 +45,7 @@ class SeriesFile:
             raise self.error(f"rule {rule}: expect: {error}") from error
         if count != wanted:
             raise self.error(f"rule {rule} matches {count} times in {file}, "
-                             f"not {wanted} times (QEMU {base})"
+                             f"not {wanted} times ({self.product} {base})"
                              + nearest(pattern, text))
 
 
@@ -66,12 +67,13 @@ def read_header(path, lines):
             text.append(line)
     paragraphs = "\n".join(text).strip().split("\n\n", 1)
     if len(paragraphs) < 2 or "\n" in paragraphs[0]:
-        raise ForkError(f"series/{path.name}: needs a comment on top with a "
-                        "title of one line, an empty line and the reason")
+        raise ForkError(f"{path.parent.name}/{path.name}: needs a comment on "
+                        "top with a title of one line, an empty line and the "
+                        "reason")
     return paragraphs[0], paragraphs[1].strip()
 
 
-def read_series(folder):
+def read_series(folder, product="QEMU"):
     """Return the series files of `folder` in the order of their numbers."""
     paths = sorted(path for path in folder.glob("[0-9][0-9]-*")
                    if path.suffix in COMMENT)
@@ -79,7 +81,7 @@ def read_series(folder):
     for path in paths:
         lines = path.read_text().splitlines()
         title, reason = read_header(path, lines)
-        series.append(SeriesFile(path, title, reason, lines))
+        series.append(SeriesFile(path, title, reason, lines, product))
     return series
 
 
