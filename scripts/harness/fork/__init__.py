@@ -8,6 +8,7 @@
     links.py    which of our files appear where in QEMU's tree
     tree.py     puts the tree together and keeps it up to date
     patches.py  shows the differences, exports a quilt series
+    module.py   the same for Linux: the source of linux/vhost-net-hash
 """
 
 from harness import Error

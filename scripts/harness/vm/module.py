@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""vhost_net_hash.ko for one of Debian's kernels: fetched, made and built here.
+
+The headers and the source are unpacked in the cache; nothing is installed.
+"""
+
+import hashlib
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from harness import TOP, privateapt, say
+from harness.fork import module
+
+from . import VmError
+from .kernel import unpack_packages, unpacked_once
+from .process import run
+
+RULES = TOP / "linux/vhost-net-hash"
+NAME = "vhost_net_hash.ko"
+BUILD_TIMEOUT = 1200        # s
+
+# There is no vmlinux to take types from; this machine's compiler may be older
+# than the kernel's.
+SETTINGS = ("CONFIG_DEBUG_INFO_BTF_MODULES=",
+            "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=")
+
+
+def packages_of_headers(kernel, suite):
+    """Return the packages with what building a kernel's modules takes."""
+    name = f"linux-headers-{kernel.version}"
+    return [name, *(other for other in privateapt.depends(name, suite)
+                    if re.match(r"linux-(headers|kbuild)-\d", other))]
+
+
+def make_runnable(folder, root, suite):
+    """Let programs of a newer release find that release's C library.
+
+    folder: where they are now; root: where they will be.  A script takes the
+    place of each: some call others by the name that they were called by.
+    """
+    unpack_packages(folder, ["libc6"], suite)
+    loader = next(folder.glob("usr/lib/*/ld-linux-x86-64.so.2"))
+    library = root / loader.parent.relative_to(folder)
+    for path in folder.glob("usr/lib/linux-kbuild-*/**/*"):
+        if path.is_file() and path.read_bytes()[:4] == b"\x7fELF":
+            path.rename(f"{path}.elf")
+            path.write_text(f"""#!/bin/sh
+exec {library}/{loader.name} --argv0 "$0" --library-path {library} \\
+    "$0.elf" "$@"
+""")
+            path.chmod(0o755)
+
+
+def get_headers(kernel, suite):
+    """Return the folder with a kernel's headers, in the cache."""
+    names = packages_of_headers(kernel, suite)
+    root = privateapt.cache_dir() / "kernels" / names[0]
+
+    def fill(folder):
+        """What they say of /usr/src is made true below the folder."""
+        unpack_packages(folder, names, suite)
+        makefile = folder / "usr/src" / names[0] / "Makefile"
+        makefile.write_text(makefile.read_text().replace(
+            "/usr/src", f"{root}/usr/src"))
+        if suite != privateapt.host_release():
+            make_runnable(folder, root, suite)
+
+    return unpacked_once(root, fill) / "usr/src" / names[0]
+
+
+def unpack_archive(folder, package, suite):
+    deb = privateapt.download_binary(package, suite)[0]
+    say("module", f"unpacking {deb.name} …")
+    with tempfile.TemporaryDirectory(dir=folder) as unpacked:
+        run("dpkg-deb", "-x", deb, unpacked, timeout=600)
+        module.unpack_source(next(Path(unpacked).rglob("*.tar.xz")), folder)
+
+
+def get_source(headers, suite):
+    """Return the folder with what is needed of Linux's source."""
+    version = module.headers_version(headers)
+    root = (privateapt.cache_dir() / "base"
+            / "linux-{}.{}.{}".format(*version))
+    package = "linux-source-{}.{}".format(*version)
+    return unpacked_once(root, lambda folder: unpack_archive(folder, package,
+                                                             suite))
+
+
+def digest(*paths):
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(path.name.encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()[:12]
+
+
+def build(source, headers, target):
+    """Build the module; return its path."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    module.make_source(source, headers, RULES, target)
+    done = run("make", "-C", headers, f"M={target}", "CC=gcc",
+               *SETTINGS, "modules",
+               timeout=BUILD_TIMEOUT)
+    if not (target / NAME).exists():
+        raise VmError(f"make did not build {NAME}: {done}")
+    return target / NAME
+
+
+def get_module(kernel, suite=None):
+    """Return the module for a Kernel of get_kernel(suite), built if need be."""
+    suite = suite or privateapt.host_release()
+    headers = get_headers(kernel, suite)
+    source = get_source(headers, suite)
+    target = TOP / "build/modules" / kernel.version
+    made_of = digest(*sorted(RULES.glob("[0-9]*.cocci")),
+                     *(RULES / name for name in module.OURS),
+                     source / module.NET_C, headers / "Module.symvers")
+    stamp = target / "made-of"
+    if not stamp.exists() or stamp.read_text() != made_of:
+        say("module", f"building {NAME} for {kernel} …")
+        build(source, headers, target)
+        stamp.write_text(made_of)
+    return target / NAME

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The source of linux/vhost-net-hash: which Linux it is made of, and rules.
+
+No network.  The rules are tried on each source of Linux that is in the cache.
+"""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+from harness import TOP, privateapt
+from harness.cases import Case, rows
+from harness.fork import ForkError, module, series
+from harness.fork.cocci import parse
+
+RULES = TOP / "linux/vhost-net-hash"
+CACHED = sorted((privateapt.cache_dir() / "base").glob("linux-[0-9]*.[0-9]"
+                                                       "*[0-9]"))
+
+
+def write(folder, path, text):
+    file = Path(folder) / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+class ModuleCase(Case):
+
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def make_linux(self, version):
+        """Make a source of Linux with nothing but a version."""
+        names = "VERSION", "PATCHLEVEL", "SUBLEVEL"
+        write(self.folder, "Makefile", "# SPDX-License-Identifier: GPL-2.0\n"
+              + "".join(f"{name} = {number}\n" for name, number in
+                        zip(names, version)))
+
+    def make_headers(self, version):
+        major, minor, sublevel = version
+        code = (major << 16) + (minor << 8) + min(sublevel, 255)
+        write(self.folder, "include/generated/uapi/linux/version.h",
+              f"#define LINUX_VERSION_CODE {code}\n")
+
+
+class Versions(ModuleCase):
+    """The source must be the kernel's own."""
+
+    @rows({"the same": ((6, 1, 192), (6, 1, 192)),
+           "more than headers can count": ((5, 10, 262), (5, 10, 262))})
+    def check_taken(self, source, headers):
+        self.make_linux(source)
+        self.make_headers(headers)
+        module.check_same(self.folder, self.folder)
+
+    @rows({"newer": ((6, 1, 193), (6, 1, 192)),
+           "older": ((6, 1, 191), (6, 1, 192)),
+           "another series": ((6, 12, 192), (6, 1, 192))})
+    def check_refused(self, source, headers):
+        self.make_linux(source)
+        self.make_headers(headers)
+        with self.assertRaises(ForkError) as caught:
+            module.check_same(self.folder, self.folder)
+        self.assert_words(str(caught.exception), "linux-source",
+                          "{}.{}.{}".format(*source),
+                          "{}.{}.{}".format(*headers))
+
+    def test_no_source(self):
+        with self.assertRaisesRegex(ForkError, "not a source of Linux"):
+            module.source_version(self.folder)
+
+    def test_no_headers(self):
+        with self.assertRaisesRegex(ForkError, "no headers of a kernel"):
+            module.headers_version(self.folder)
+
+
+class Rules(ModuleCase):
+    """Each rule finds its place in each Linux, or is told of."""
+
+    def setUp(self):
+        super().setUp()
+        if not CACHED:
+            self.skipTest("no source of Linux is in the cache: make modules")
+
+    def copy_of(self, source):
+        for name in module.MEMBERS:
+            write(self.folder, name, (source / name).read_text())
+        return self.folder
+
+    def test_they_apply(self):
+        for source in CACHED:
+            with self.subTest(source.name):
+                text = module.apply_rules(source, RULES)
+                for word in ("vhost_net_hash_recvmsg", "vhost_net_hash_ioctl",
+                             "vhost_net_hash_refuses", "vhost-net-hash",
+                             "vhost_net_hash_release",
+                             "virtio_net_hdr_v1_hash", "MISC_DYNAMIC_MINOR"):
+                    self.assertIn(word, text)
+                self.assertNotIn("MODULE_ALIAS", text)
+
+    def test_a_place_that_is_gone(self):
+        linux = self.copy_of(CACHED[0])
+        file = linux / module.NET_C
+        file.write_text(file.read_text().replace("recvmsg(", "receive("))
+        with self.assertRaises(ForkError) as caught:
+            module.apply_rules(linux, RULES)
+        self.assert_words(str(caught.exception), "vhost-net-hash/10-",
+                          "rule receive", "matches 0 times", "Linux ")
+
+    def test_each_rule_is_for_some_linux(self):
+        for file in series.read_series(RULES, "Linux"):
+            for section in parse(file)[1]:
+                for rule in section.rules:
+                    counts = [series.expected(section.expect.get(rule.name,
+                                                                 "1"), base)
+                              for base in ("5.10", "6.1", "6.12", "7.2")
+                              if rule in section.rules_for(base)]
+                    self.assertGreater(max(counts), 0, rule.name)
+
+
+if __name__ == "__main__":
+    unittest.main()
