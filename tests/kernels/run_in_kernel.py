@@ -7,8 +7,9 @@
 The kernels are those of these Debian suites.  It prints TAP: the tests of the
 suites "bpf", "tap" and "steer" of BUILD-LIB, where the library was built, but
 those that are in "once", too; some of them again with one processor, and while
-one comes and goes, each time with preempt=full; and
-tests/functional/test_vhost.py: a guest under KVM, with vhost=on.
+one comes and goes, each time with preempt=full; test_vhost_net_hash.py, with
+the module for this kernel; and tests/functional/test_vhost.py: a guest under
+KVM, with vhost=on.
 """
 
 import functools
@@ -20,13 +21,16 @@ import sys
 
 from harness import TOP
 from harness.check.results import FAIL, SKIP, read_tap
+from harness.privateapt import AptError
 from harness.vm import virthost
 from harness.vm.guest import fetch_guest
 from harness.vm.kernel import get_kernel
+from harness.vm.module import get_module
 from harness.vm.process import stop_on_signals
 
 
 TIMEOUT = 1000      # seconds, for each program
+UNITTEST = TOP / "scripts/harness/check/unittest_tap.py"
 SUITES = {"bpf", "tap", "steer"}
 SHORTER = "RSS_TEST_SECONDS=4"          # for each test under load
 LONGER = "RSS_TEST_SECONDS=12"          # where a fault is seldom
@@ -69,9 +73,21 @@ def processor_programs(programs):
     }
 
 
+def module_program(kernel, suite):
+    """Return none if Debian has this kernel's headers no more."""
+    try:
+        module = get_module(kernel, suite)
+    except AptError as error:
+        print(f"# without vhost_net_hash: {error}", flush=True)
+        return {}
+    return {"vhost_net_hash": virthost.our_command(
+        UNITTEST, TOP / "tests/kernels/test_vhost_net_hash.py",
+        HASH_MODULE=module)}
+
+
 def vhost_program(guest, qemu):
     return {f"vhost=on, guest {guest}": virthost.our_command(
-        TOP / "scripts/harness/check/unittest_tap.py",
+        UNITTEST,
         TOP / "tests/functional/test_vhost.py", QTEST_QEMU_BINARY=qemu,
         FUNCTIONAL_VHOST="on", FUNCTIONAL_ACCEL="kvm",
         FUNCTIONAL_SUITE=guest)}
@@ -80,6 +96,8 @@ def vhost_program(guest, qemu):
 def cases_in_kernel(kernel, programs, append):
     """Run the programs in a virtual host; return their test cases."""
     cases = []
+    if not programs:
+        return cases
     with virthost.VirtualHost(kernel, modules=MODULES,
                               append=append) as host:
         print(f"# Linux {host.run('uname -r')}", flush=True)
@@ -102,6 +120,7 @@ def main():
             (library_programs(build, SHORTER), ""),
             (processor_programs(library_programs(build, LONGER)),
              "preempt=full"),
+            (module_program(kernel, suite), ""),
             (vhost_program(guest, qemu), "")):
         cases += virthost.try_again(functools.partial(cases_in_kernel, kernel,
                                                       programs, append))

@@ -13,7 +13,8 @@ import os
 NAME = ctypes.util.find_library("bpf")
 MAPS = b".data.config", b".data.counters", b"grace"
 ARRAY, HASH = 2, 1                          # map types
-SOCKET_FILTER, SCHED_CLS = 1, 3             # program types
+SOCKET_FILTER, SCHED_CLS, XDP = 1, 3, 6     # program types
+XDP_LIVE_FRAMES = 1 << 1                    # of BPF_PROG_TEST_RUN, 5.18
 F_MMAPABLE, F_RDONLY_PROG = 1 << 10, 1 << 7
 EXIT_WITH_0 = bytes.fromhex("b700000000000000" "9500000000000000")
 
@@ -78,7 +79,32 @@ def make_map(kind=ARRAY, value_size=8, entries=1, flags=F_MMAPABLE):
         "bpf_map_create")
 
 
-def make_program(kind=SOCKET_FILTER):
+def make_program(kind=SOCKET_FILTER, code=EXIT_WITH_0):
+    """Load a program of these instructions, of 8 bytes each."""
     return _checked(_library().bpf_prog_load(
-        kind, b"test_program", b"GPL", EXIT_WITH_0,
-        ctypes.c_size_t(len(EXIT_WITH_0) // 8), None), "bpf_prog_load")
+        kind, b"test_program", b"GPL", code,
+        ctypes.c_size_t(len(code) // 8), None), "bpf_prog_load")
+
+
+class RunOptions(ctypes.Structure):
+    """libbpf's bpf_test_run_opts."""
+
+    _fields_ = [("size", ctypes.c_size_t), ("data_in", ctypes.c_char_p),
+                ("data_out", ctypes.c_void_p),
+                ("data_size_in", ctypes.c_uint32),
+                ("data_size_out", ctypes.c_uint32),
+                ("ctx_in", ctypes.c_void_p), ("ctx_out", ctypes.c_void_p),
+                ("ctx_size_in", ctypes.c_uint32),
+                ("ctx_size_out", ctypes.c_uint32),
+                ("retval", ctypes.c_uint32), ("repeat", ctypes.c_int),
+                ("duration", ctypes.c_uint32), ("flags", ctypes.c_uint32),
+                ("cpu", ctypes.c_uint32), ("batch_size", ctypes.c_uint32)]
+
+
+def run_xdp_live(program, frame):
+    """Run an XDP program once, and do with the frame what it says."""
+    options = RunOptions(ctypes.sizeof(RunOptions), frame,
+                         data_size_in=len(frame), repeat=1,
+                         flags=XDP_LIVE_FRAMES, batch_size=1)
+    _checked(_library().bpf_prog_test_run_opts(
+        program, ctypes.byref(options)), "bpf_prog_test_run_opts")
