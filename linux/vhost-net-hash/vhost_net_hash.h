@@ -14,7 +14,7 @@
  *  - The program is run, read and replaced under the receive queue's mutex.
  *    It is put after that, so it needs no RCU. What it reads (maps) does: the
  *    run is an RCU read-side section.
- *  - Where the feature is acknowledged, these 8 bytes are written in each
+ *  - Where the feature is acknowledged, the hash fields are written in each
  *    header, by this file alone. A packet that no program can run on, and one
  *    without a program, have VIRTIO_NET_HASH_REPORT_NONE.
  *  - What a program does not write is 0: nothing of the kernel's is reported.
@@ -47,14 +47,18 @@
 /* Where features are a list, in place of VHOST_FEATURES in it. */
 #define VHOST_NET_HASH_FEATURES VHOST_FEATURES, VIRTIO_NET_F_HASH_REPORT
 
-/* What follows num_buffers in the header. */
+/*
+ * What the tap leaves as it was. Where buffers are merged, their number is
+ * written anew behind us.
+ */
 struct vhost_net_hash_fields {
+	__le16 num_buffers;
 	__le32 value;
 	__le16 report;
 	__le16 padding;
-};
+} __packed;
 
-static_assert(sizeof(struct virtio_net_hdr_v1) +
+static_assert(sizeof(struct virtio_net_hdr) +
 	      sizeof(struct vhost_net_hash_fields) ==
 	      sizeof(struct virtio_net_hdr_v1_hash));
 
@@ -103,7 +107,9 @@ static inline int vhost_net_hash_recvmsg(struct vhost_virtqueue *vq,
 					 struct msghdr *msg, size_t len,
 					 int flags)
 {
-	struct vhost_net_hash_fields fields = { 0 };
+	struct vhost_net_hash_fields fields = {
+		.num_buffers = cpu_to_le16(1),
+	};
 	struct iov_iter place = msg->msg_iter;
 	void *packet = msg->msg_control;
 	int ret;
@@ -116,7 +122,7 @@ static inline int vhost_net_hash_recvmsg(struct vhost_virtqueue *vq,
 	ret = sock->ops->recvmsg(sock, msg, len, flags);
 	if (ret != len)
 		return ret;
-	iov_iter_advance(&place, sizeof(struct virtio_net_hdr_v1));
+	iov_iter_advance(&place, sizeof(struct virtio_net_hdr));
 	if (copy_to_iter(&fields, sizeof(fields), &place) != sizeof(fields))
 		return -EFAULT;
 	return ret;

@@ -210,9 +210,8 @@ class Reports(HashCase):
         card.set_program(self.program(0x89abcdef))
         packets = self.receive(card, frames)
         self.assert_hashes(packets, 0x89abcdef)
-        if feature:
-            self.assertEqual([packet.num_buffers for packet in packets],
-                             [packet.buffers for packet in packets])
+        self.assertEqual([packet.num_buffers for packet in packets],
+                         [packet.buffers for packet in packets])
 
     def test_a_program_that_says_nothing(self):
         card = self.card()
