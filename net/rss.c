@@ -154,17 +154,17 @@ static uint32_t key_window(const uint8_t key[RSS_KEY_SIZE], unsigned bit)
 void rss_compile_hash(const uint8_t key[RSS_KEY_SIZE],
                       struct rss_hash_table *table)
 {
-    unsigned place, value, bit;
+    uint32_t *nibble;
+    unsigned place, value;
 
     for (place = 0; place < RSS_NIBBLES; place++) {
-        for (value = 0; value < 16; value++) {
-            table->nibble[place][value] = 0;
-            for (bit = 0; bit < 4; bit++) {
-                if (value & 8 >> bit) {
-                    table->nibble[place][value] ^=
-                        key_window(key, 4 * place + bit);
-                }
-            }
+        nibble = table->nibble[place];
+        nibble[0] = 0;
+        for (value = 1; value < 16; value++) {
+            unsigned rest = value & (value - 1), bit = value ^ rest;
+
+            nibble[value] = rest ? nibble[rest] ^ nibble[bit]
+                : key_window(key, 4 * place + 3 - __builtin_ctz(bit));
         }
     }
 }

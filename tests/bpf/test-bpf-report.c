@@ -22,7 +22,6 @@ enum {
     PACKETS_PER_CONFIG = 200,
     FULL_RANGE = 65536,     /* queues: any 16-bit number */
     CONFIGS = 8,            /* that replace each other */
-    BURST = 256,            /* configurations between two looks at the time */
     THREADS = 2,
     WAIT_MS = 20000,
 };
@@ -284,10 +283,11 @@ static void test_reconfigure(void)
         threads[i] = g_thread_new("runner", report_in_a_loop, &s);
     }
     do {
-        for (i = 0; i < BURST; i++) {
-            ebpf_rss_set_all(s.rss, &s.config[g_rand_int_range(rand, 0,
-                                                               CONFIGS)]);
-            n++;
+        n++;
+        if (ebpf_rss_set_all(s.rss, &s.config[g_rand_int_range(rand, 0,
+                                                               CONFIGS)]) !=
+            EBPF_RSS_IN_FORCE) {
+            ebpf_rss_wait(s.rss, WAIT_MS);      /* the processor is theirs */
         }
     } while (!limit_is_over(&limit, g_atomic_int_get(&s.runs), begin) ||
              g_atomic_int_get(&s.seen) != (1 << CONFIGS) - 1);
