@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A guest's XDP program, as one that the host can run on frames for a tap. */
+#ifndef EBPF_XDP_TRANSLATE_H
+#define EBPF_XDP_TRANSLATE_H
+
+#include "xdp_code.h"
+
+/**
+ * XdpHook: where the host runs it
+ * @XDP_HOOK_TC: at the egress of the tap. The program is of type
+ *               BPF_PROG_TYPE_SCHED_CLS; with cls_bpf it takes direct action.
+ * @XDP_HOOK_DEVMAP: in a devmap entry, of type BPF_PROG_TYPE_XDP to be loaded
+ *                   with BPF_XDP_DEVMAP. It knows DROP and PASS only, so the
+ *                   program may not change packets, and there is no place for
+ *                   a budget, so it may not have loops and functions.
+ */
+typedef enum XdpHook {
+    XDP_HOOK_TC,
+    XDP_HOOK_DEVMAP,
+} XdpHook;
+
+/**
+ * XdpTarget: what the program is translated for
+ * @maps: the card's, by their numbers; descriptors of the host
+ * @tap_ifindex: of the tap in the host, into which XDP_TX sends
+ * @guest_ifindex: what the guest's program shall see as ingress_ifindex
+ * @budget: for loops and functions, for each packet; at most XDP_BUDGET
+ * @rewrite: it may change all of a packet, not only its two Ethernet
+ *           addresses. Checksums that are not yet computed (CHECKSUM_PARTIAL)
+ *           become wrong where a program corrects them.
+ * @trusted: whoever loads it has CAP_PERFMON, so the verifier allows arithmetic
+ *           with pointers. Without, it refuses many programs, and each packet
+ *           is made linear by a helper, needed or not: some 12 ns.
+ * @gso_pass: it is not run on GSO packets, which go to the guest; else once on
+ *            the whole of each
+ */
+typedef struct XdpTarget {
+    XdpHook hook;
+    const XdpMap *maps;
+    size_t n_maps;
+    uint32_t tap_ifindex, guest_ifindex;
+    uint32_t budget;
+    bool rewrite, trusted, gso_pass;
+} XdpTarget;
+
+/**
+ * xdp_translate:
+ * @insns: of the program, from the guest: of type BPF_PROG_TYPE_XDP, with its
+ *         functions behind it, as bpf_program__insns() gives them after
+ *         loading. In LD_IMM64 with src_reg 1 or 2, imm is the number of a map
+ *         of @target.
+ * @count: how many they are
+ *
+ * Pure: asks the kernel nothing. Any thread may call it.
+ *
+ * Returns: the program's instructions, to be freed with g_array_free(); or
+ * NULL with @error set (XDP_ERROR), which names the guest's instruction and
+ * the reason. The kernel's verifier may still refuse it.
+ */
+GArray *xdp_translate(const struct bpf_insn *insns, size_t count,
+                      const XdpTarget *target, GError **error);
+
+#endif

@@ -1,0 +1,673 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * XDP programs, natively and translated for tc, on the same frames: the same
+ * verdict, the same bytes, and the same in their maps at the end.
+ *
+ * XDP_OBJECTS is the folder of the objects that tests/bpf/xdp is compiled to.
+ * Those of Debian's xdp-tools take part where they are installed.
+ */
+#define _GNU_SOURCE
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/pkt_cls.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bpf_run.h"
+#include "configs.h"
+#include "ebpf/insn.h"
+#include "ebpf/xdp_translate.h"
+#include "packet.h"
+#include "random_packet.h"
+
+enum {
+    FRAMES = 2000,              /* for each program */
+    STRICT_FRAMES = 500,        /* the same without CAP_PERFMON */
+    ROOM = 4096,                /* bytes: the longest that comes out */
+    ENTRIES = 16,               /* that each map gets before */
+    LOOPBACK = 1,               /* where BPF_PROG_TEST_RUN has frames from */
+    TAP = 77,                   /* any number */
+    MAX_CPUS = 4096,
+    LOG_SIZE = 1 << 20,
+    LOG_SHOWN = 2000,           /* bytes */
+    NOT_RUN = -1000,            /* no verdict */
+};
+
+/**
+ * Pair: a program, natively and translated
+ * @object, @twin: the same file twice: the maps of the first are for the
+ *                 native program, those of the second for the translated one
+ * @how: it is translated; without the maps
+ * @gso_size: of the frames that the translated program gets; 0
+ */
+typedef struct Pair {
+    const char *name;
+    struct bpf_object *object, *twin;
+    struct bpf_program *program;
+    XdpTarget how;
+    int tc_fd;
+    unsigned gso_size;
+} Pair;
+
+/* Programs that are accepted without CAP_PERFMON on each kernel. */
+static const char *const strict[] = {
+    "drop_port", "drop_prefix4", "drop_prefix6", "count_protocols",
+    "count_sources", "swap", "reflect", "verdicts", "where",
+};
+
+static int quiet(enum libbpf_print_level level, const char *format,
+                 va_list args)
+{
+    return 0;
+}
+
+/* Opens a file and loads its program @name alone; NULL if that is refused. */
+static struct bpf_object *load_object(const char *path, const char *name)
+{
+    struct bpf_object *object = bpf_object__open_file(path, NULL);
+    struct bpf_program *program;
+    struct bpf_map *map;
+
+    g_assert_nonnull(object);
+    bpf_object__for_each_program(program, object) {
+        bpf_program__set_autoload(program,
+                                  !strcmp(bpf_program__name(program), name));
+        bpf_program__set_type(program, BPF_PROG_TYPE_XDP);
+    }
+    bpf_object__for_each_map(map, object) {
+        bpf_map__set_pin_path(map, NULL);
+    }
+    if (bpf_object__load(object) < 0) {
+        bpf_object__close(object);
+        return NULL;
+    }
+    return object;
+}
+
+/* The number of the map whose descriptor is @fd. */
+static int map_number(struct bpf_object *object, int fd)
+{
+    struct bpf_map *map;
+    int number = 0;
+
+    bpf_object__for_each_map(map, object) {
+        if (bpf_map__fd(map) == fd) {
+            return number;
+        }
+        number++;
+    }
+    g_assert_not_reached();
+}
+
+/* The instructions as a guest sends them, with numbers of maps. */
+static GArray *guest_insns(struct bpf_object *object,
+                           struct bpf_program *program)
+{
+    GArray *insns = g_array_new(FALSE, FALSE, sizeof(struct bpf_insn));
+    unsigned i;
+
+    g_array_append_vals(insns, bpf_program__insns(program),
+                        bpf_program__insn_cnt(program));
+    for (i = 0; i < insns->len; i++) {
+        struct bpf_insn *insn = &g_array_index(insns, struct bpf_insn, i);
+
+        if (insn->code == (BPF_LD | BPF_IMM | BPF_DW)) {
+            if (insn->src_reg) {
+                insn->imm = map_number(object, insn->imm);
+            }
+            i++;
+        }
+    }
+    return insns;
+}
+
+/* What the translation makes of it with the maps of @twin. */
+static GArray *translate(Pair *p, GError **error)
+{
+    g_autoptr(GArray) insns = guest_insns(p->object, p->program);
+    g_autoptr(GArray) maps = g_array_new(FALSE, FALSE, sizeof(XdpMap));
+    XdpTarget target = p->how;
+    struct bpf_map *map;
+
+    bpf_object__for_each_map(map, p->twin) {
+        XdpMap one = {
+            bpf_map__type(map), bpf_map__value_size(map), bpf_map__fd(map),
+        };
+
+        g_array_append_val(maps, one);
+    }
+    target.maps = (const XdpMap *)(const void *)maps->data;
+    target.n_maps = maps->len;
+    return xdp_translate((const struct bpf_insn *)(const void *)insns->data,
+                         insns->len, &target, error);
+}
+
+/* Descriptor, or -errno; @log receives what the verifier says. */
+static int load_tc(GArray *insns, char *log)
+{
+    LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log,
+                .log_size = LOG_SIZE, .log_level = 1);
+    int fd;
+
+    *log = 0;
+    fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "translated", "GPL",
+                       (const struct bpf_insn *)(const void *)insns->data,
+                       insns->len, &opts);
+    return fd < 0 ? -errno : fd;
+}
+
+/* Puts the same entries into both maps. */
+static void fill_map(struct bpf_map *a, struct bpf_map *b, GRand *rand)
+{
+    unsigned key_size = bpf_map__key_size(a), i, j;
+    unsigned cpus = libbpf_num_possible_cpus();
+    g_autofree uint8_t *key = g_malloc0(MAX(key_size, 4));
+    g_autofree uint8_t *value = g_malloc0((size_t)cpus * 8 +
+                                          bpf_map__value_size(a));
+    const char *name = bpf_map__name(a);
+
+    if (strchr(name, '.')) {
+        return;         /* global data has its values */
+    }
+    for (i = 0; i < ENTRIES; i++) {
+        memset(key, 0, key_size);
+        memcpy(key, &i, MIN(key_size, 4));
+        if (bpf_map__type(a) == BPF_MAP_TYPE_LPM_TRIE) {
+            uint32_t len = g_rand_int_range(rand, 0, 5);
+
+            memcpy(key, &len, 4);
+            key[4] = g_rand_int(rand);
+        }
+        for (j = 0; j < bpf_map__value_size(a); j++) {
+            value[j] = g_rand_int(rand);
+        }
+        bpf_map_update_elem(bpf_map__fd(a), key, value, 0);
+        bpf_map_update_elem(bpf_map__fd(b), key, value, 0);
+    }
+}
+
+static void for_maps(Pair *p, GRand *rand,
+                     void (*what)(struct bpf_map *, struct bpf_map *,
+                                  GRand *))
+{
+    struct bpf_map *a = NULL, *b = NULL;
+
+    while ((a = bpf_object__next_map(p->object, a)) != NULL) {
+        b = bpf_object__next_map(p->twin, b);
+        what(a, b, rand);
+    }
+}
+
+static void compare_map(struct bpf_map *a, struct bpf_map *b, GRand *rand)
+{
+    unsigned key_size = bpf_map__key_size(a);
+    size_t size = (bpf_map__value_size(a) + 7) / 8 * 8 *
+                  (size_t)libbpf_num_possible_cpus();
+    g_autofree uint8_t *key = g_malloc0(key_size), *next = NULL;
+    g_autofree uint8_t *x = g_malloc0(size), *y = g_malloc0(size);
+    void *from = NULL;
+
+    next = g_malloc0(key_size);
+    while (bpf_map_get_next_key(bpf_map__fd(a), from, next) == 0) {
+        memcpy(key, next, key_size);
+        from = key;
+        if (bpf_map_lookup_elem(bpf_map__fd(a), key, x) == 0) {
+            g_assert_cmpint(bpf_map_lookup_elem(bpf_map__fd(b), key, y), ==,
+                            0);
+            g_assert_cmpmem(x, size, y, size);
+        }
+    }
+}
+
+/* What tc must say where XDP says @verdict. */
+static int as_tc(uint32_t verdict)
+{
+    switch (verdict) {
+    case XDP_PASS:
+        return TC_ACT_UNSPEC;
+    case XDP_TX:
+        return TC_ACT_REDIRECT;
+    default:
+        return TC_ACT_SHOT;
+    }
+}
+
+/*
+ * Runs a program; @out receives the frame afterwards. NOT_RUN: newer kernels
+ * run no tc program on what has the EtherType of IP and is too short for it.
+ */
+static int run(int fd, const GByteArray *frame, unsigned gso_size,
+               GByteArray *out)
+{
+    struct __sk_buff skb = { .gso_size = gso_size, .gso_segs = 2 };
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data,
+                .data_size_in = frame->len, .data_out = out->data,
+                .data_size_out = ROOM, .repeat = 1);
+
+    g_byte_array_set_size(out, ROOM);
+    opts.data_out = out->data;
+    if (gso_size) {
+        opts.ctx_in = &skb;
+        opts.ctx_size_in = sizeof(skb);
+    }
+    if (bpf_prog_test_run_opts(fd, &opts) < 0) {
+        g_assert_cmpint(errno, ==, EINVAL);
+        return NOT_RUN;
+    }
+    g_byte_array_set_size(out, opts.data_size_out);
+    return opts.retval;
+}
+
+/* @native: as the guest sees @frame */
+static int compare_frame(Pair *p, const char *recipe,
+                         const GByteArray *native, const GByteArray *frame)
+{
+    g_autoptr(GByteArray) a = g_byte_array_new(), b = g_byte_array_new();
+    int verdict, tc = run(p->tc_fd, frame, p->gso_size, b);
+    g_autofree char *x = NULL, *y = NULL, *in = NULL;
+
+    if (tc == NOT_RUN) {
+        return tc;
+    }
+    verdict = run(bpf_program__fd(p->program), native, 0, a);
+    if (tc == as_tc(verdict) &&
+        (tc == TC_ACT_SHOT ||
+         (a->len == b->len && !memcmp(a->data, b->data, a->len)))) {
+        return tc;
+    }
+    in = packet_hex(native->data, native->len);
+    x = packet_hex(a->data, a->len);
+    y = packet_hex(b->data, b->len);
+    g_error("%s, frame %s\n%s\nXDP says %d, tc %d, and they make of it\n%s\n"
+            "%s", p->name, recipe, in, verdict, tc, x, y);
+}
+
+/* Several thousand frames; how many of each verdict is in the output. */
+static void compare(Pair *p, unsigned frames)
+{
+    g_autoptr(GRand) rand = config_seeded_rand();
+    unsigned count[3] = { 0 }, i;
+
+    for_maps(p, rand, fill_map);
+    for (i = 0; i < frames; i++) {
+        g_autoptr(RandomPacket) packet = random_packet(rand, BPF_RUN_MAX);
+
+        if (packet->frame->len < 14) {
+            continue;           /* the kernel runs nothing on less */
+        }
+        switch (compare_frame(p, packet->recipe, packet->frame,
+                              packet->frame)) {
+        case TC_ACT_UNSPEC:
+            count[0]++;
+            break;
+        case TC_ACT_SHOT:
+            count[1]++;
+            break;
+        case TC_ACT_REDIRECT:
+            count[2]++;
+        }
+    }
+    g_assert_cmpuint(count[0] + count[1] + count[2], >, frames / 2);
+    for_maps(p, rand, compare_map);
+    g_test_message("| %-16s pass %4u, drop %4u, tx %4u", p->name, count[0],
+                   count[1], count[2]);
+}
+
+/* Without or with what CAP_PERFMON allows. */
+static void set_perfmon(bool on)
+{
+    struct __user_cap_header_struct header = {
+        .version = _LINUX_CAPABILITY_VERSION_3,
+    };
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    uint64_t bits = 1ull << 38 | 1ull << CAP_SYS_ADMIN;     /* 38: PERFMON */
+    unsigned i;
+
+    g_assert_cmpint(syscall(SYS_capget, &header, data), ==, 0);
+    for (i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+        uint32_t half = bits >> (32 * i);
+
+        data[i].effective = on ? data[i].permitted
+                               : data[i].effective & ~half;
+    }
+    g_assert_cmpint(syscall(SYS_capset, &header, data), ==, 0);
+}
+
+static bool must_be_accepted(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(strict); i++) {
+        if (!strcmp(strict[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As the host takes it from a guest that it does not trust. */
+static void try_strict(Pair *p)
+{
+    g_autofree char *log = g_malloc(LOG_SIZE);
+    g_autoptr(GArray) insns = NULL;
+
+    p->how.trusted = false;
+    insns = translate(p, NULL);
+    g_assert_nonnull(insns);
+    set_perfmon(false);
+    p->tc_fd = load_tc(insns, log);
+    set_perfmon(true);
+    if (p->tc_fd >= 0) {
+        compare(p, STRICT_FRAMES);
+        close(p->tc_fd);
+    } else if (must_be_accepted(p->name)) {
+        g_error("%s is refused without CAP_PERFMON: %s", p->name,
+                log + MAX((int)strlen(log) - LOG_SHOWN, 0));
+    }
+}
+
+/*
+ * Opens the program that @where names, FILE:PROGRAM, natively. Returns false
+ * if this kernel does not take it; the test is skipped.
+ */
+static bool pair_open(Pair *p, const char *where)
+{
+    g_auto(GStrv) parts = g_strsplit(where, ":", 2);
+
+    *p = (Pair) {
+        .name = strchr(where, ':') + 1,
+        .how = {
+            .hook = XDP_HOOK_TC,
+            .tap_ifindex = TAP,
+            .guest_ifindex = LOOPBACK,
+            .budget = XDP_BUDGET,
+            .rewrite = true,
+            .trusted = true,
+        },
+        .tc_fd = -1,
+    };
+    p->object = load_object(parts[0], parts[1]);
+    if (!p->object) {
+        g_test_skip("this kernel does not take the program as XDP either");
+        return false;
+    }
+    p->twin = load_object(parts[0], parts[1]);
+    g_assert_nonnull(p->twin);
+    p->program = bpf_object__find_program_by_name(p->object, parts[1]);
+    return true;
+}
+
+static void pair_close(Pair *p)
+{
+    bpf_object__close(p->object);
+    bpf_object__close(p->twin);
+}
+
+/* Translates and loads it, behind @n instructions of the test. */
+static void pair_load(Pair *p, const struct bpf_insn *before, size_t n)
+{
+    g_autofree char *log = g_malloc(LOG_SIZE);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) insns = translate(p, &error);
+
+    g_assert_no_error(error);
+    if (n) {
+        g_array_prepend_vals(insns, before, n);
+    }
+    p->tc_fd = load_tc(insns, log);
+    if (p->tc_fd < 0) {
+        g_error("%s: %s: %s", p->name, g_strerror(-p->tc_fd),
+                log + MAX((int)strlen(log) - LOG_SHOWN, 0));
+    }
+}
+
+static void test_program(gconstpointer where)
+{
+    Pair p;
+
+    if (pair_open(&p, where)) {
+        pair_load(&p, NULL, 0);
+        compare(&p, FRAMES);
+        close(p.tc_fd);
+        try_strict(&p);
+        pair_close(&p);
+    }
+}
+
+/* A program out of our objects. To be freed. */
+static char *ours(const char *object, const char *program)
+{
+    return g_strdup_printf("%s/%s.bpf.o:%s", g_getenv("XDP_OBJECTS"), object,
+                           program);
+}
+
+/* Where the budget does not last, the guest gets the packet, or nobody. */
+static void test_budget(void)
+{
+    static const struct {
+        const char *object, *program;
+        unsigned budget;
+        int verdict;
+    } rows[] = {
+        { "parse", "always", 1, TC_ACT_UNSPEC },
+        { "parse", "always", 300, TC_ACT_UNSPEC },
+        { "parse", "always", XDP_BUDGET, TC_ACT_SHOT },
+        { "functions", "within", 1, TC_ACT_UNSPEC },
+        { "functions", "within", 100, TC_ACT_UNSPEC },
+        { "functions", "within", XDP_BUDGET, TC_ACT_SHOT },
+        { "change", "blank", 1, TC_ACT_SHOT },
+        { "change", "blank", XDP_BUDGET, TC_ACT_REDIRECT },
+    };
+    g_autoptr(GByteArray) frame = packet_build("eth ip4 udp raw:300",
+                                               &packet_flow);
+    g_autoptr(GByteArray) out = g_byte_array_new();
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *where = ours(rows[i].object, rows[i].program);
+        Pair p;
+
+        if (!pair_open(&p, where)) {
+            return;
+        }
+        p.how.budget = rows[i].budget;
+        pair_load(&p, NULL, 0);
+        g_test_message("%s, budget %u", rows[i].program, rows[i].budget);
+        g_assert_cmpint(run(p.tc_fd, frame, 0, out), ==, rows[i].verdict);
+        close(p.tc_fd);
+        pair_close(&p);
+    }
+}
+
+/* A tag beside the frame is in the frame that the program sees. */
+static void test_tag(gconstpointer type)
+{
+    static const struct {
+        const char *object, *program, *recipe;
+        bool examined;
+    } rows[] = {
+        { "change", "swap", "eth ip4 udp", true },
+        { "parse", "tags", "eth ip4 udp", true },
+        { "parse", "tags", "eth ip6 hop tcp raw:1000", true },
+        { "change", "trim", "eth ip4 udp raw:500", true },
+        { "parse", "tags", "eth vlan ip4 udp", false },
+    };
+    uint16_t ethertype = GPOINTER_TO_UINT(type), tci = 0xa123;
+    const struct bpf_insn push[] = {
+        insn(INSN_MOVE, BPF_REG_6, BPF_REG_1, 0, 0),
+        insn(INSN_SET, BPF_REG_2, 0, 0, GUINT16_TO_BE(ethertype)),
+        insn(INSN_SET, BPF_REG_3, 0, 0, tci),
+        insn(INSN_CALL, 0, 0, 0, BPF_FUNC_skb_vlan_push),
+        insn(INSN_MOVE, BPF_REG_1, BPF_REG_6, 0, 0),
+    };
+    const uint8_t tag[] = { ethertype >> 8, ethertype & 0xff, tci >> 8,
+                            tci & 0xff };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *where = ours(rows[i].object, rows[i].program);
+        g_autoptr(GByteArray) frame = packet_build(rows[i].recipe,
+                                                   &packet_flow);
+        g_autoptr(GByteArray) tagged = g_byte_array_new();
+        Pair p;
+
+        if (!pair_open(&p, where)) {
+            return;
+        }
+        g_byte_array_append(tagged, frame->data, 12);
+        g_byte_array_append(tagged, tag, sizeof(tag));
+        g_byte_array_append(tagged, frame->data + 12, frame->len - 12);
+        pair_load(&p, push, G_N_ELEMENTS(push));
+        if (rows[i].examined) {
+            compare_frame(&p, rows[i].recipe, tagged, frame);
+            p.gso_size = 1000;
+        }
+        /* GSO, or a second tag: it is left to the guest. */
+        g_assert_cmpint(run(p.tc_fd, frame, p.gso_size, tagged), ==,
+                        TC_ACT_UNSPEC);
+        close(p.tc_fd);
+        pair_close(&p);
+    }
+}
+
+static void test_gso(void)
+{
+    g_autofree char *where = ours("change", "swap");
+    g_autoptr(GByteArray) frame = packet_build("eth ip4 tcp raw:2500",
+                                               &packet_flow);
+    g_autoptr(GByteArray) out = g_byte_array_new();
+    Pair p;
+
+    if (!pair_open(&p, where)) {
+        return;
+    }
+    p.gso_size = 1000;
+    pair_load(&p, NULL, 0);
+    g_assert_cmpint(compare_frame(&p, "GSO", frame, frame), ==,
+                    TC_ACT_REDIRECT);
+    close(p.tc_fd);
+    p.how.gso_pass = true;
+    pair_load(&p, NULL, 0);
+    g_assert_cmpint(run(p.tc_fd, frame, p.gso_size, out), ==, TC_ACT_UNSPEC);
+    g_assert_cmpint(run(p.tc_fd, frame, 0, out), ==, TC_ACT_REDIRECT);
+    close(p.tc_fd);
+    pair_close(&p);
+}
+
+/* In a devmap: what XDP says of it there, and DROP and PASS only. */
+static void test_devmap(void)
+{
+    static const int verdicts[] = { XDP_DROP, XDP_DROP, XDP_PASS, XDP_PASS,
+                                    XDP_DROP, XDP_DROP, XDP_DROP };
+    LIBBPF_OPTS(bpf_prog_load_opts, opts,
+                .expected_attach_type = BPF_XDP_DEVMAP);
+    g_autofree char *where = ours("filter", "verdicts");
+    g_autoptr(GArray) insns = NULL;
+    g_autoptr(GError) error = NULL;
+    Pair p;
+    int fd;
+
+    if (!pair_open(&p, where)) {
+        return;
+    }
+    p.how.hook = XDP_HOOK_DEVMAP;
+    insns = translate(&p, &error);
+    g_assert_no_error(error);
+    fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "translated", "GPL",
+                       (const struct bpf_insn *)(const void *)insns->data,
+                       insns->len, &opts);
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+
+    /* The kernel does not run one of a devmap by hand, but the same as XDP. */
+    fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "translated", "GPL",
+                       (const struct bpf_insn *)(const void *)insns->data,
+                       insns->len, NULL);
+    g_assert_cmpint(fd, >=, 0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(verdicts); i++) {
+        g_autoptr(GByteArray) frame = packet_build("eth ip4 udp",
+                                                   &packet_flow);
+        g_autoptr(GByteArray) out = g_byte_array_new();
+
+        frame->data[37] = i;
+        g_assert_cmpint(run(fd, frame, 0, out), ==, verdicts[i]);
+    }
+    close(fd);
+    pair_close(&p);
+}
+
+/* A test for each program in each object of @folder that begins so. */
+static void add_folder(const char *folder, const char *begin)
+{
+    GDir *dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        struct bpf_object *object = NULL;
+        struct bpf_program *program;
+
+        if (g_str_has_prefix(name, begin) && g_str_has_suffix(name, ".o")) {
+            object = bpf_object__open_file(path, NULL);
+        }
+        if (!object) {
+            continue;
+        }
+        bpf_object__for_each_program(program, object) {
+            const char *what = bpf_program__name(program);
+            g_autofree char *test = g_strdup_printf("/xdp/%.*s/%s",
+                                                    (int)strcspn(name, "."),
+                                                    name, what);
+
+            g_test_add_data_func_full(test,
+                                      g_strdup_printf("%s:%s", path, what),
+                                      test_program, g_free);
+        }
+        bpf_object__close(object);
+    }
+    if (dir) {
+        g_dir_close(dir);
+    }
+}
+
+static void test_objects(void)
+{
+    if (bpf_run_allowed()) {
+        g_assert_nonnull(g_getenv("XDP_OBJECTS"));
+    }
+}
+
+/* Counters of one processor only. */
+static void stay_here(void)
+{
+    cpu_set_t *set = CPU_ALLOC(MAX_CPUS);
+
+    CPU_ZERO_S(CPU_ALLOC_SIZE(MAX_CPUS), set);
+    CPU_SET_S(sched_getcpu(), CPU_ALLOC_SIZE(MAX_CPUS), set);
+    sched_setaffinity(0, CPU_ALLOC_SIZE(MAX_CPUS), set);
+    CPU_FREE(set);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    libbpf_set_print(quiet);
+    stay_here();
+    g_test_add_func("/xdp/objects", test_objects);
+    if (!bpf_run_refusal() && g_getenv("XDP_OBJECTS")) {
+        g_test_add_func("/xdp/budget", test_budget);
+        g_test_add_data_func("/xdp/tag/802.1q", GUINT_TO_POINTER(0x8100),
+                             test_tag);
+        g_test_add_data_func("/xdp/tag/802.1ad", GUINT_TO_POINTER(0x88a8),
+                             test_tag);
+        g_test_add_func("/xdp/gso", test_gso);
+        g_test_add_func("/xdp/devmap", test_devmap);
+        add_folder(g_getenv("XDP_OBJECTS"), "");
+        add_folder(XDP_TOOLS_OBJECTS, "xdpfilt_");
+    }
+    return g_test_run();
+}
