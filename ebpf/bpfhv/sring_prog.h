@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The guest's side of struct sring_head. */
+#ifndef EBPF_BPFHV_SRING_PROG_H
+#define EBPF_BPFHV_SRING_PROG_H
+
+#include "bpfhv_prog.h"
+#include "sring_head.h"
+
+/* Publish what has been written up to @prod. */
+INLINE void sring_publish(struct bpfhv_ctx *ctx, struct sring_head *head,
+                          __u32 prod)
+{
+    exchange(&head->prod, prod);
+    ctx->out = READ(head->kick_off) ? 0 : BPFHV_OUT_KICK;
+}
+
+/*
+ * How many descriptors the host has completed, at most BPFHV_CTX_BUFS; they can
+ * be read then. -1: it says that it has completed more than there are.
+ */
+INLINE int sring_completed(struct sring_head *head)
+{
+    __u32 count = READ(head->cons) - head->clear;
+
+    if (!count || count > SRING_ENTRIES) {
+        return count ? -1 : 0;
+    }
+    exchange(&head->barrier, 0);
+    return count < BPFHV_CTX_BUFS ? count : BPFHV_CTX_BUFS;
+}
+
+/* Ask for an interrupt; return whether it is too late for that. */
+INLINE int sring_interrupts(const struct bpfhv_ctx *ctx,
+                            struct sring_head *head)
+{
+    __u32 wanted = ctx->min_completed_bufs;
+    __u32 clear = head->clear;
+
+    if (!wanted) {
+        WRITE(head->intr_at, clear + SRING_NEVER);
+        return 0;
+    }
+    exchange(&head->intr_at, clear + wanted - 1);
+    return READ(head->cons) - clear >= wanted;
+}
+
+#endif
