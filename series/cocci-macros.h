@@ -9,3 +9,4 @@
 #define QTAILQ_HEAD(name, type) int
 #define QTAILQ_ENTRY(type) int
 #define G_GNUC_PRINTF(format, args)
+#define QEMU_UNINITIALIZED          /* before a type; from 10.1 on */
