@@ -15,10 +15,11 @@
 
 enum {
     NUM_BUFS = 256,             /* as all models have */
-    TOTAL_BUFS = 12000,         /* that go through in a case */
+    TOTAL_BUFS = 24000,         /* that go through in a case */
     FIRST_INDEX = -1536,        /* indices pass 2^32 on the way */
     MAX_PACKET_BUFS = 17,
-    TICKS = 6,                  /* one access of so many lets the host step */
+    TICKS = 4,                  /* one access of so many lets the host step, */
+    MAX_STEPS = 12,             /* up to so many times */
 };
 
 typedef enum HostState {
@@ -179,7 +180,7 @@ static void host_poll(Queue *q)
 {
     unsigned seen = q->seen;
 
-    if (below(8) == 0) {
+    if (below(2)) {
         q->model->want_kicks(&q->host, false);
     }
     if (q->num_taken && below(2)) {
@@ -218,23 +219,31 @@ static void host_step(void *data)
 static void tick(void *data)
 {
     if (below(TICKS) == 0) {
-        host_step(data);
+        for (unsigned steps = 1 + below(MAX_STEPS); steps; steps--) {
+            host_step(data);
+        }
     }
 }
 
 /* The driver */
 
-static int run(Queue *q, const BpfhvProgram *program)
+static int run_with(Queue *q, const BpfhvProgram *program,
+                    void (*tick)(void *), void *tick_data)
 {
     BpfhvRun run = {
         .insns = program->verified, .count = program->verified_count,
         .source_count = program->count, .rules = &program->rules,
-        .ctx = (uint8_t *)q->ctx, .tick = tick, .tick_data = q,
+        .ctx = (uint8_t *)q->ctx, .tick = tick, .tick_data = tick_data,
     };
 
     bpfhv_run(&run);
     g_assert_cmpstr(run.fault, ==, NULL);
     return run.result;
+}
+
+static int run(Queue *q, const BpfhvProgram *program)
+{
+    return run_with(q, program, tick, q);
 }
 
 static struct bpfhv_buf *add_buf(Queue *q, unsigned *next)
@@ -350,12 +359,12 @@ static void driver_step(Queue *q)
 {
     switch (below(6)) {
     case 0:
-    case 1:
         publish(q);
         break;
-    case 2:
+    case 1:
         poll_only(q);
         break;
+    case 2:
     case 3:
         go_to_sleep(q);
         break;
@@ -377,6 +386,7 @@ static Queue *queue_new(int model, bool receives)
     q->interrupts = &p[receives ? BPFHV_RX_INTERRUPTS : BPFHV_TX_INTERRUPTS];
     q->ctx = g_malloc0(q->model->ctx_size);
     q->host = (BpfhvHost) { .model = q->model, .ctx = q->ctx };
+    q->state = HOST_SLEEPS;
     return q;
 }
 
@@ -392,6 +402,7 @@ static void flow(int model, bool receives, uint32_t first_index)
 
     g_assert_cmpuint(q->model->max_bufs, ==, NUM_BUFS);
     q->model->begin(&q->host, first_index);
+    q->state = HOST_POLLS;
     while (q->published < TOTAL_BUFS || q->completed < q->published) {
         if (q->asleep && q->interrupted) {
             q->asleep = false;
@@ -430,6 +441,74 @@ static void test_accepted(const void *data)
     }
 }
 
+/**
+ * Moment: when the host does all that there is to do, and goes to sleep
+ * @left: after how many accesses of the program
+ */
+typedef struct Moment {
+    Queue *q;
+    int left;
+} Moment;
+
+static void at_moment(void *data)
+{
+    Moment *moment = data;
+
+    if (moment->left-- == 0) {
+        while (moment->q->state != HOST_SLEEPS) {
+            host_step(moment->q);
+        }
+    }
+}
+
+/* A queue with one buffer, which publish is to be called for. */
+static Queue *queue_with_buf(const void *model)
+{
+    Queue *q = queue_new(GPOINTER_TO_INT(model), false);
+    unsigned next = 0;
+
+    q->model->want_kicks(&q->host, false);
+    poll_only(q);
+    add_packet(q, &next, 1);
+    return q;
+}
+
+/* The host sees what is published, or is kicked, whenever it goes to sleep. */
+static void test_kick(const void *model)
+{
+    Moment moment = { .left = -1 };
+
+    for (int access = 0; moment.left < 0; access++) {
+        Queue *q = queue_with_buf(model);
+
+        q->state = HOST_POLLS;
+        moment = (Moment) { q, access };
+        g_assert_cmpint(run_with(q, q->publish, at_moment, &moment), ==, 0);
+        g_assert_true(moment.left >= 0 || q->seen == 1 ||
+                      q->ctx->out & BPFHV_OUT_KICK);
+        queue_free(q);
+    }
+}
+
+/* The driver is told of what is completed, whenever that is. */
+static void test_interrupt(const void *model)
+{
+    Moment moment = { .left = -1 };
+
+    for (int access = 0; moment.left < 0; access++) {
+        Queue *q = queue_with_buf(model);
+        int ret;
+
+        g_assert_cmpint(run(q, q->publish), ==, 0);
+        q->state = HOST_POLLS;
+        q->ctx->min_completed_bufs = 1;
+        moment = (Moment) { q, access };
+        ret = run_with(q, q->interrupts, at_moment, &moment);
+        g_assert_true(moment.left >= 0 || q->interrupted || ret == 1);
+        queue_free(q);
+    }
+}
+
 /* Verify a copy with other fuel; its result is the caller's. */
 static void refuel(BpfhvProgram *program, uint32_t fuel)
 {
@@ -451,7 +530,6 @@ static void test_full_call(const void *data)
 
     refuel(&publish, BPFHV_MAX_FUEL / 4);
     refuel(&complete_all, BPFHV_MAX_FUEL / 4);
-    q->state = HOST_SLEEPS;
     add_packet(q, &next, BPFHV_CTX_BUFS);
     g_assert_cmpint(run(q, &publish), ==, 0);
     while (q->seen < BPFHV_CTX_BUFS) {
@@ -518,6 +596,8 @@ int main(int argc, char **argv)
                                           bpfhv_models[i].ctx_size);
         add(i, "accepted", i, test_accepted);
         add(i, "full-call", i, test_full_call);
+        add(i, "kick-at-each-access", i, test_kick);
+        add(i, "interrupt-at-each-access", i, test_interrupt);
         add(i, "transmit", 2 * i, test_flow);
         add(i, "receive", 2 * i + 1, test_flow);
         add(i, "lies", i, test_lies);
