@@ -349,6 +349,8 @@ static const Row rows[] = {
     /* The stack */
     { "stack/above", { STI(DW, 10, 0, 0), RETURN_0 },
       0, "access outside of the stack" },
+    { "stack/further-above", { STI(W, 10, 4, 0), RETURN_0 },
+      0, "access outside of the stack" },
     { "stack/fuel", { STI(DW, 10, STACK_LOW - 8, 0x7fffffff), RETURN_0 },
       0, "access outside of the stack" },
     { "stack/fuel-read", { LD(DW, 0, 10, STACK_LOW - 8), EXIT },
