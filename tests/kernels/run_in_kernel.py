@@ -73,7 +73,7 @@ def processor_programs(programs):
     }
 
 
-def module_program(kernel, suite):
+def module_program(kernel, suite, build):
     """Return none if Debian has this kernel's headers no more."""
     try:
         module = get_module(kernel, suite)
@@ -82,7 +82,7 @@ def module_program(kernel, suite):
         return {}
     return {"vhost_net_hash": virthost.our_command(
         UNITTEST, TOP / "tests/kernels/test_vhost_net_hash.py",
-        HASH_MODULE=module)}
+        HASH_MODULE=module, HASH_LOADER=f"{build}/tests/load-report")}
 
 
 def vhost_program(guest, qemu):
@@ -120,7 +120,7 @@ def main():
             (library_programs(build, SHORTER), ""),
             (processor_programs(library_programs(build, LONGER)),
              "preempt=full"),
-            (module_program(kernel, suite), ""),
+            (module_program(kernel, suite, build), ""),
             (vhost_program(guest, qemu), "")):
         cases += virthost.try_again(functools.partial(cases_in_kernel, kernel,
                                                       programs, append))

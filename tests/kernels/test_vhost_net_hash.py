@@ -3,13 +3,16 @@
 """The module vhost_net_hash beside the kernel's own vhost_net.
 
 The tests run in a virtual host, by this same file, started there with
-HASH_MODULE=FILE.  HASH_SUITE names the Debian suite whose kernel it has, if
-not this machine's.  Nobody else uses the module: a test is QEMU and guest in
-one (harness/functional/vhost_card.py).
+HASH_MODULE=FILE, and HASH_LOADER=FILE if load-report is not in build/lib.
+HASH_SUITE names the Debian suite whose kernel it has, if not this machine's.
+Nobody else uses the module: a test is QEMU and guest in one
+(harness/functional/vhost_card.py).
 """
 
+import collections
 import errno
 import os
+import random
 import socket
 import stat
 import struct
@@ -18,6 +21,7 @@ import threading
 import time
 import unittest
 
+from harness import TOP
 from harness.cases import Case, rows
 from harness.check.unittest_tap import run_tests
 from harness.functional import libbpf
@@ -33,16 +37,20 @@ from harness.functional.vhost_card import (GET_FEATURES, HASH, HASH_REPORT,
                                            refused)
 from harness.privateapt import AptError
 from harness.qtest.randomly import Steps
+from harness.rss_reference import ALL_TYPES, IPV6, TCP_EX, TCPV6, Config
 from harness.vm import traffic
 from harness.vm.kernel import get_kernel
 from harness.vm.module import get_module
-from harness.vm.process import wait_until
+from harness.vm.process import Closing, spawn, stop, wait_until
 from harness.vm.tapnet import TapNet
 
 MODULE = os.environ.get("HASH_MODULE")
 SUITE = os.environ.get("HASH_SUITE")
 TIMEOUT = 1200
+LOADER = os.environ.get("HASH_LOADER") or TOP / "build/lib/tests/load-report"
 SWAPS = 10000               # of the program, under load
+FLOWS = 8000
+BATCH = 64                  # packets that are on their way
 FRAMES = traffic.mixed(8)
 LEN, IFINDEX, CB = 0, 40, 48        # offsets in struct __sk_buff
 
@@ -260,6 +268,107 @@ class Reports(HashCase):
         self.assertEqual(packets[0].frame, FRAMES[0])
         self.assert_none(packets)
         self.assert_hashes(self.receive(card), 7)
+
+
+def ex_packet(rng, transport):
+    """Return an IPv6 packet with a home address, with ports or without."""
+    source, home, target = (b"\xfd\0" + rng.randbytes(14) for _ in range(3))
+    options = (struct.pack("!BBBB", transport, 2, 0xc9, 16) + home
+               + b"\1\2\0\0")
+    body = rng.randbytes(40)
+    head = struct.pack("!IHBB", 6 << 28, len(options + body), 60, 64)
+    return traffic.frame(0x86dd, head + source + target + options + body)
+
+
+def all_kinds(count, seed):
+    """Return that many frames, of each hash type some."""
+    rng = random.Random(seed)
+    frames = traffic.mixed(count // 2, seed)
+    while len(frames) < count:
+        addresses = [bytes((10,)) + rng.randbytes(3) for _ in range(2)]
+        ports = rng.randrange(65536), rng.randrange(65536)
+        fragment = traffic.frame(0x0800, traffic.ipv4_packet(
+            traffic.UDP, *addresses, ports, rng.randbytes(20), 0x2000))
+        frames += [ex_packet(rng, kind) for kind in (traffic.TCP, traffic.UDP,
+                                                     59)]
+        frames += [fragment, frames[0][:12] + b"\x81\0\0\7"
+                   + rng.choice(frames)[12:], rng.randbytes(64)]
+        bare = rng.choice(frames[:count // 2])
+        if bare[12:14] == b"\x86\xdd":
+            frames.append(bare[:20] + b"\x3b" + bare[21:])    # no next header
+    return frames[:count]
+
+
+class Loader(Closing):
+    """load-report, and the program that it has loaded.
+
+    configs: Configs; if they are several, each is in force at times
+    """
+
+    def __init__(self, configs):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            self.process = spawn(
+                ["sh", "-c", f"exec 3<&{theirs.fileno()}; exec \"$@\"", "sh",
+                 LOADER, str(len(configs))], stdin=subprocess.PIPE,
+                pass_fds=[theirs.fileno()])
+            for config in configs:
+                self.process.stdin.write(struct.pack("=IHH", config.types, 0, 1)
+                                         + bytes(256) + config.key)
+            self.process.stdin.flush()
+            theirs.close()
+            self.fd = socket.recv_fds(ours, 1, 1)[1][0]
+
+    def close(self):
+        os.close(self.fd)
+        self.process.stdin.close()
+        self.process.wait(20)
+        stop(self.process)
+
+
+class Program(HashCase):
+    """The program of ours on real packets."""
+
+    @staticmethod
+    def why_not():
+        return "" if os.access(LOADER, os.X_OK) else f"there is no {LOADER}"
+
+    def test_all_kinds_of_packets(self):
+        seed = int(os.environ.get("RSS_TEST_SEED") or time.time_ns() % 1000000)
+        print(f"# RSS_TEST_SEED={seed} repeats this run", flush=True)
+        config = Config(ALL_TYPES, random.Random(seed).randbytes(40), [0])
+        loader = self.enterContext(Loader([config]))
+        card = self.card()
+        card.set_program(loader.fd)
+        frames = all_kinds(FLOWS, seed)
+        kinds = collections.Counter()
+        for at in range(0, FLOWS, BATCH):
+            batch = frames[at:at + BATCH]
+            for packet in self.receive(card, batch):
+                self.assertEqual((packet.value, packet.report),
+                                 config.hash(packet.frame),
+                                 packet.frame.hex())
+                kinds[packet.report] += 1
+        print(f"# {dict(kinds)}", flush=True)
+        self.assertEqual(sorted(kinds), list(range(10)))
+
+    def test_configurations_that_replace_each_other(self):
+        """Types and keys of two of them must never be mixed."""
+        rng = random.Random(0)
+        configs = [Config(types, rng.randbytes(40), [0]) for types in
+                   (IPV6, TCPV6, TCP_EX)]
+        frame = ex_packet(rng, traffic.TCP)
+        whole = {config.hash(frame) for config in configs}
+        self.assertEqual(len(whole), len(configs))
+        loader = self.enterContext(Loader(configs))
+        card = self.card()
+        card.set_program(loader.fd)
+        seen = set()
+        for _ in range(FLOWS // BATCH):
+            seen |= {(packet.value, packet.report) for packet in
+                     self.receive(card, [frame] * BATCH)}
+        self.assertLessEqual(seen, whole)
+        self.assertGreater(len(seen), 1)
 
 
 class Faults(HashCase):
