@@ -18,8 +18,8 @@ enum {
     /*
      * Time, in units of about one instruction. What a program takes without
      * its loops and functions is limited by its length and its calls of
-     * helpers; loops and functions have a budget for each packet. All
-     * together it is below 20 us.
+     * helpers; loops and functions have a budget for each packet. The aim is
+     * that a packet never takes over 20 us.
      */
     XDP_HELPER_COST = 64,
     XDP_MAX_HELPER_CALLS = 256,     /* places in the code */

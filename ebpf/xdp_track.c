@@ -29,7 +29,7 @@
 enum {
     SLOT = 8,                                   /* bytes */
     SLOTS = XDP_MAX_STACK / SLOT,
-    MAX_STEPS = 1 << 17,                        /* Katran takes 20,000 */
+    MAX_STEPS = 32 * XDP_MAX_INSNS,             /* of the walk */
     ADDRESSES_LEN = 12,                         /* of Ethernet, bytes */
     MAX_PACKET_OFFSET = 255,                    /* that is followed */
 };

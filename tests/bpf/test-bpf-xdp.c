@@ -28,6 +28,7 @@ enum {
     FRAMES = 2000,              /* for each program */
     STRICT_FRAMES = 500,        /* the same without CAP_PERFMON */
     ROOM = 4096,                /* bytes: the longest that comes out */
+    MUTANTS = 400,              /* of each parent */
     ENTRIES = 16,               /* that each map gets before */
     LOOPBACK = 1,               /* where BPF_PROG_TEST_RUN has frames from */
     TAP = 77,                   /* any number */
@@ -125,10 +126,9 @@ static GArray *guest_insns(struct bpf_object *object,
     return insns;
 }
 
-/* What the translation makes of it with the maps of @twin. */
-static GArray *translate(Pair *p, GError **error)
+/* What the translation makes of @insns with the maps of @twin. */
+static GArray *translate_insns(Pair *p, GArray *insns, GError **error)
 {
-    g_autoptr(GArray) insns = guest_insns(p->object, p->program);
     g_autoptr(GArray) maps = g_array_new(FALSE, FALSE, sizeof(XdpMap));
     XdpTarget target = p->how;
     struct bpf_map *map;
@@ -144,6 +144,13 @@ static GArray *translate(Pair *p, GError **error)
     target.n_maps = maps->len;
     return xdp_translate((const struct bpf_insn *)(const void *)insns->data,
                          insns->len, &target, error);
+}
+
+static GArray *translate(Pair *p, GError **error)
+{
+    g_autoptr(GArray) insns = guest_insns(p->object, p->program);
+
+    return translate_insns(p, insns, error);
 }
 
 /* Descriptor, or -errno; @log receives what the verifier says. */
@@ -558,6 +565,112 @@ static void test_gso(void)
     pair_close(&p);
 }
 
+/* Changes an instruction or two, or takes one for another. */
+static void mutate(GArray *insns, GRand *rand)
+{
+    static const int numbers[] = { 0, 1, -1, 4, 8, -8, -16, 48, 76, 511, -512 };
+    int n = g_rand_int_range(rand, 1, 4);
+
+    while (n--) {
+        struct bpf_insn *insn = &g_array_index(
+            insns, struct bpf_insn, g_rand_int_range(rand, 0, insns->len));
+        int number = numbers[g_rand_int_range(rand, 0,
+                                              G_N_ELEMENTS(numbers))];
+
+        switch (g_rand_int_range(rand, 0, 6)) {
+        case 0:
+            insn->dst_reg = g_rand_int_range(rand, 0, 11);
+            break;
+        case 1:
+            insn->src_reg = g_rand_int_range(rand, 0, 11);
+            break;
+        case 2:
+            insn->off = number;
+            break;
+        case 3:
+            insn->imm = number;
+            break;
+        case 4:
+            insn->code = g_rand_int(rand);
+            break;
+        default:
+            *insn = g_array_index(insns, struct bpf_insn,
+                                  g_rand_int_range(rand, 0, insns->len));
+        }
+    }
+}
+
+/* What the kernel takes is run. The sk_buff must stay as it was. */
+static void run_mutant(int fd, const GByteArray *frame, unsigned budget)
+{
+    static const uint8_t nothing[4 * sizeof(uint32_t)];
+    g_autofree uint8_t *out = g_malloc(ROOM);
+    struct __sk_buff skb = { 0 };
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data,
+                .data_size_in = frame->len, .data_out = out,
+                .data_size_out = ROOM, .repeat = 1, .ctx_in = &skb,
+                .ctx_size_in = sizeof(skb), .ctx_out = &skb,
+                .ctx_size_out = sizeof(skb));
+
+    g_assert_cmpint(bpf_prog_test_run_opts(fd, &opts), ==, 0);
+    g_assert_true((int)opts.retval == TC_ACT_UNSPEC ||
+                  opts.retval == TC_ACT_SHOT ||
+                  opts.retval == TC_ACT_REDIRECT);
+    g_assert_cmpuint(skb.mark, ==, 0);
+    g_assert_cmpuint(skb.priority, ==, 0);
+    g_assert_cmpuint(skb.cb[0], <=, budget);
+    g_assert_cmpmem(&skb.cb[1], sizeof(nothing), nothing, sizeof(nothing));
+}
+
+/* Programs that nobody would write: refused here, or there, or harmless. */
+static void test_mutants(void)
+{
+    static const char *const parents[][2] = {
+        { "change", "swap" }, { "filter", "drop_port" },
+        { "functions", "nested" }, { "functions", "structure" },
+        { "functions", "spill" }, { "parse", "extensions" },
+    };
+    g_autoptr(GByteArray) frame = packet_build("eth ip4 udp raw:300",
+                                               &packet_flow);
+    g_autofree char *log = g_malloc(LOG_SIZE);
+    g_autoptr(GRand) rand = config_seeded_rand();
+    unsigned refused = 0, refused_by_kernel = 0, loaded = 0, i, j;
+
+    for (i = 0; i < G_N_ELEMENTS(parents); i++) {
+        g_autofree char *where = ours(parents[i][0], parents[i][1]);
+        Pair p;
+
+        if (!pair_open(&p, where)) {
+            return;
+        }
+        for (j = 0; j < MUTANTS; j++) {
+            g_autoptr(GArray) insns = NULL;
+            GArray *guest = guest_insns(p.object, p.program);
+            int fd;
+
+            mutate(guest, rand);
+            insns = translate_insns(&p, guest, NULL);
+            g_array_free(guest, TRUE);
+            if (!insns) {
+                refused++;
+                continue;
+            }
+            fd = load_tc(insns, log);
+            if (fd < 0) {
+                refused_by_kernel++;
+                continue;
+            }
+            loaded++;
+            run_mutant(fd, frame, p.how.budget);
+            close(fd);
+        }
+        pair_close(&p);
+    }
+    g_test_message("%u refused, %u by the kernel, %u harmless", refused,
+                   refused_by_kernel, loaded);
+    g_assert_cmpuint(loaded, >, 0);
+}
+
 /* In a devmap: what XDP says of it there, and DROP and PASS only. */
 static void test_devmap(void)
 {
@@ -666,6 +779,7 @@ int main(int argc, char **argv)
                              test_tag);
         g_test_add_func("/xdp/gso", test_gso);
         g_test_add_func("/xdp/devmap", test_devmap);
+        g_test_add_func("/xdp/mutants", test_mutants);
         add_folder(g_getenv("XDP_OBJECTS"), "");
         add_folder(XDP_TOOLS_OBJECTS, "xdpfilt_");
     }

@@ -26,6 +26,9 @@ FLOORS = {
     "flow": {"net/rss_flow.h": 90, "net/rss_packet.h": 85,
              "net/rss_policy.h": 95},
     "migration": {"net/rss.c": 85},
+    "xdp": {"ebpf/xdp_code.c": 90, "ebpf/xdp_track.c": 85,
+            "ebpf/xdp_translate.c": 85},
+    "wire": {"ebpf/xdp_wire.c": 90},
 }
 INPUT_SECONDS = 60      # more for one input is a hang
 OUTPUT_LINES = 40
@@ -58,7 +61,7 @@ class Fuzzer:
         return done.returncode == 0, done.stdout
 
     def coverage(self):
-        """Return {file of net/: what llvm-cov says of it}."""
+        """Return {file of the library: what llvm-cov says of it}."""
         merged = self.profile.with_suffix(".profdata")
         subprocess.run(["llvm-profdata", "merge", "-o", merged, self.profile],
                        check=True)
@@ -66,9 +69,8 @@ class Fuzzer:
             ["llvm-cov", "export", "-summary-only", self.program,
              f"-instr-profile={merged}"], check=True,
             stdout=subprocess.PIPE).stdout
-        return {"net/" + Path(file["filename"]).name: file["summary"]
-                for file in json.loads(text)["data"][0]["files"]
-                if Path(file["filename"]).parent.name == "net"}
+        return {"/".join(Path(file["filename"]).parts[-2:]): file["summary"]
+                for file in json.loads(text)["data"][0]["files"]}
 
 
 def show(text):
@@ -90,7 +92,7 @@ def show_coverage(name, covered):
         parts = [f"{kind} {part['covered']:3}/{part['count']:3} "
                  f"{part['percent']:3.0f} %"
                  for kind in ("lines", "branches") for part in [summary[kind]]]
-        print(f"# | {file:18} " + "   ".join(parts))
+        print(f"# | {file:20} " + "   ".join(parts))
 
 
 def missing(name, covered):
