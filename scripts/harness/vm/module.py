@@ -39,9 +39,12 @@ def make_runnable(folder, root, suite):
 
     folder: where they are now; root: where they will be.  A script takes the
     place of each: some call others by the name that they were called by.
+    Those of Debian 12 and before, whose library is in /lib, need none.
     """
     unpack_packages(folder, ["libc6"], suite)
-    loader = next(folder.glob("usr/lib/*/ld-linux-x86-64.so.2"))
+    loader = next(folder.glob("usr/lib/*/ld-linux-x86-64.so.2"), None)
+    if not loader:
+        return
     library = root / loader.parent.relative_to(folder)
     for path in folder.glob("usr/lib/linux-kbuild-*/**/*"):
         if path.is_file() and path.read_bytes()[:4] == b"\x7fELF":
