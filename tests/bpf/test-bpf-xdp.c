@@ -27,6 +27,7 @@
 enum {
     FRAMES = 2000,              /* for each program */
     STRICT_FRAMES = 500,        /* the same without CAP_PERFMON */
+    SHORTER = 10,               /* where time is short, a part of them */
     ROOM = 4096,                /* bytes: the longest that comes out */
     MUTANTS = 400,              /* of each parent */
     ENTRIES = 16,               /* that each map gets before */
@@ -61,6 +62,12 @@ typedef struct Pair {
 static const char *const strict[] = {
     "drop_port", "count_protocols", "swap", "reflect", "verdicts", "where",
 };
+
+/* Of a number of runs: fewer where tests are to be short, see limit.h. */
+static unsigned part_of(unsigned runs)
+{
+    return g_getenv("RSS_TEST_SECONDS") ? runs / SHORTER : runs;
+}
 
 static int quiet(enum libbpf_print_level level, const char *format,
                  va_list args)
@@ -295,7 +302,7 @@ static int compare_frame(Pair *p, const char *recipe,
             "%s", p->name, recipe, in, verdict, tc, x, y);
 }
 
-/* Several thousand frames; how many of each verdict is in the output. */
+/* On so many frames; how many of each verdict there were is in the output. */
 static void compare(Pair *p, unsigned frames)
 {
     g_autoptr(GRand) rand = config_seeded_rand();
@@ -371,7 +378,7 @@ static void try_strict(Pair *p)
     p->tc_fd = load_tc(insns, log);
     set_perfmon(true);
     if (p->tc_fd >= 0) {
-        compare(p, STRICT_FRAMES);
+        compare(p, part_of(STRICT_FRAMES));
         close(p->tc_fd);
     } else if (must_be_accepted(p->name)) {
         g_error("%s is refused without CAP_PERFMON: %s", p->name,
@@ -440,7 +447,7 @@ static void test_program(gconstpointer where)
 
     if (pair_open(&p, where)) {
         pair_load(&p, NULL, 0);
-        compare(&p, FRAMES);
+        compare(&p, part_of(FRAMES));
         close(p.tc_fd);
         try_strict(&p);
         pair_close(&p);
@@ -645,7 +652,7 @@ static void test_mutants(void)
         if (!pair_open(&p, where)) {
             return;
         }
-        for (j = 0; j < MUTANTS; j++) {
+        for (j = 0; j < part_of(MUTANTS); j++) {
             g_autoptr(GArray) insns = NULL;
             GArray *guest = guest_insns(p.object, p.program);
             int fd;
