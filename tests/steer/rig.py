@@ -6,15 +6,19 @@ returns.bpf.o; without them, what is in build/lib.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import select
+import socket
+import struct
 import subprocess
 import unittest
 from pathlib import Path
 
 from harness import TOP
 from harness.vm import traffic
+from harness.vm.process import wait_until
 from harness.vm.tapnet import TapNet, why_not
 
 TOOL = os.environ.get("TAP_STEER", str(TOP / "build/lib/tools/tap-steer"))
@@ -26,6 +30,7 @@ VNET_HDR = 10           # bytes before each frame
 TIMEOUT = 60            # seconds, for a command
 PATIENCE = 5            # seconds, for a packet
 FRAMES = traffic.mixed(64)
+SIOCGIFFLAGS, IFF_RUNNING = 0x8913, 0x40
 
 # Does this kernel tell what is attached? That takes the types of the tun
 # driver (BTF), which a module has since Linux 5.11.
@@ -54,10 +59,24 @@ class Rig(unittest.TestCase):
         return net
 
     def open_queue(self, net=None):
-        """Return a descriptor of a queue, closed when the test ends."""
-        queue = (net or self.net).open_queue()
+        """Return a descriptor of a queue, closed when the test ends.
+
+        The kernel loses packets until some moments after the first is open.
+        """
+        net = net or self.net
+        queue = net.open_queue()
         self.addCleanup(self.close, queue)
+        self.assertTrue(wait_until(lambda: self.is_running(net), PATIENCE,
+                                   0.001), "tap0 is not running")
         return queue
+
+    @staticmethod
+    def is_running(net):
+        """Tell whether the kernel passes packets to a tap."""
+        with net.entered(), socket.socket(type=socket.SOCK_DGRAM) as sock:
+            answer = fcntl.ioctl(sock, SIOCGIFFLAGS,
+                                 struct.pack("16sH14x", b"tap0", 0))
+        return struct.unpack("16sH14x", answer)[1] & IFF_RUNNING
 
     @staticmethod
     def close(queue):
