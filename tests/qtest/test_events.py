@@ -61,9 +61,8 @@ class Events(OwnCardsCase):
         net = self.enterContext(TapNet(QUEUES))
         machine = self.enterContext(Machine(["-netdev", net.netdev()], net))
         with self.assertRaises(VmError):
-            machine.qmp("device_add", {
-                "driver": "virtio-net-pci", "netdev": "net0", "mq": True,
-                "rss": True, "romfile": "", **ebpf_rss_fds(0, 0, 0)})
+            machine.plug("virtio-net-pci", netdev="net0", mq=True, rss=True,
+                         romfile="", **ebpf_rss_fds(0, 0, 0))
         self.assertEqual(machine.traces("virtio_net_rss_load"),
                          ["from ebpf-rss-fds"])
 

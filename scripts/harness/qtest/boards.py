@@ -16,6 +16,9 @@ Each class says:
     card        the card in slot SLOT, for device_add
     legacy      properties with which it is older than virtio 1.0
     mmio        arguments with which it has virtio-mmio; None: it never has
+    arguments   what else it has
+    plug_bus    where device_add puts a device, in slots from 1 on; None: on
+                the main bus
 """
 
 from harness.qtest.virtio_ccw import PROGRAM, VirtioCcw
@@ -35,6 +38,8 @@ class Pci:
             "disable-legacy": "on"}
     legacy = "disable-legacy=off,disable-modern=on"
     mmio = []
+    arguments = []
+    plug_bus = None
 
 
 class Pc(Pci):
@@ -67,6 +72,9 @@ class Virt(Pci):
     ram = 1 << 30
     bars = 0x10000000
     ECAM = 0x3f000000
+    # Nothing is plugged into its main bus while it runs.
+    arguments = ["-device", "pcie-pci-bridge,id=bridge,addr=0x1f"]
+    plug_bus = "bridge"
 
     @classmethod
     def pci_config(cls, machine, slot, name, offset, value=None):
@@ -90,6 +98,8 @@ class S390:
     card = {"driver": "virtio-net-ccw", "devno": f"fe.0.{SLOT:04x}"}
     legacy = "max_revision=0"
     mmio = None
+    arguments = []
+    plug_bus = None
 
 
 def option(card, *more):

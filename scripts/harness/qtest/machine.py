@@ -97,6 +97,7 @@ class Machine(Closing, Asked):
         self.environment = qemu.environment() if qemu else None
         self.machine_type = machine_type
         prefix = [*prefix, *(WITHOUT_BPF if without_bpf else ())]
+        self.n_plugged = 0
         self.closing = contextlib.ExitStack()
         try:
             self._start(list(arguments), netns, tuple(pass_fds), prefix)
@@ -146,7 +147,7 @@ class Machine(Closing, Asked):
                 "-qtest", "chardev:qtest", "-qtest-log", "none",
                 "-chardev", f"socket,id=qmp,fd={qmp_fd}",
                 "-mon", "chardev=qmp,mode=control",
-                "-trace", "virtio_net_rss_*"]
+                "-trace", "virtio_net_rss_*", *BOARD.arguments]
 
     def check_alive(self):
         if self.process.poll() is not None:
@@ -191,6 +192,14 @@ class Machine(Closing, Asked):
 
     def qmp(self, command, arguments=None, timeout=ANSWER_TIMEOUT):
         return self._qmp.command(command, arguments, timeout)
+
+    def plug(self, driver, **properties):
+        """Add a device while the machine runs."""
+        place = {}
+        if BOARD.plug_bus:
+            place = {"bus": BOARD.plug_bus, "addr": f"{self.n_plugged + 1:#x}"}
+        self.qmp("device_add", {"driver": driver, **place, **properties})
+        self.n_plugged += 1
 
     def wait_event(self, name):
         self._qmp.wait_event(name, ANSWER_TIMEOUT)
