@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <bpf/libbpf.h>
 #include <glib.h>
 
 #include "bpfhv_programs.h"
+#include "ebpf/bpfhv_code.h"
 
 static const char *const sections[BPFHV_NUM_PROGRAMS] = {
     [BPFHV_RX_PUBLISH] = "rxp",
@@ -13,25 +13,10 @@ static const char *const sections[BPFHV_NUM_PROGRAMS] = {
     [BPFHV_TX_INTERRUPTS] = "txi",
 };
 
-static struct bpf_program *find(struct bpf_object *object, const char *section)
+static void verify_one(BpfhvProgram *p, const BpfhvCode *code, int number)
 {
-    struct bpf_program *program;
-
-    bpf_object__for_each_program(program, object) {
-        if (g_str_equal(bpf_program__section_name(program), section)) {
-            return program;
-        }
-    }
-    g_error("no section %s", section);
-}
-
-static void read_one(BpfhvProgram *p, struct bpf_object *object)
-{
-    struct bpf_program *program = find(object, p->section);
-
-    p->count = bpf_program__insn_cnt(program);
-    p->insns = g_memdup2(bpf_program__insns(program),
-                         p->count * sizeof(*p->insns));
+    p->count = code->count[number];
+    p->insns = g_memdup2(code->insns[number], p->count * sizeof(*p->insns));
     p->verified = g_new(struct bpf_insn, BPFHV_VERIFIED_INSNS(p->count));
     p->verified_count = bpfhv_verify(p->insns, p->count, &p->rules,
                                      p->verified, &p->refusal);
@@ -40,10 +25,14 @@ static void read_one(BpfhvProgram *p, struct bpf_object *object)
 BpfhvPrograms *bpfhv_programs_read(const char *path, uint32_t ctx_size)
 {
     BpfhvPrograms *programs = g_new0(BpfhvPrograms, 1);
-    struct bpf_object *object = bpf_object__open_file(path, NULL);
+    g_autoptr(BpfhvCode) code = NULL;
+    g_autofree char *elf = NULL;
+    GError *error = NULL;
+    gsize size;
 
-    if (!object) {
-        g_error("cannot read %s", path);
+    if (!g_file_get_contents(path, &elf, &size, &error) ||
+        !(code = bpfhv_code_read(elf, size, &error))) {
+        g_error("%s: %s", path, error->message);
     }
     for (int i = 0; i < BPFHV_NUM_PROGRAMS; i++) {
         BpfhvProgram *p = &programs->program[i];
@@ -51,10 +40,9 @@ BpfhvPrograms *bpfhv_programs_read(const char *path, uint32_t ctx_size)
         p->section = sections[i];
         if (p->section) {
             g_assert_cmpint(bpfhv_rules_for(i, ctx_size, &p->rules), ==, 0);
-            read_one(p, object);
+            verify_one(p, code, i);
         }
     }
-    bpf_object__close(object);
     return programs;
 }
 

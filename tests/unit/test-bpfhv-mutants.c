@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "bpfhv_models.h"
+#include "bpfhv_programs.h"
 #include "bpfhv_run.h"
+#include "ebpf/bpfhv_ring.h"
 #include "limit.h"
 
 enum {

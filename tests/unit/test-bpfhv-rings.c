@@ -10,8 +10,12 @@
  */
 #include <string.h>
 
-#include "bpfhv_models.h"
+#include "bpfhv_programs.h"
 #include "bpfhv_run.h"
+#include "ebpf/bpfhv/bpfhv_models.h"
+#include "ebpf/bpfhv/sring.h"
+#include "ebpf/bpfhv/vring_packed.h"
+#include "ebpf/bpfhv_code.h"
 
 enum {
     NUM_BUFS = 256,             /* as all models have */
@@ -85,6 +89,12 @@ static Buf *buf_of(Queue *q, uint16_t cookie)
     return &q->bufs[i];
 }
 
+/* May a packet be of several buffers, and has it metadata? */
+static bool has_packets(const Queue *q)
+{
+    return q->model->features & BPFHV_F_SG;
+}
+
 static void set_metadata(struct bpfhv_buf *buf)
 {
     buf->flags |= below(4) << 1;
@@ -104,7 +114,7 @@ static void host_take(Queue *q)
         struct bpfhv_buf *buf = &q->taken[q->num_taken];
         Buf *sent;
 
-        if (!q->model->take(&q->host, buf)) {
+        if (!q->model->ops->take(&q->host, buf)) {
             return;
         }
         sent = buf_of(q, buf->cookie);
@@ -129,14 +139,14 @@ static unsigned packet_length(const Queue *q, unsigned at)
 /* A received packet, made of the buffers from @at on; return how many. */
 static unsigned receive_packet(Queue *q, unsigned at)
 {
-    unsigned length = q->model->packets ?
+    unsigned length = has_packets(q) ?
         1 + below(MIN(MAX_PACKET_BUFS, q->num_taken - at)) : 1;
 
     for (unsigned i = 0; i < length; i++) {
         struct bpfhv_buf *buf = &q->taken[at + i];
 
         buf->len = below(buf->len + 1);
-        if (q->model->packets) {
+        if (has_packets(q)) {
             buf->flags = i + 1 < length ? BPFHV_BUF_NEXT : 0;
             if (!i) {
                 set_metadata(buf);
@@ -150,7 +160,7 @@ static void host_give(Queue *q)
 {
     unsigned count = 0, packets = 1 + below(40);
 
-    if (!q->model->in_order) {
+    if (!q->model->ops->in_order) {
         unsigned other = below(q->num_taken);
         struct bpfhv_buf first = q->taken[0];
 
@@ -170,7 +180,7 @@ static void host_give(Queue *q)
         buf_of(q, q->taken[i].cookie)->back = q->taken[i];
     }
     q->given_before = q->host.given;
-    q->model->give(&q->host, q->taken, count);
+    q->model->ops->give(&q->host, q->taken, count);
     q->num_taken -= count;
     memmove(q->taken, q->taken + count, q->num_taken * sizeof(*q->taken));
     q->state = HOST_GAVE;
@@ -181,7 +191,7 @@ static void host_poll(Queue *q)
     unsigned seen = q->seen;
 
     if (below(2)) {
-        q->model->want_kicks(&q->host, false);
+        q->model->ops->want_kicks(&q->host, false);
     }
     if (q->num_taken && below(2)) {
         host_give(q);
@@ -189,7 +199,7 @@ static void host_poll(Queue *q)
     }
     host_take(q);
     if (q->seen == seen && !q->num_taken) {
-        q->model->want_kicks(&q->host, true);
+        q->model->ops->want_kicks(&q->host, true);
         q->state = HOST_WANTS_KICKS;
     }
 }
@@ -203,7 +213,8 @@ static void host_step(void *data)
         host_poll(q);
         break;
     case HOST_GAVE:
-        q->interrupted |= q->model->needs_interrupt(&q->host, q->given_before);
+        q->interrupted |= q->model->ops->needs_interrupt(&q->host,
+                                                         q->given_before);
         q->state = HOST_POLLS;
         break;
     case HOST_WANTS_KICKS:
@@ -267,7 +278,7 @@ static void add_packet(Queue *q, unsigned *next, unsigned length)
     for (unsigned i = 0; i < length; i++) {
         struct bpfhv_buf *buf = add_buf(q, next);
 
-        if (q->model->packets && !q->receives) {
+        if (has_packets(q) && !q->receives) {
             buf->flags = i + 1 < length ? BPFHV_BUF_NEXT : 0;
             if (!i) {
                 set_metadata(buf);
@@ -284,7 +295,7 @@ static void publish(Queue *q)
 
     q->ctx->num_bufs = 0;
     while (packets-- && q->published < TOTAL_BUFS) {
-        unsigned length = q->model->packets && !q->receives ?
+        unsigned length = has_packets(q) && !q->receives ?
                           1 + below(MAX_PACKET_BUFS) : 1;
 
         if (length > room || q->ctx->num_bufs + length > BPFHV_CTX_BUFS) {
@@ -306,14 +317,14 @@ static void check_back(Queue *q, struct bpfhv_buf got)
 {
     Buf *buf = buf_of(q, got.cookie);
 
-    if (q->model->packets) {
+    if (has_packets(q)) {
         buf->back.paddr = got.paddr;
         g_assert_cmpmem(&got, sizeof(got), &buf->back, sizeof(got));
     } else {
         g_assert_cmpuint(got.len, ==, buf->back.len);
         g_assert_cmpuint(got.flags, ==, 0);
     }
-    if (q->model->in_order) {
+    if (q->model->ops->in_order) {
         g_assert_cmpuint(buf->number, ==, q->completed);
     }
     buf->outstanding = false;
@@ -396,12 +407,27 @@ static void queue_free(Queue *q)
     g_free(q);
 }
 
+/* Count from @index on, a multiple of 2 * NUM_BUFS. */
+static void begin_at(Queue *q, uint32_t index)
+{
+    q->host.taken = q->host.given = index;
+    if (q->model->ops->in_order) {
+        struct sring_head *head = &((struct sring_ctx *)q->ctx)->head;
+
+        head->prod = head->cons = head->clear = head->intr_at = index;
+    } else {
+        struct vring_packed *ring = &((struct vring_packed_ctx *)q->ctx)->ring;
+
+        ring->avail = ring->used = index;
+    }
+}
+
 static void flow(int model, bool receives, uint32_t first_index)
 {
     Queue *q = queue_new(model, receives);
 
     g_assert_cmpuint(q->model->max_bufs, ==, NUM_BUFS);
-    q->model->begin(&q->host, first_index);
+    begin_at(q, first_index);
     q->state = HOST_POLLS;
     while (q->published < TOTAL_BUFS || q->completed < q->published) {
         if (q->asleep && q->interrupted) {
@@ -441,6 +467,36 @@ static void test_accepted(const void *data)
     }
 }
 
+/* What the library has built in is what is verified here. */
+static void test_built_in(const void *data)
+{
+    int model = GPOINTER_TO_INT(data);
+    GError *error = NULL;
+    g_autoptr(BpfhvCode) code = bpfhv_code_of(&bpfhv_models[model], &error);
+
+    g_assert_no_error(error);
+    for (int i = 0; i < BPFHV_NUM_PROGRAMS; i++) {
+        const BpfhvProgram *p = &programs[model]->program[i];
+
+        g_assert_cmpmem(code->insns[i], code->count[i] * 8, p->insns,
+                        p->count * 8);
+    }
+}
+
+/* An object that is cut off, or none. */
+static void test_no_object(void)
+{
+    static const char *const texts[] = { "", "\177ELF", "neither" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        GError *error = NULL;
+
+        g_assert_null(bpfhv_code_read(texts[i], strlen(texts[i]), &error));
+        g_assert_nonnull(error);
+        g_error_free(error);
+    }
+}
+
 /**
  * Moment: when the host does all that there is to do, and goes to sleep
  * @left: after how many accesses of the program
@@ -467,7 +523,7 @@ static Queue *queue_with_buf(const void *model)
     Queue *q = queue_new(GPOINTER_TO_INT(model), false);
     unsigned next = 0;
 
-    q->model->want_kicks(&q->host, false);
+    q->model->ops->want_kicks(&q->host, false);
     poll_only(q);
     add_packet(q, &next, 1);
     return q;
@@ -538,7 +594,7 @@ static void test_full_call(const void *data)
     for (int i = 0; i < BPFHV_CTX_BUFS; i++) {
         buf_of(q, q->taken[i].cookie)->back = q->taken[i];
     }
-    q->model->give(&q->host, q->taken, BPFHV_CTX_BUFS);
+    q->model->ops->give(&q->host, q->taken, BPFHV_CTX_BUFS);
     g_assert_cmpint(run(q, &complete_all), ==, 1);
     g_assert_cmpuint(q->ctx->num_bufs, ==, BPFHV_CTX_BUFS);
     g_free(publish.verified);
@@ -595,6 +651,7 @@ int main(int argc, char **argv)
         programs[i] = bpfhv_programs_read(argv[1 + i],
                                           bpfhv_models[i].ctx_size);
         add(i, "accepted", i, test_accepted);
+        add(i, "built-in", i, test_built_in);
         add(i, "full-call", i, test_full_call);
         add(i, "kick-at-each-access", i, test_kick);
         add(i, "interrupt-at-each-access", i, test_interrupt);
@@ -602,6 +659,7 @@ int main(int argc, char **argv)
         add(i, "receive", 2 * i + 1, test_flow);
         add(i, "lies", i, test_lies);
     }
+    g_test_add_func("/bpfhv/rings/no-object", test_no_object);
     ret = g_test_run();
     for (int i = 0; i < BPFHV_NUM_MODELS; i++) {
         bpfhv_programs_free(programs[i]);

@@ -1,55 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The host's side of each bpfhv model, one small step at a time. */
-#ifndef TESTS_BPFHV_MODELS_H
-#define TESTS_BPFHV_MODELS_H
+#ifndef EBPF_BPFHV_MODELS_H
+#define EBPF_BPFHV_MODELS_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "bpfhv_programs.h"
-
-typedef struct BpfhvModel BpfhvModel;
+#include "ebpf/bpfhv_ring.h"
 
 /**
  * BpfhvHost: a queue
  * @ctx: its context
  * @taken: how many buffers have been taken, since the first
  * @given: how many have been given back
+ * @fault: %NULL, or how the guest has broken the rules
  */
 typedef struct BpfhvHost {
     const BpfhvModel *model;
     void *ctx;
     uint32_t taken, given;
+    const char *fault;
 } BpfhvHost;
 
 /**
- * BpfhvModel: what the host does with a queue
- * @name: of the program's object
- * @ctx_size: bytes
- * @max_bufs: how many buffers may be published
+ * BpfhvModelOps: what the host does with a queue
  * @in_order: buffers are given back in the order of their publishing
- * @packets: they may be of several buffers, and have metadata
- * @begin: count from @index on, a multiple of 2 * @max_bufs
- * @take: the next published buffer; false: there is none
+ * @has_more: is there something to take?
+ * @take: the next published buffer; false: there is none, or a fault
  * @give: give back @count buffers, at once; their paddr does not matter
  * @needs_interrupt: now that more was given back, behind @old
  * @want_kicks: or not
+ *
+ * Order: @give comes before all that follows it in the code, for the guest;
+ * between @give and @needs_interrupt, and between @want_kicks and @has_more,
+ * the caller puts a full barrier.
  */
-struct BpfhvModel {
-    const char *name;
-    uint32_t ctx_size;
-    uint32_t max_bufs;
-    bool in_order, packets;
-    void (*begin)(BpfhvHost *host, uint32_t index);
+struct BpfhvModelOps {
+    bool in_order;
+    bool (*has_more)(const BpfhvHost *host);
     bool (*take)(BpfhvHost *host, struct bpfhv_buf *buf);
     void (*give)(BpfhvHost *host, const struct bpfhv_buf *bufs,
                  uint32_t count);
     bool (*needs_interrupt)(const BpfhvHost *host, uint32_t old);
     void (*want_kicks)(BpfhvHost *host, bool kicks);
 };
-
-enum { BPFHV_NUM_MODELS = 3 };
-
-extern const BpfhvModel bpfhv_models[BPFHV_NUM_MODELS];
 
 #endif
