@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Modern virtio devices on PCI: virtio specification 1.2, 4.1."""
 
+from harness.qtest.pci import PciFunction
 from harness.qtest.virtio import VirtioDevice
 
 VENDOR = 0x1af4
@@ -14,53 +15,27 @@ QUEUE_DESC, QUEUE_AVAIL, QUEUE_USED = 32, 40, 48
 QUEUE_RESET = 58
 
 
-class VirtioPci(VirtioDevice):
+class VirtioPci(PciFunction, VirtioDevice):
     """A virtio device in a slot of the first PCI bus."""
-
-    def _config(self, name, offset, value=None):
-        """Read or write the PCI configuration space."""
-        return self.machine.board.pci_config(self.machine, self.slot, name,
-                                             offset, value)
 
     def find(self):
         """Place the BARs and find the capabilities."""
-        if self._config("w", 0) != VENDOR:
+        if self.pci_config("w", 0) != VENDOR:
             raise ValueError(f"there is no virtio device in slot {self.slot}")
-        bars = self._place_bars()
-        self._config("w", 4, 0x0006)    # memory, bus master
+        bars = self.place_bars()
+        self.pci_config("w", 4, 0x0006)    # memory, bus master
         self.areas = {}
-        position = self._config("b", 0x34)
+        position = self.pci_config("b", 0x34)
         while position:
-            if self._config("b", position) == 0x09:
-                kind = self._config("b", position + 3)
-                bar = self._config("b", position + 4)
-                offset = self._config("l", position + 8)
+            if self.pci_config("b", position) == 0x09:
+                kind = self.pci_config("b", position + 3)
+                bar = self.pci_config("b", position + 4)
+                offset = self.pci_config("l", position + 8)
                 if kind == NOTIFY:
-                    self.notify_step = self._config("l", position + 16)
+                    self.notify_step = self.pci_config("l", position + 16)
                 if kind in (COMMON, NOTIFY, DEVICE):
                     self.areas[kind] = bars[bar] + offset
-            position = self._config("b", position + 1)
-
-    def _place_bars(self):
-        """Give each memory BAR an address; return {number: address}."""
-        bars = {}
-        following = self.machine.board.bars
-        number = 0
-        while number < 6:
-            register = 0x10 + 4 * number
-            self._config("l", register, 0xffffffff)
-            value = self._config("l", register)
-            if value and not value & 1:
-                size = (~(value & ~0xf) & 0xffffffff) + 1
-                following = (following + size - 1) & -size
-                bars[number] = following
-                self._config("l", register, following)
-                following += size
-                if value & 4:           # 64 bits: two registers
-                    self._config("l", register + 4, 0)
-                    number += 1
-            number += 1
-        return bars
+            position = self.pci_config("b", position + 1)
 
     def common(self, name, offset, value=None):
         """Read or write a field of the common configuration."""
