@@ -228,17 +228,20 @@ static bool rx_can(NetClientState *nc)
     return is_served(rx_queue_of(nc));
 }
 
-/* Find room, and have the guest kick when there is more. */
+/*
+ * Find room, or have the guest kick when there is more. What it publishes
+ * before it sees that it has to is there at the second look; after that it
+ * kicks, so there is no third, whatever it does.
+ */
 static bool rx_room(BpfhvQueue *q, uint32_t len, BpfhvPacket *packet)
 {
     bpfhv_ring_kicks_off(q->ring);
-    do {
-        unmap_buffers(q);
-        if (bpfhv_ring_next_room(q->ring, len, packet)) {
-            return true;
-        }
-    } while (bpfhv_ring_kicks_on(q->ring));
-    return false;
+    if (bpfhv_ring_next_room(q->ring, len, packet)) {
+        return true;
+    }
+    unmap_buffers(q);
+    return bpfhv_ring_kicks_on(q->ring) &&
+           bpfhv_ring_next_room(q->ring, len, packet);
 }
 
 static void rx_fill(BpfhvPacket *packet, const struct iovec *iov, int count,

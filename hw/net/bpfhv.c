@@ -3,9 +3,10 @@
  * bpfhv-pci: a network card that hands its driver the code for its rings.
  * docs/bpfhv_abi.rst is the specification; bpfhv-queue.c serves the queues.
  *
- *                     model is set              UPGRADE_READY, or reset
- *      a model works ──────────────▶ it works, ──────────────────────────▶ the
- *                                    and an upgrade is wanted        next works
+ *     a model works ◀───────────────────┐
+ *           │ "model" is set              │
+ *           ▼                             │ UPGRADE_READY, or reset:
+ *     it works, an upgrade is wanted ─────┘ the next one works
  *
  * Invariants
  *  - a write that makes no sense changes nothing;

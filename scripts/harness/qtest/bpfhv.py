@@ -90,7 +90,8 @@ class Program:
             if code == 0x95:
                 return signed(regs[0], 32)
             if code == 0x18:
-                regs[dst] = imm & 0xffffffff | (self.insns[at][3] << 32) & MASK64
+                high = self.insns[at][3] << 32
+                regs[dst] = (imm & 0xffffffff | high) & MASK64
                 at += 1
             elif kind in (4, 7):
                 regs[dst] = ALU[code & 0xf0](regs[dst] & mask, by & mask,
@@ -161,7 +162,8 @@ class Queue:
         while answer := self.run(COMPLETE):
             if answer != 1:
                 raise ValueError(f"complete of queue {self.index} fails")
-            count, = struct.unpack_from("<I", self.nic.machine.memory, self.ctx)
+            count, = struct.unpack_from("<I", self.nic.machine.memory,
+                                        self.ctx)
             for place in range(count):
                 length, cookie, flags = struct.unpack_from(
                     "<IHH", self.nic.machine.memory,
