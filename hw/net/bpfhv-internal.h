@@ -5,7 +5,7 @@
 
 #include "ebpf/bpfhv_code.h"
 #include "ebpf/bpfhv_ring.h"
-#include "hw/net/bpfhv-compat.h"
+#include "bpfhv-compat.h"
 #include "qemu/event_notifier.h"
 #include "qom/object.h"
 

@@ -18,7 +18,7 @@
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
 
-#include "hw/net/bpfhv-internal.h"
+#include "bpfhv-internal.h"
 
 enum {
     TX_BURST = 256,

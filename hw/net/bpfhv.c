@@ -21,7 +21,7 @@
 #include "qemu/host-utils.h"
 #include "qemu/module.h"
 
-#include "hw/net/bpfhv-internal.h"
+#include "bpfhv-internal.h"
 
 enum {
     REGISTERS_SIZE = 256,
