@@ -1,0 +1,926 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * bpfhv-backend as a process, with QEMU and the guest in here: the guest's
+ * memory is a memfd, its programs are those that the backend hands out,
+ * verified, in the interpreter of lib/bpfhv_run.c.
+ *
+ *     test-bpfhv-backend BACKEND CTL PROGRAMS
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bpfhv_run.h"
+#include "ebpf/bpfhv/sring.h"
+#include "tools/bpfhv-backend-link.h"
+
+enum {
+    PATIENCE_MS = 60000,        /* nothing here takes so long */
+    LOW_SIZE = 2 << 20,         /* of the guest's memory, from 0 on */
+    HIGH_SIZE = 8 << 20,        /* and from HIGH_GPA on */
+    CTX_GPA = 0x10000,
+    CTX_STEP = 0x8000,
+    BUF_SIZE = 2048,
+    NUM_BUFS = 256,             /* as all models have */
+    MAX_QUEUES = 4,
+    SOURCE_LEN = 100,
+    NUMBER_AT = 14,             /* in a packet of the source */
+};
+
+#define HIGH_GPA 0x100000000ull
+
+typedef struct Queue {
+    struct bpfhv_ctx *ctx;
+    int kick, irq;
+    bool outstanding[NUM_BUFS];
+    unsigned num_outstanding;
+} Queue;
+
+typedef struct Program {
+    struct bpfhv_rules rules;
+    struct bpf_insn *insns;     /* verified */
+    int count;
+    uint32_t source_count;
+} Program;
+
+typedef struct Rig {
+    char *folder, *socket, *control;
+    GPid backend;
+    int listener, memory, upgrade;
+    uint8_t *low, *high;
+    Link link;
+    uint64_t features;
+    unsigned pairs;
+    uint32_t ctx_size;
+    Program program[BPFHV_NUM_PROGRAMS];
+    Queue queue[MAX_QUEUES];
+    uint64_t received;          /* numbers of the source that have come */
+} Rig;
+
+static const char *backend_path, *ctl_path, *programs_path;
+
+/* The process and the socket */
+
+static bool wait_for(int fd, short events)
+{
+    struct pollfd ready = { fd, events };
+
+    return poll(&ready, 1, PATIENCE_MS) > 0;
+}
+
+static void end_with_parent(gpointer data)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static int listen_at(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&address, sizeof(address)),
+                    ==, 0);
+    g_assert_cmpint(listen(fd, 1), ==, 0);
+    return fd;
+}
+
+/* Start a backend with @options, words, and have it connect. */
+static void rig_start(Rig *rig, const char *options)
+{
+    g_autofree char *line = g_strdup_printf(
+        "%s --socket %s --control %s --programs %s %s", backend_path,
+        rig->socket, rig->control, programs_path, options);
+    g_auto(GStrv) argv = g_strsplit(line, " ", -1);
+    g_autoptr(GError) error = NULL;
+
+    g_spawn_async(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD,
+                  end_with_parent, NULL, &rig->backend, &error);
+    g_assert_no_error(error);
+    g_assert_true(wait_for(rig->listener, POLLIN));
+    rig->link = (Link) {
+        .socket = accept4(rig->listener, NULL, NULL, SOCK_CLOEXEC),
+        .receives_answers = true,
+    };
+    g_assert_cmpint(rig->link.socket, >=, 0);
+}
+
+/* The connection is over; return how the process has ended. */
+static int rig_stop(Rig *rig)
+{
+    int status = -1;
+
+    link_clear(&rig->link);
+    close(rig->link.socket);
+    rig->link.socket = -1;
+    g_assert_cmpint(waitpid(rig->backend, &status, 0), ==, rig->backend);
+    rig->backend = 0;
+    return status;
+}
+
+static Rig *rig_new(const char *options)
+{
+    Rig *rig = g_new0(Rig, 1);
+
+    rig->folder = g_dir_make_tmp("bpfhv-XXXXXX", NULL);
+    rig->socket = g_build_filename(rig->folder, "qemu", NULL);
+    rig->control = g_build_filename(rig->folder, "control", NULL);
+    rig->listener = listen_at(rig->socket);
+    rig->memory = memfd_create("guest", MFD_CLOEXEC);
+    g_assert_cmpint(ftruncate(rig->memory, LOW_SIZE + HIGH_SIZE), ==, 0);
+    rig->low = mmap(NULL, LOW_SIZE + HIGH_SIZE, PROT_READ | PROT_WRITE,
+                    MAP_SHARED, rig->memory, 0);
+    g_assert_true(rig->low != MAP_FAILED);
+    rig->high = rig->low + LOW_SIZE;
+    rig->upgrade = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    for (unsigned i = 0; i < MAX_QUEUES; i++) {
+        rig->queue[i].ctx = (void *)(rig->low + CTX_GPA + i * CTX_STEP);
+        rig->queue[i].kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        rig->queue[i].irq = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    }
+    rig_start(rig, options);
+    return rig;
+}
+
+static void rig_free(Rig *rig)
+{
+    if (rig->backend) {
+        g_assert_cmpint(rig_stop(rig), ==, 0);
+        g_assert_false(g_file_test(rig->control, G_FILE_TEST_EXISTS));
+    }
+    for (unsigned i = 0; i < MAX_QUEUES; i++) {
+        close(rig->queue[i].kick);
+        close(rig->queue[i].irq);
+    }
+    for (unsigned i = 0; i < BPFHV_NUM_PROGRAMS; i++) {
+        g_free(rig->program[i].insns);
+    }
+    munmap(rig->low, LOW_SIZE + HIGH_SIZE);
+    close(rig->memory);
+    close(rig->upgrade);
+    close(rig->listener);
+    g_unlink(rig->control);
+    g_unlink(rig->socket);
+    g_rmdir(rig->folder);
+    g_free(rig->folder);
+    g_free(rig->socket);
+    g_free(rig->control);
+    g_free(rig);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rig, rig_free)
+
+/* The answer stays valid until the next question. */
+static BpfhvProxyMessage ask(Rig *rig, const BpfhvProxyMessage *message,
+                             const int *fds)
+{
+    BpfhvProxyMessage answer = { 0 };
+    LinkState state;
+
+    link_next(&rig->link);
+    g_assert_true(link_send(&rig->link, message, fds));
+    while ((state = link_receive(&rig->link, &answer)) == LINK_WAITS) {
+        g_assert_true(wait_for(rig->link.socket, POLLIN));
+    }
+    g_assert_cmpint(state, ==, LINK_MESSAGE);
+    g_assert_cmpint(answer.type, ==, message->type);
+    return answer;
+}
+
+static BpfhvProxyMessage must(Rig *rig, const BpfhvProxyMessage *message,
+                              const int *fds)
+{
+    BpfhvProxyMessage answer = ask(rig, message, fds);
+
+    if (answer.refused) {
+        g_error("%s: %s", bpfhv_proxy_name(message->type), answer.text);
+    }
+    return answer;
+}
+
+static void must_do(Rig *rig, BpfhvProxyType type)
+{
+    must(rig, &(BpfhvProxyMessage) { type }, NULL);
+}
+
+/* What bpfhv-ctl prints, or says why not; @word may be NULL. */
+static char *tell(Rig *rig, const char *command, const char *word)
+{
+    const char *argv[] = { ctl_path, rig->control, command, word, NULL };
+    g_autoptr(GError) error = NULL;
+    char *out = NULL, *err = NULL;
+
+    g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, &out, &err, NULL,
+                 &error);
+    g_assert_no_error(error);
+    if (*err) {
+        g_free(out);
+        return err;
+    }
+    g_free(err);
+    return out;
+}
+
+/* A number of the statistics: the line that begins with @queue. */
+static uint64_t counted(Rig *rig, const char *queue, const char *what)
+{
+    g_autofree char *text = tell(rig, "stats", NULL);
+    const char *line = strstr(text, queue);
+    const char *number = line ? strstr(line, what) : NULL;
+
+    if (!number) {
+        g_error("no %s of %s in: %s", what, queue, text);
+    }
+    return g_ascii_strtoull(number + strlen(what), NULL, 10);
+}
+
+/* The guest */
+
+static void get_program(Rig *rig, uint32_t number)
+{
+    const BpfhvProxyMessage get = { BPFHV_PROXY_GET_PROGRAM,
+                                    .program = number };
+    BpfhvProxyMessage answer = must(rig, &get, NULL);
+    Program *p = &rig->program[number];
+    struct bpfhv_refusal refusal;
+    g_autofree struct bpf_insn *source = g_memdup2(answer.data,
+                                                   8 * answer.count);
+
+    g_free(p->insns);
+    g_assert_cmpint(bpfhv_rules_for(number, rig->ctx_size, &p->rules), ==, 0);
+    p->source_count = answer.count;
+    p->insns = g_new(struct bpf_insn, BPFHV_VERIFIED_INSNS(answer.count));
+    p->count = bpfhv_verify(source, answer.count, &p->rules, p->insns,
+                            &refusal);
+    g_assert_cmpint(p->count, >, 0);
+}
+
+static void set_memory(Rig *rig)
+{
+    const BpfhvProxyMessage message = { BPFHV_PROXY_SET_MEMORY,
+        .count = 2, .n_fds = 2, .region = {
+            { 0, LOW_SIZE, 0 }, { HIGH_GPA, HIGH_SIZE, LOW_SIZE } } };
+
+    must(rig, &message, (int[]) { rig->memory, rig->memory });
+}
+
+/* What is the same for each model, and what depends on it. */
+static void negotiate(Rig *rig, unsigned pairs)
+{
+    const BpfhvProxyMessage set_upgrade = { BPFHV_PROXY_SET_UPGRADE,
+                                            .n_fds = 1 };
+    BpfhvProxyMessage answer;
+
+    set_memory(rig);
+    must(rig, &set_upgrade, &rig->upgrade);
+    answer = must(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_GET_FEATURES },
+                  NULL);
+    rig->features = answer.features;
+    must(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_FEATURES,
+         .features = rig->features }, NULL);
+    answer = must(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_PARAMETERS,
+                  .parameters = { pairs, pairs } }, NULL);
+    g_assert_cmpuint(answer.sizes.rx_bufs, ==, NUM_BUFS);
+    g_assert_cmpuint(answer.sizes.tx_bufs, ==, NUM_BUFS);
+    g_assert_cmpuint(answer.sizes.rx_ctx, ==, answer.sizes.tx_ctx);
+    g_assert_cmpuint(answer.sizes.rx_ctx, <=, CTX_STEP);
+    rig->ctx_size = answer.sizes.rx_ctx;
+    rig->pairs = pairs;
+    for (uint32_t i = BPFHV_RX_PUBLISH; i <= BPFHV_TX_INTERRUPTS; i++) {
+        if (i <= BPFHV_RX_INTERRUPTS || i >= BPFHV_TX_PUBLISH) {
+            get_program(rig, i);
+        }
+    }
+}
+
+/* A fresh context. */
+static BpfhvProxyMessage context(Rig *rig, unsigned i)
+{
+    Queue *q = &rig->queue[i];
+
+    memset(q->ctx, 0, CTX_STEP);
+    memset(q->outstanding, 0, sizeof(q->outstanding));
+    q->num_outstanding = 0;
+    return (BpfhvProxyMessage) { BPFHV_PROXY_SET_QUEUE_CTX, .queue = i,
+                                 .gpa = CTX_GPA + i * CTX_STEP };
+}
+
+static void enable(Rig *rig)
+{
+    must_do(rig, BPFHV_PROXY_RX_ENABLE);
+    must_do(rig, BPFHV_PROXY_TX_ENABLE);
+}
+
+static void disable(Rig *rig)
+{
+    must_do(rig, BPFHV_PROXY_RX_DISABLE);
+    must_do(rig, BPFHV_PROXY_TX_DISABLE);
+}
+
+static void set_queues(Rig *rig)
+{
+    for (unsigned i = 0; i < 2 * rig->pairs; i++) {
+        BpfhvProxyMessage message = context(rig, i);
+
+        must(rig, &message, NULL);
+        message = (BpfhvProxyMessage) { BPFHV_PROXY_SET_QUEUE_KICK,
+                                        .queue = i, .n_fds = 1 };
+        must(rig, &message, &rig->queue[i].kick);
+        message.type = BPFHV_PROXY_SET_QUEUE_IRQ;
+        must(rig, &message, &rig->queue[i].irq);
+    }
+}
+
+static void begin(Rig *rig, unsigned pairs)
+{
+    negotiate(rig, pairs);
+    set_queues(rig);
+    enable(rig);
+}
+
+static bool receives(const Rig *rig, unsigned i)
+{
+    return i < rig->pairs;
+}
+
+/* Run a program of receive queues, or its twin of transmit queues. */
+static int run(Rig *rig, unsigned i, uint32_t rx_number)
+{
+    const Program *p = &rig->program[
+        rx_number + (receives(rig, i) ? 0 : BPFHV_TX_PUBLISH -
+                     BPFHV_RX_PUBLISH)];
+    BpfhvRun run = {
+        .insns = p->insns, .count = p->count, .source_count = p->source_count,
+        .rules = &p->rules, .ctx = (uint8_t *)rig->queue[i].ctx,
+    };
+
+    bpfhv_run(&run);
+    g_assert_cmpstr(run.fault, ==, NULL);
+    return run.result;
+}
+
+static uint64_t buf_offset(unsigned i, unsigned cookie)
+{
+    return (i * NUM_BUFS + cookie) * BUF_SIZE;
+}
+
+static void add_buf(Queue *q, unsigned i, uint32_t len, uint16_t flags)
+{
+    unsigned cookie = 0;
+
+    while (q->outstanding[cookie]) {
+        cookie++;
+    }
+    q->outstanding[cookie] = true;
+    q->num_outstanding++;
+    q->ctx->bufs[q->ctx->num_bufs++] = (struct bpfhv_buf) {
+        .paddr = HIGH_GPA + buf_offset(i, cookie), .len = len,
+        .cookie = cookie, .flags = flags,
+    };
+}
+
+static void kick(const Queue *q)
+{
+    g_assert_cmpint(eventfd_write(q->kick, 1), ==, 0);
+}
+
+static void publish(Rig *rig, unsigned i)
+{
+    Queue *q = &rig->queue[i];
+
+    if (q->ctx->num_bufs) {
+        g_assert_cmpint(run(rig, i, BPFHV_RX_PUBLISH), ==, 0);
+        if (q->ctx->out & BPFHV_OUT_KICK) {
+            kick(q);
+        }
+    }
+}
+
+static void publish_room(Rig *rig, unsigned i)
+{
+    Queue *q = &rig->queue[i];
+
+    while (q->num_outstanding < NUM_BUFS) {
+        q->ctx->num_bufs = 0;
+        while (q->num_outstanding < NUM_BUFS &&
+               q->ctx->num_bufs < BPFHV_CTX_BUFS) {
+            add_buf(q, i, BUF_SIZE, 0);
+        }
+        publish(rig, i);
+    }
+}
+
+/* Up to @packets of one to three buffers; return how many bytes they have. */
+static unsigned publish_packets(Rig *rig, unsigned i, unsigned packets)
+{
+    Queue *q = &rig->queue[i];
+    unsigned bytes = 0;
+
+    q->ctx->num_bufs = 0;
+    while (packets--) {
+        unsigned parts = rig->features & BPFHV_F_SG ?
+                         g_test_rand_int_range(1, 4) : 1;
+
+        while (parts--) {
+            unsigned len = g_test_rand_int_range(14, BUF_SIZE / 3);
+
+            add_buf(q, i, len, parts ? BPFHV_BUF_NEXT : 0);
+            bytes += len;
+        }
+    }
+    publish(rig, i);
+    return bytes;
+}
+
+static void check_source(Rig *rig, unsigned i, const struct bpfhv_buf *buf)
+{
+    uint64_t number;
+
+    g_assert_cmpuint(buf->len, ==, SOURCE_LEN);
+    memcpy(&number, rig->high + buf_offset(i, buf->cookie) + NUMBER_AT,
+           sizeof(number));
+    g_assert_cmpuint(GUINT64_FROM_LE(number), ==, rig->received);
+    rig->received++;
+}
+
+/* All that is completed; return how many buffers. */
+static unsigned complete(Rig *rig, unsigned i)
+{
+    Queue *q = &rig->queue[i];
+    unsigned sum = 0;
+    int ret;
+
+    while ((ret = run(rig, i, BPFHV_RX_COMPLETE)) == 1) {
+        for (unsigned k = 0; k < q->ctx->num_bufs; k++) {
+            const struct bpfhv_buf *buf = &q->ctx->bufs[k];
+
+            g_assert_cmpuint(buf->cookie, <, NUM_BUFS);
+            g_assert_true(q->outstanding[buf->cookie]);
+            q->outstanding[buf->cookie] = false;
+            q->num_outstanding--;
+            if (receives(rig, i)) {
+                check_source(rig, i, buf);
+            }
+        }
+        sum += q->ctx->num_bufs;
+    }
+    g_assert_cmpint(ret, ==, 0);
+    return sum;
+}
+
+/* Sleep until there is something to complete, as a driver does. */
+static void wait_for_interrupt(Rig *rig, unsigned i)
+{
+    Queue *q = &rig->queue[i];
+    eventfd_t count;
+
+    q->ctx->min_completed_bufs = 1;
+    if (run(rig, i, BPFHV_RX_INTERRUPTS) == 0) {
+        g_assert_true(wait_for(q->irq, POLLIN));
+        eventfd_read(q->irq, &count);
+    }
+}
+
+static void send_packets(Rig *rig, unsigned i, unsigned packets,
+                         uint64_t *bytes)
+{
+    while (packets) {
+        unsigned n = g_test_rand_int_range(1, 21);
+
+        n = MIN(n, packets);
+        *bytes += publish_packets(rig, i, n);
+        packets -= n;
+        while (rig->queue[i].num_outstanding > NUM_BUFS - 64) {
+            wait_for_interrupt(rig, i);
+            complete(rig, i);
+        }
+    }
+    while (rig->queue[i].num_outstanding) {
+        wait_for_interrupt(rig, i);
+        complete(rig, i);
+    }
+}
+
+static void receive_packets(Rig *rig, unsigned i, unsigned packets)
+{
+    for (uint64_t end = rig->received + packets; rig->received < end;) {
+        publish_room(rig, i);
+        wait_for_interrupt(rig, i);
+        complete(rig, i);
+    }
+}
+
+/* Tests */
+
+static void test_traffic(const void *options)
+{
+    g_autofree char *all = g_strdup_printf("--source %d %s", SOURCE_LEN,
+                                           (const char *)options);
+    g_autoptr(Rig) rig = rig_new(all);
+    uint64_t bytes = 0;
+
+    begin(rig, 1);
+    for (int round = 0; round < 5; round++) {
+        send_packets(rig, 1, 500, &bytes);
+        receive_packets(rig, 0, 500);
+    }
+    g_assert_cmpuint(counted(rig, "tx0", "packets "), ==, 2500);
+    g_assert_cmpuint(counted(rig, "tx0", "bytes "), ==, bytes);
+    g_assert_cmpuint(counted(rig, "tx0", "dropped "), ==, 0);
+    g_assert_cmpuint(counted(rig, "rx0", "packets "), >=, rig->received);
+}
+
+static void test_pairs(void)
+{
+    g_autoptr(Rig) rig = rig_new("--sink --queues 2");
+    uint64_t bytes = 0;
+
+    begin(rig, 2);
+    send_packets(rig, 2, 300, &bytes);
+    send_packets(rig, 3, 200, &bytes);
+    g_assert_cmpuint(counted(rig, "tx0", "packets "), ==, 300);
+    g_assert_cmpuint(counted(rig, "tx1", "packets "), ==, 200);
+}
+
+/* Drain as the guest's driver does, and become another device. */
+static void follow_upgrade(Rig *rig)
+{
+    eventfd_t count;
+
+    g_assert_true(wait_for(rig->upgrade, POLLIN));
+    eventfd_read(rig->upgrade, &count);
+    disable(rig);
+    for (unsigned i = 0; i < 2 * rig->pairs; i++) {
+        complete(rig, i);
+        must(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_QUEUE_CTX,
+             .queue = i }, NULL);
+    }
+    must_do(rig, BPFHV_PROXY_UPGRADE);
+    begin(rig, rig->pairs);
+}
+
+/* From each model to each: the source's packets come all, and once. */
+static void test_upgrades(void)
+{
+    static const char *const models[] = {
+        "sring_gso", "vring_packed", "sring", "vring_packed", "sring_gso",
+        "sring", "sring",
+    };
+    g_autofree char *options = g_strdup_printf("--source %d --model sring",
+                                               SOURCE_LEN);
+    g_autoptr(Rig) rig = rig_new(options);
+    uint64_t bytes = 0;
+
+    begin(rig, 1);
+    for (size_t i = 0; i < G_N_ELEMENTS(models); i++) {
+        g_autofree char *said = NULL, *stats = NULL;
+
+        receive_packets(rig, 0, 400);
+        publish_room(rig, 0);
+        said = tell(rig, "upgrade", models[i]);
+        g_assert_nonnull(strstr(said, models[i]));
+        send_packets(rig, 1, 50, &bytes);
+        follow_upgrade(rig);
+        stats = tell(rig, "stats", NULL);
+        g_assert_true(g_str_has_prefix(stats + strlen("model "), models[i]));
+    }
+    receive_packets(rig, 0, 400);
+    g_assert_cmpuint(counted(rig, "tx0", "bytes "), ==, bytes);
+}
+
+static void refused(Rig *rig, const BpfhvProxyMessage *message,
+                    const int *fds, const char *why)
+{
+    BpfhvProxyMessage answer = ask(rig, message, fds);
+
+    g_assert_true(answer.refused);
+    if (!strstr(answer.text, why)) {
+        g_error("%s: not \"%s\", but: %s", bpfhv_proxy_name(message->type),
+                why, answer.text);
+    }
+}
+
+static void refused_all(Rig *rig, const BpfhvProxyMessage *messages, size_t n,
+                        const int *fds, const char *why)
+{
+    for (; n; n--, messages++) {
+        refused(rig, messages, fds, why);
+    }
+}
+
+static void test_refused_early(void)
+{
+    static const BpfhvProxyMessage without_queues[] = {
+        { BPFHV_PROXY_SET_QUEUE_CTX, .queue = 0, .gpa = CTX_GPA },
+        { BPFHV_PROXY_SET_QUEUE_KICK, .queue = 2, .n_fds = 1 },
+        { BPFHV_PROXY_SET_QUEUE_IRQ, .queue = 63, .n_fds = 1 },
+    };
+    g_autoptr(Rig) rig = rig_new("--sink --queues 2 --model sring_gso");
+    const int fds[] = { rig->memory };
+    uint64_t bytes = 0;
+    int blocking = eventfd(0, 0);
+
+    refused_all(rig, without_queues, G_N_ELEMENTS(without_queues), fds,
+                "there is no queue");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_RX_ENABLE }, NULL,
+            "SET_PARAMETERS");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_FEATURES,
+            .features = 1 << 7 }, NULL, "does not have the features 0x80");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_PARAMETERS,
+            .parameters = { 1, 3 } }, NULL, "2 queue pairs");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_MEMORY, .count = 1,
+            .n_fds = 1, .region = { { 0, LOW_SIZE + HIGH_SIZE + 1, 0 } } },
+            fds, "not all in its file");
+    negotiate(rig, 1);
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_QUEUE_CTX,
+            .gpa = CTX_GPA + 64 }, NULL, "aligned");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_QUEUE_CTX,
+            .gpa = LOW_SIZE - 4096 }, NULL, "not in guest memory");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_QUEUE_CTX,
+            .gpa = HIGH_GPA - 128 }, NULL, "not in guest memory");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_QUEUE_KICK,
+            .n_fds = 1 }, &blocking, "non-blocking");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_TX_ENABLE }, NULL,
+            "queue 1 has no context");
+    set_queues(rig);
+    enable(rig);
+    send_packets(rig, 1, 100, &bytes);
+    close(blocking);
+}
+
+static void test_refused_running(void)
+{
+    static const BpfhvProxyMessage enabled[] = {
+        { BPFHV_PROXY_SET_QUEUE_CTX, .queue = 1 },
+        { BPFHV_PROXY_SET_QUEUE_KICK, .queue = 1 },
+        { BPFHV_PROXY_UPGRADE },
+    };
+    g_autoptr(Rig) rig = rig_new("--sink");
+    uint64_t bytes = 0;
+
+    begin(rig, 1);
+    refused_all(rig, enabled, G_N_ELEMENTS(enabled), NULL,
+                "queues are enabled");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_FEATURES }, NULL,
+            "in use");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_PARAMETERS,
+            .parameters = { 1, 1 } }, NULL, "contexts are set");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_MEMORY }, NULL,
+            "queue 0's context");
+    send_packets(rig, 1, 100, &bytes);
+    set_memory(rig);            /* the same again, under running queues */
+    send_packets(rig, 1, 100, &bytes);
+    disable(rig);
+    enable(rig);                /* goes on where it was */
+    send_packets(rig, 1, 100, &bytes);
+    g_assert_cmpuint(counted(rig, "tx0", "bytes "), ==, bytes);
+}
+
+static void test_refused_upgrade(void)
+{
+    g_autoptr(Rig) rig = rig_new("--sink");
+    g_autofree char *early = tell(rig, "upgrade", "sring"), *no_model = NULL;
+
+    g_assert_nonnull(strstr(early, "QEMU has not said"));
+    begin(rig, 1);
+    no_model = tell(rig, "upgrade", "../sring");
+    g_assert_nonnull(strstr(no_model, "there is no model"));
+    g_assert_cmpint(eventfd_read(rig->upgrade, &(eventfd_t) { 0 }), ==, -1);
+}
+
+/* What is in a transmit ring that no program would have written. */
+static const struct {
+    const char *name;
+    uint32_t prod;
+    struct sring_desc desc;
+} lies[] = {
+    { "too-many", 257, { HIGH_GPA, 64 } },
+    { "backwards", UINT32_MAX, { HIGH_GPA, 64 } },
+    { "no-memory", 1, { LOW_SIZE, 64 } },
+    { "end-of-memory", 1, { HIGH_GPA + HIGH_SIZE - 63, 64 } },
+    { "wraps", 1, { UINT64_MAX - 31, 64 } },
+    { "empty", 1, { HIGH_GPA, 0 } },
+    { "too-long", 1, { HIGH_GPA, UINT32_MAX } },
+};
+
+static void test_lie(const void *data)
+{
+    size_t i = GPOINTER_TO_SIZE(data);
+    g_autoptr(Rig) rig = rig_new("--sink --model sring");
+    struct sring_ctx *ctx = (void *)rig->queue[1].ctx;
+    g_autofree char *stats = NULL;
+    BpfhvProxyMessage message;
+    uint64_t bytes = 0;
+
+    begin(rig, 1);
+    ctx->desc[0] = lies[i].desc;
+    __atomic_store_n(&ctx->head.prod, lies[i].prod, __ATOMIC_SEQ_CST);
+    kick(&rig->queue[1]);
+    do {
+        g_free(stats);
+        stats = tell(rig, "stats", NULL);
+    } while (!strstr(stats, "faulty"));
+    g_assert_cmpuint(counted(rig, "tx0", "packets "), ==, 0);
+    disable(rig);
+    message = context(rig, 1);
+    must(rig, &message, NULL);
+    enable(rig);
+    send_packets(rig, 1, 100, &bytes);
+}
+
+/* Contexts of random content, in which the guest goes on writing. */
+static void test_hostile_guest(const void *model)
+{
+    g_autofree char *options = g_strdup_printf(
+        "--source 60 --model %s", (const char *)model);
+    g_autoptr(Rig) rig = rig_new(options);
+    GRand *random = g_rand_new_with_seed(g_test_rand_int());
+
+    begin(rig, 1);
+    for (int round = 0; round < 300; round++) {
+        for (int i = 0; i < 2; i++) {
+            uint32_t *words = (uint32_t *)rig->queue[i].ctx;
+
+            for (unsigned k = 0; k < 500; k++) {
+                uint32_t at = g_rand_int_range(random, 0, rig->ctx_size / 4);
+
+                __atomic_store_n(&words[at], g_rand_int(random) >>
+                                 g_rand_int_range(random, 0, 32),
+                                 __ATOMIC_RELAXED);
+            }
+            kick(&rig->queue[i]);
+        }
+        if (round % 10 == 0) {
+            disable(rig);
+            for (unsigned i = 0; i < 2; i++) {
+                BpfhvProxyMessage message = context(rig, i);
+
+                must(rig, &message, NULL);
+            }
+            enable(rig);
+        }
+        must_do(rig, BPFHV_PROXY_GET_FEATURES);
+    }
+    g_rand_free(random);
+}
+
+/* Messages of random numbers: each is answered, or ends the connection. */
+static void test_hostile_qemu(void)
+{
+    g_autoptr(Rig) rig = rig_new("--source 60 --queues 2");
+
+    for (int i = 0; i < 1500; i++) {
+        BpfhvProxyMessage m = {
+            .type = g_test_rand_int_range(1, BPFHV_PROXY_END),
+            .features = g_test_rand_int() >> g_test_rand_int_range(0, 32),
+            .parameters = { g_test_rand_int_range(1, 3),
+                            g_test_rand_int_range(1, 3) },
+            .program = 1 + 5 * g_test_rand_int_range(0, 2),
+            .queue = g_test_rand_int_range(0, 5),
+            .gpa = g_test_rand_int_range(0, LOW_SIZE / 128) * 128,
+            .region = { { 0, LOW_SIZE, 0 } },
+        };
+        int fds[] = { g_test_rand_int_range(0, 2) ? rig->memory :
+                      rig->upgrade };
+
+        if (m.type == BPFHV_PROXY_SET_MEMORY) {
+            m.count = m.n_fds = 1;
+        } else if (m.type >= BPFHV_PROXY_SET_QUEUE_KICK &&
+                   m.type <= BPFHV_PROXY_SET_UPGRADE) {
+            m.n_fds = 1;
+            fds[0] = rig->queue[g_test_rand_int_range(0, 4)].kick;
+        }
+        ask(rig, &m, fds);
+    }
+}
+
+static void test_nonsense(void)
+{
+    for (int i = 0; i < 5; i++) {
+        Rig *rig = rig_new("--sink");
+        uint8_t bytes[64];
+
+        begin(rig, 1);
+        for (size_t k = 0; k < sizeof(bytes); k++) {
+            bytes[k] = g_test_rand_int();
+        }
+        send(rig->link.socket, bytes, sizeof(bytes), MSG_NOSIGNAL);
+        shutdown(rig->link.socket, SHUT_WR);
+        rig_free(rig);          /* it has ended by itself, and well */
+    }
+}
+
+/* A message in pieces, and its descriptors with the first of them. */
+static void test_pieces(void)
+{
+    g_autoptr(Rig) rig = rig_new("--sink");
+    g_autoptr(GByteArray) frame = bpfhv_proxy_encode(
+        &(BpfhvProxyMessage) { BPFHV_PROXY_SET_FEATURES });
+    BpfhvProxyMessage answer;
+    LinkState state;
+
+    for (guint i = 0; i < frame->len; i++) {
+        g_assert_cmpint(send(rig->link.socket, frame->data + i, 1, 0), ==, 1);
+    }
+    while ((state = link_receive(&rig->link, &answer)) == LINK_WAITS) {
+        g_assert_true(wait_for(rig->link.socket, POLLIN));
+    }
+    g_assert_cmpint(state, ==, LINK_MESSAGE);
+    g_assert_false(answer.refused);
+}
+
+/* The next one finds the guest as a new device does. */
+static void test_killed(void)
+{
+    g_autoptr(Rig) rig = rig_new("--sink");
+    uint64_t bytes = 0;
+
+    begin(rig, 1);
+    send_packets(rig, 1, 100, &bytes);
+    kill(rig->backend, SIGKILL);
+    g_assert_true(WIFSIGNALED(rig_stop(rig)));
+    rig_start(rig, "--sink --model vring_packed");
+    begin(rig, 1);
+    send_packets(rig, 1, 100, &bytes);
+}
+
+static void test_stopped(void)
+{
+    g_autoptr(Rig) rig = rig_new("--sink");
+    const BpfhvProxyMessage get = { BPFHV_PROXY_GET_FEATURES };
+    uint64_t bytes = 0;
+    BpfhvProxyMessage answer;
+
+    begin(rig, 1);
+    kill(rig->backend, SIGSTOP);
+    publish_packets(rig, 1, 5);
+    link_next(&rig->link);
+    g_assert_true(link_send(&rig->link, &get, NULL));
+    g_assert_cmpint(link_receive(&rig->link, &answer), ==, LINK_WAITS);
+    kill(rig->backend, SIGCONT);
+    g_assert_true(wait_for(rig->link.socket, POLLIN));
+    g_assert_cmpint(link_receive(&rig->link, &answer), ==, LINK_MESSAGE);
+    send_packets(rig, 1, 100, &bytes);
+}
+
+static void test_signals(void)
+{
+    Rig *rig = rig_new("--sink");
+
+    kill(rig->backend, SIGUSR1);
+    must_do(rig, BPFHV_PROXY_GET_FEATURES);
+    kill(rig->backend, SIGTERM);
+    g_assert_true(wait_for(rig->link.socket, POLLIN));
+    rig_free(rig);
+}
+
+static void add(const char *folder, const char *name, const void *data,
+                GTestDataFunc test)
+{
+    g_autofree char *path = g_strdup_printf("/bpfhv/backend/%s/%s", folder,
+                                            name);
+
+    g_test_add_data_func(path, data, test);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_assert_cmpint(argc, ==, 4);
+    backend_path = argv[1];
+    ctl_path = argv[2];
+    programs_path = argv[3];
+    add("traffic", "sring", "--model sring", test_traffic);
+    add("traffic", "sring_gso", "--model sring_gso", test_traffic);
+    add("traffic", "vring_packed", "--model vring_packed", test_traffic);
+    add("traffic", "busy-wait", "--busy-wait", test_traffic);
+    g_test_add_func("/bpfhv/backend/pairs", test_pairs);
+    g_test_add_func("/bpfhv/backend/upgrades", test_upgrades);
+    g_test_add_func("/bpfhv/backend/refused/early", test_refused_early);
+    g_test_add_func("/bpfhv/backend/refused/running", test_refused_running);
+    g_test_add_func("/bpfhv/backend/refused/upgrade", test_refused_upgrade);
+    for (size_t i = 0; i < G_N_ELEMENTS(lies); i++) {
+        add("lie", lies[i].name, GSIZE_TO_POINTER(i), test_lie);
+    }
+    add("hostile-guest", "sring", "sring", test_hostile_guest);
+    add("hostile-guest", "sring_gso", "sring_gso", test_hostile_guest);
+    add("hostile-guest", "vring_packed", "vring_packed", test_hostile_guest);
+    g_test_add_func("/bpfhv/backend/hostile-qemu", test_hostile_qemu);
+    g_test_add_func("/bpfhv/backend/nonsense", test_nonsense);
+    g_test_add_func("/bpfhv/backend/pieces", test_pieces);
+    g_test_add_func("/bpfhv/backend/killed", test_killed);
+    g_test_add_func("/bpfhv/backend/stopped", test_stopped);
+    g_test_add_func("/bpfhv/backend/signals", test_signals);
+    return g_test_run();
+}
