@@ -7,26 +7,34 @@
  *     test-bpfhv-backend BACKEND CTL PROGRAMS
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bpfhv_run.h"
 #include "ebpf/bpfhv/sring.h"
+#include "tap_net.h"
 #include "tools/bpfhv-backend-link.h"
 
 enum {
-    PATIENCE_MS = 60000,        /* nothing here takes so long */
+    PATIENCE_MS = 30000,        /* nothing here takes so long */
     LOW_SIZE = 2 << 20,         /* of the guest's memory, from 0 on */
     HIGH_SIZE = 8 << 20,        /* and from HIGH_GPA on */
     CTX_GPA = 0x10000,
@@ -36,7 +44,22 @@ enum {
     MAX_QUEUES = 4,
     SOURCE_LEN = 100,
     NUMBER_AT = 14,             /* in a packet of the source */
+
+    TCP_HEADERS = 54,           /* bytes: Ethernet, IPv4, TCP */
+    SEGMENT = 1400,             /* bytes of its payload in a segment */
+    SEGMENTS = 4,
+    LARGE_FRAME = TCP_HEADERS + SEGMENTS * SEGMENT,
+    IN_PIECES = SEGMENTS * (TCP_HEADERS + SEGMENT),
 };
+
+#define TAP_NAME "bpfhv0"
+
+/* What has come from a tap, or is to go there. */
+typedef struct Frame {
+    struct bpfhv_buf meta;
+    size_t len;
+    uint8_t bytes[IN_PIECES];
+} Frame;
 
 #define HIGH_GPA 0x100000000ull
 
@@ -66,6 +89,7 @@ typedef struct Rig {
     Program program[BPFHV_NUM_PROGRAMS];
     Queue queue[MAX_QUEUES];
     uint64_t received;          /* numbers of the source that have come */
+    Frame *frame;               /* not NULL: all goes there */
 } Rig;
 
 static const char *backend_path, *ctl_path, *programs_path;
@@ -100,8 +124,8 @@ static int listen_at(const char *path)
 static void rig_start(Rig *rig, const char *options)
 {
     g_autofree char *line = g_strdup_printf(
-        "%s --socket %s --control %s --programs %s %s", backend_path,
-        rig->socket, rig->control, programs_path, options);
+        "%s --socket %s --control %s %s", backend_path, rig->socket,
+        rig->control, options);
     g_auto(GStrv) argv = g_strsplit(line, " ", -1);
     g_autoptr(GError) error = NULL;
 
@@ -287,8 +311,10 @@ static void negotiate(Rig *rig, unsigned pairs)
     answer = must(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_GET_FEATURES },
                   NULL);
     rig->features = answer.features;
-    must(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_FEATURES,
-         .features = rig->features }, NULL);
+    if (rig->features) {
+        must(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_FEATURES,
+             .features = rig->features }, NULL);
+    }
     answer = must(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_PARAMETERS,
                   .parameters = { pairs, pairs } }, NULL);
     g_assert_cmpuint(answer.sizes.rx_bufs, ==, NUM_BUFS);
@@ -454,6 +480,20 @@ static void check_source(Rig *rig, unsigned i, const struct bpfhv_buf *buf)
     rig->received++;
 }
 
+/* The first buffer has all metadata of a packet. */
+static void add_to_frame(Rig *rig, unsigned i, const struct bpfhv_buf *buf)
+{
+    Frame *frame = rig->frame;
+
+    if (!frame->len) {
+        frame->meta = *buf;
+    }
+    g_assert_cmpuint(buf->len, <=, sizeof(frame->bytes) - frame->len);
+    memcpy(frame->bytes + frame->len,
+           rig->high + buf_offset(i, buf->cookie), buf->len);
+    frame->len += buf->len;
+}
+
 /* All that is completed; return how many buffers. */
 static unsigned complete(Rig *rig, unsigned i)
 {
@@ -469,7 +509,9 @@ static unsigned complete(Rig *rig, unsigned i)
             g_assert_true(q->outstanding[buf->cookie]);
             q->outstanding[buf->cookie] = false;
             q->num_outstanding--;
-            if (receives(rig, i)) {
+            if (receives(rig, i) && rig->frame) {
+                add_to_frame(rig, i, buf);
+            } else if (receives(rig, i)) {
                 check_source(rig, i, buf);
             }
         }
@@ -543,7 +585,9 @@ static void test_traffic(const void *options)
 
 static void test_pairs(void)
 {
-    g_autoptr(Rig) rig = rig_new("--sink --queues 2");
+    g_autofree char *options = g_strdup_printf(
+        "--sink --queues 2 --programs %s", programs_path);
+    g_autoptr(Rig) rig = rig_new(options);
     uint64_t bytes = 0;
 
     begin(rig, 2);
@@ -597,6 +641,219 @@ static void test_upgrades(void)
     }
     receive_packets(rig, 0, 400);
     g_assert_cmpuint(counted(rig, "tx0", "bytes "), ==, bytes);
+}
+
+/* A packet socket on the backend's tap, which is brought up. */
+static int open_tap(void)
+{
+    struct sockaddr_ll address = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
+        .sll_ifindex = if_nametoindex(TAP_NAME),
+    };
+    struct ifreq request = { .ifr_name = TAP_NAME, .ifr_flags = IFF_UP };
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), on = 1;
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(ioctl(fd, SIOCSIFFLAGS, &request), ==, 0);
+    g_assert_cmpint(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on,
+                               sizeof(on)), ==, 0);
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&address, sizeof(address)),
+                    ==, 0);
+    return fd;
+}
+
+static void random_frame(Frame *frame)
+{
+    memset(frame, 0, sizeof(*frame));
+    frame->len = g_test_rand_int_range(60, 1515);
+    for (size_t i = 0; i < frame->len; i++) {
+        frame->bytes[i] = g_test_rand_int();
+    }
+    frame->bytes[0] &= 0xfe;            /* to one */
+    frame->bytes[12] = 0x88;            /* an EtherType of nobody's */
+    frame->bytes[13] = 0xb5;
+}
+
+/* TCP over IPv4 that has yet to be cut in pieces. */
+static void large_frame(Frame *frame)
+{
+    uint8_t *ip = frame->bytes + ETH_HLEN, *tcp = ip + 20;
+
+    random_frame(frame);
+    frame->len = LARGE_FRAME;
+    memset(ip, 0, TCP_HEADERS - ETH_HLEN);
+    frame->bytes[12] = 0x08;
+    frame->bytes[13] = 0x00;
+    ip[0] = 0x45;
+    ip[2] = (LARGE_FRAME - ETH_HLEN) >> 8;
+    ip[3] = (LARGE_FRAME - ETH_HLEN) & 0xff;
+    ip[8] = 64;
+    ip[9] = IPPROTO_TCP;
+    tcp[12] = 5 << 4;
+    frame->meta = (struct bpfhv_buf) {
+        .flags = BPFHV_BUF_NEEDS_CSUM, .gso_type = BPFHV_GSO_TCP4,
+        .hdr_len = TCP_HEADERS, .gso_size = SEGMENT,
+        .csum_start = ETH_HLEN + 20, .csum_offset = 16,
+    };
+}
+
+static struct virtio_net_hdr header_of(const Frame *frame)
+{
+    const struct bpfhv_buf *meta = &frame->meta;
+
+    return (struct virtio_net_hdr) {
+        .flags = meta->flags & BPFHV_BUF_NEEDS_CSUM ?
+                 VIRTIO_NET_HDR_F_NEEDS_CSUM : 0,
+        .gso_type = meta->gso_type ? VIRTIO_NET_HDR_GSO_TCPV4 : 0,
+        .hdr_len = meta->hdr_len, .gso_size = meta->gso_size,
+        .csum_start = meta->csum_start, .csum_offset = meta->csum_offset,
+    };
+}
+
+/* From the guest to the tap. */
+static void send_frame(Rig *rig, const Frame *frame, int tap)
+{
+    Queue *q = &rig->queue[1];
+    struct virtio_net_hdr header = header_of(frame), got;
+    uint8_t bytes[sizeof(header) + LARGE_FRAME];
+    size_t part = rig->features & BPFHV_F_SG ? frame->len / 4 + 1 : BUF_SIZE;
+
+    q->ctx->num_bufs = 0;
+    for (size_t at = 0; at < frame->len; at += part) {
+        size_t len = MIN(part, frame->len - at);
+        struct bpfhv_buf *buf;
+
+        add_buf(q, 1, len, at + len < frame->len ? BPFHV_BUF_NEXT : 0);
+        buf = &q->ctx->bufs[q->ctx->num_bufs - 1];
+        memcpy(rig->high + buf_offset(1, buf->cookie), frame->bytes + at, len);
+        if (!at) {
+            struct bpfhv_buf first = frame->meta;
+
+            first.paddr = buf->paddr;
+            first.len = buf->len;
+            first.cookie = buf->cookie;
+            first.flags |= buf->flags;
+            *buf = first;
+        }
+    }
+    publish(rig, 1);
+    while (q->num_outstanding) {
+        wait_for_interrupt(rig, 1);
+        complete(rig, 1);
+    }
+    g_assert_true(wait_for(tap, POLLIN));
+    g_assert_cmpint(recv(tap, bytes, sizeof(bytes), 0), ==,
+                    sizeof(header) + frame->len);
+    memcpy(&got, bytes, sizeof(got));
+    g_assert_cmpuint(got.gso_type, ==, header.gso_type);
+    g_assert_cmpuint(got.gso_size, ==, header.gso_size);
+    g_assert_cmpuint(got.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM, ==,
+                     header.flags);
+    g_assert_cmpmem(bytes + sizeof(header), frame->len, frame->bytes,
+                    frame->len);
+}
+
+static void give_frame(const Frame *frame, int tap)
+{
+    const struct virtio_net_hdr header = header_of(frame);
+    struct iovec iov[] = {
+        { (void *)&header, sizeof(header) },
+        { (void *)frame->bytes, frame->len },
+    };
+
+    g_assert_cmpint(writev(tap, iov, 2), ==, sizeof(header) + frame->len);
+}
+
+/* Until the guest has @len bytes, in all. */
+static void take_frame(Rig *rig, Frame *frame, size_t len)
+{
+    *frame = (Frame) { .len = 0 };
+    rig->frame = frame;
+    while (frame->len < len) {
+        publish_room(rig, 0);
+        wait_for_interrupt(rig, 0);
+        complete(rig, 0);
+    }
+    g_assert_cmpuint(frame->len, ==, len);
+}
+
+/* Whoever does it, the payload arrives: as a whole, or in pieces. */
+static void give_large_frame(Rig *rig, int tap)
+{
+    bool whole = rig->features & BPFHV_F_LRO4;
+    size_t part = whole ? SEGMENTS * SEGMENT : SEGMENT;
+    g_autofree Frame *frame = g_new(Frame, 1), *got = g_new(Frame, 1);
+    const uint8_t *from = frame->bytes + TCP_HEADERS, *to = got->bytes;
+
+    large_frame(frame);
+    give_frame(frame, tap);
+    take_frame(rig, got, whole ? LARGE_FRAME : IN_PIECES);
+    for (int i = 0; i < (whole ? 1 : SEGMENTS); i++) {
+        to += TCP_HEADERS;
+        g_assert_cmpmem(to, part, from, part);
+        from += part;
+        to += part;
+    }
+    g_assert_cmpuint(got->meta.gso_type, ==,
+                     whole ? BPFHV_GSO_TCP4 : BPFHV_GSO_NONE);
+    g_assert_cmpuint(got->meta.gso_size, ==, whole ? SEGMENT : 0);
+    g_assert_cmpuint(got->meta.flags & BPFHV_BUF_NEEDS_CSUM, ==,
+                     whole ? BPFHV_BUF_NEEDS_CSUM : 0);
+}
+
+static void exchange_frames(Rig *rig, int tap)
+{
+    g_autofree Frame *frame = g_new(Frame, 1), *got = g_new(Frame, 1);
+
+    for (int i = 0; i < 200; i++) {
+        random_frame(frame);
+        send_frame(rig, frame, tap);
+        random_frame(frame);
+        give_frame(frame, tap);
+        take_frame(rig, got, frame->len);
+        g_assert_cmpmem(got->bytes, got->len, frame->bytes, frame->len);
+    }
+    if (rig->features & BPFHV_F_TSO4) {
+        large_frame(frame);
+        send_frame(rig, frame, tap);
+    }
+    give_large_frame(rig, tap);
+}
+
+static void test_tap(const void *words)
+{
+    g_autofree char *options = g_strdup_printf("--tap " TAP_NAME " %s",
+                                               (const char *)words);
+    g_autoptr(Rig) rig = NULL;
+    int tap;
+
+    if (!tap_net_allowed()) {
+        return;
+    }
+    rig = rig_new(options);
+    begin(rig, 1);
+    tap = open_tap();
+    exchange_frames(rig, tap);
+    close(tap);
+}
+
+/* A model without offloads, whose driver chooses none, after one with. */
+static void test_tap_upgrade(void)
+{
+    g_autofree char *said = NULL;
+    g_autoptr(Rig) rig = NULL;
+    int tap;
+
+    if (!tap_net_allowed()) {
+        return;
+    }
+    rig = rig_new("--tap " TAP_NAME " --model sring_gso");
+    begin(rig, 1);
+    said = tell(rig, "upgrade", "sring");
+    follow_upgrade(rig);
+    tap = open_tap();
+    exchange_frames(rig, tap);
+    close(tap);
 }
 
 static void refused(Rig *rig, const BpfhvProxyMessage *message,
@@ -727,10 +984,10 @@ static void test_lie(const void *data)
     ctx->desc[0] = lies[i].desc;
     __atomic_store_n(&ctx->head.prod, lies[i].prod, __ATOMIC_SEQ_CST);
     kick(&rig->queue[1]);
-    do {
-        g_free(stats);
-        stats = tell(rig, "stats", NULL);
-    } while (!strstr(stats, "faulty"));
+    must_do(rig, BPFHV_PROXY_GET_FEATURES);
+    must_do(rig, BPFHV_PROXY_GET_FEATURES);     /* it has looked in between */
+    stats = tell(rig, "stats", NULL);
+    g_assert_nonnull(strstr(stats, "faulty"));
     g_assert_cmpuint(counted(rig, "tx0", "packets "), ==, 0);
     disable(rig);
     message = context(rig, 1);
@@ -913,6 +1170,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < G_N_ELEMENTS(lies); i++) {
         add("lie", lies[i].name, GSIZE_TO_POINTER(i), test_lie);
     }
+    add("tap", "sring", "--model sring", test_tap);
+    add("tap", "sring_gso", "--model sring_gso", test_tap);
+    add("tap", "vring_packed", "--model vring_packed", test_tap);
+    add("tap", "one-queue-of-four", "--queues 4", test_tap);
+    g_test_add_func("/bpfhv/backend/tap/upgrade", test_tap_upgrade);
     add("hostile-guest", "sring", "sring", test_hostile_guest);
     add("hostile-guest", "sring_gso", "sring_gso", test_hostile_guest);
     add("hostile-guest", "vring_packed", "vring_packed", test_hostile_guest);
