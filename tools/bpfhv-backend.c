@@ -98,7 +98,13 @@ static bool parse_options(Options *options, int *argc, char ***argv,
     g_option_context_set_summary(context,
         "Serves the queues of one bpfhv card for QEMU (-netdev bpfhv-proxy).");
     g_option_context_add_main_entries(context, entries, NULL);
-    return g_option_context_parse(context, argc, argv, error);
+    if (!g_option_context_parse(context, argc, argv, error)) {
+        return false;
+    }
+    if (!options->model) {
+        options->model = g_strdup("sring_gso");
+    }
+    return true;
 }
 
 static bool check_options(const Options *options, int argc, GError **error)
@@ -310,9 +316,7 @@ int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
     Backend backend = {
-        .options = {
-            .model = g_strdup("sring_gso"), .queues = 1,
-        },
+        .options.queues = 1,
         .link.socket = -1, .signals = -1, .control = -1,
     };
     bool good = parse_options(&backend.options, &argc, &argv, &error);
