@@ -125,7 +125,7 @@ static bool run_alu(Machine *m, const struct bpf_insn *insn)
            fault(m, "division by zero, or too wide a shift");
 }
 
-static bool compare(unsigned op, bool is64, uint64_t a, uint64_t b)
+bool bpfhv_compare(unsigned op, bool is64, uint64_t a, uint64_t b)
 {
     int64_t sa = is64 ? (int64_t)a : (int32_t)a;
     int64_t sb = is64 ? (int64_t)b : (int32_t)b;
@@ -161,10 +161,11 @@ static bool run_jump(Machine *m, const struct bpf_insn *insn)
         if (what != NUMBER || m->what[insn->dst_reg] != NUMBER) {
             return fault(m, "comparison of what is no number");
         }
-        if (!compare(BPF_OP(insn->code), BPF_CLASS(insn->code) == BPF_JMP,
-                     m->reg[insn->dst_reg],
-                     by_reg ? m->reg[insn->src_reg] :
-                              (uint64_t)(int64_t)insn->imm)) {
+        if (!bpfhv_compare(BPF_OP(insn->code),
+                           BPF_CLASS(insn->code) == BPF_JMP,
+                           m->reg[insn->dst_reg],
+                           by_reg ? m->reg[insn->src_reg] :
+                                    (uint64_t)(int64_t)insn->imm)) {
             return true;
         }
     }

@@ -8,6 +8,7 @@
 
 #include <glib.h>
 #include <linux/bpf.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "linux/bpfhv/bpfhv_verify.h"
@@ -39,6 +40,9 @@ typedef struct BpfhvRun {
     uint32_t insn;
     const char *fault;
 } BpfhvRun;
+
+/* Is it so? @op: of a conditional jump; @is64: else by the lower 32 bits */
+bool bpfhv_compare(unsigned op, bool is64, uint64_t a, uint64_t b);
 
 /* Run it; return whether there was no fault. */
 gboolean bpfhv_run(BpfhvRun *run);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bpfhv_run.h"
 #include "linux/bpfhv/bpfhv_range.h"
 
 enum { ROUNDS = 200000, MEMBERS = 6 };
@@ -114,30 +115,6 @@ static uint64_t compute(unsigned op, bool is64, uint64_t a, uint64_t b)
     }
 }
 
-static bool holds(unsigned op, bool is64, uint64_t a, uint64_t b)
-{
-    int64_t sa = is64 ? (int64_t)a : (int32_t)a;
-    int64_t sb = is64 ? (int64_t)b : (int32_t)b;
-
-    if (!is64) {
-        a = (uint32_t)a;
-        b = (uint32_t)b;
-    }
-    switch (op) {
-    case BPF_JEQ: return a == b;
-    case BPF_JNE: return a != b;
-    case BPF_JGT: return a > b;
-    case BPF_JGE: return a >= b;
-    case BPF_JLT: return a < b;
-    case BPF_JLE: return a <= b;
-    case BPF_JSGT: return sa > sb;
-    case BPF_JSGE: return sa >= sb;
-    case BPF_JSLT: return sa < sb;
-    case BPF_JSLE: return sa <= sb;
-    default: return a & b;
-    }
-}
-
 static void check(Range a, uint64_t value, const char *what, unsigned op,
                   Range x, Range y)
 {
@@ -208,8 +185,8 @@ static void test_branch(void)
             uint64_t x = member(a), y = member(b);
             Range narrow_a = a, narrow_b = b;
 
-            bpfhv_range_branch(op, is64, holds(op, is64, x, y), &narrow_a,
-                               &narrow_b);
+            bpfhv_range_branch(op, is64, bpfhv_compare(op, is64, x, y),
+                               &narrow_a, &narrow_b);
             check(narrow_a, x, "branch, left,", op, a, b);
             check(narrow_b, y, "branch, right,", op, a, b);
         }
