@@ -7,6 +7,7 @@ lists, caches and downloads live in a cache folder of the user.  Nothing is
 installed and /etc/apt is only read.  No privilege is needed.
 
     download_binary("busybox-static", "bookworm")   -> [Path of the .deb]
+    download_ahead(["zstd", "busybox"], "bookworm")  (many at once, for later)
     download_source("qemu", "7.2", "bookworm")      -> [Path of the .dsc, ...]
     depends("linux-image-amd64", "bookworm")        -> ["linux-image-6.1..."]
 
@@ -333,6 +334,26 @@ def download_binary(package, suite=None):
         return apt.fetch(package, "download", package)
 
     return _answer(suite, "deb", package, get)
+
+
+def download_ahead(packages, suite=None):
+    """Download in one go what download_binary() will be asked for.
+
+    Each call of apt takes a second or two.  What is here already is left alone,
+    and so are names that no package has.
+    """
+    suite = suite or host_release()
+    missing = [name for name in packages if not recorded(suite, name)]
+    if len(missing) < 2:
+        return
+    with PrivateApt(suite, "deb") as apt:
+        known = sorted({name for name, in fields_of(
+            apt.query("show", *missing), "Package")}.intersection(missing))
+        if not known:
+            return
+        say_fetch(f"{len(known)} packages from {suite}: {', '.join(known)} …")
+        for path in apt.fetch(f"{len(known)} packages", "download", *known):
+            write_record(suite, path.name.partition("_")[0], [path])
 
 
 def download_source(package, version_prefix, suite, refresh=False):

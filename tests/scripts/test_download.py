@@ -88,6 +88,45 @@ class Attempts(unittest.TestCase):
         self.assertEqual(self.pauses, [1])
 
 
+class Ahead(unittest.TestCase):
+    """Many packages by one call of apt."""
+
+    def setUp(self):
+        folder = self.enterContext(
+            tempfile.TemporaryDirectory(prefix="test-download-"))
+        home = Path(folder) / "qemu-ebpf/apt/bookworm-deb"
+        home.mkdir(parents=True)
+        (home / "private.sources").write_text("sources")
+        (home / "updated").touch()
+        self.calls = calls = []
+
+        def run(_apt, _tool, *arguments, cwd=None):
+            calls.append(arguments)
+            if arguments[0] == "show":      # there is no package c
+                return 0, "Package: a\nVersion: 1\n\nPackage: b\nVersion: 1\n"
+            for name in arguments[1:]:
+                (Path(cwd) / f"{name}_1_all.deb").write_text(name)
+            return 0, ""
+
+        for patch in (mock.patch.dict(os.environ, XDG_CACHE_HOME=folder),
+                      mock.patch.object(PrivateApt, "run", run),
+                      mock.patch.object(privateapt, "sources_text",
+                                        lambda *unused: "sources"),
+                      mock.patch.object(privateapt, "say_fetch")):
+            self.enterContext(patch)
+
+    def test_each_is_there_when_asked_for(self):
+        privateapt.download_ahead(["a", "b", "c"], "bookworm")
+        self.assertEqual(self.calls, [("show", "a", "b", "c"),
+                                      ("download", "a", "b")])
+        self.calls.clear()
+        for name in "a", "b":
+            path, = privateapt.download_binary(name, "bookworm")
+            self.assertEqual(path.read_text(), name)
+        privateapt.download_ahead(["a", "b"], "bookworm")
+        self.assertEqual(self.calls, [])
+
+
 class Kernels(unittest.TestCase):
     """A kernel is found, and its modules can be read."""
 

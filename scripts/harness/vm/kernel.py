@@ -46,6 +46,7 @@ def unpacked(target, names, suite=None):
 
 
 def unpack_packages(folder, names, suite=None):
+    privateapt.download_ahead(names, suite)
     for name in names:
         run("dpkg-deb", "-x", privateapt.download_binary(name, suite)[0],
             folder)

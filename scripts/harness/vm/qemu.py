@@ -116,6 +116,8 @@ def add_libraries(root, binary, folders, release):
     depends = privateapt.depends(PROGRAM[0], release)
     missing = missing_libraries(binary, folders)
     while missing:
+        privateapt.download_ahead(
+            [library_packages(soname)[0] for soname in missing], release)
         for soname in missing:
             add_library(root, soname, release, depends)
         before, missing = missing, missing_libraries(binary, folders)
