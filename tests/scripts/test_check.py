@@ -3,6 +3,7 @@
 """Does scripts/check count right, and does it leave nothing behind?"""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -212,28 +213,39 @@ class NothingLeft(unittest.TestCase):
         self.wait_gone(pid)
 
 
-class Seed(unittest.TestCase):
-    """The CI's random tests are the same for the same commit."""
+class Ci(unittest.TestCase):
+    """.ci/run, in a folder with a made-up configure, git and make."""
 
-    def seed(self, git):
-        """Return what .ci/run has as RSS_TEST_SEED when it runs make."""
-        with tempfile.TemporaryDirectory() as folder:
-            for name, line in (("git", git),
-                               ("make", "echo ${RSS_TEST_SEED-none}")):
-                program = Path(folder) / name
-                program.write_text(f"#!/bin/sh\n{line}\n")
-                program.chmod(0o755)
-            return subprocess.run(
-                [TOP / ".ci/run"], check=True, text=True,
-                stdout=subprocess.PIPE,
-                env={"PATH": f"{folder}:/usr/bin:/bin"}).stdout.strip()
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (self.folder / ".ci").mkdir()
+        shutil.copy(TOP / ".ci/run", self.folder / ".ci")
+        self.write("configure", 'echo configured "$@"')
+        self.write("make", "echo seed ${RSS_TEST_SEED-none}")
+        self.write("git", "echo 7ca9b3ef01234567")
 
-    def test_comes_from_the_commit(self):
-        self.assertEqual(self.seed("echo 7ca9b3ef01234567"),
-                         str(0x7ca9b3e))
+    def write(self, name, line):
+        (self.folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (self.folder / name).chmod(0o755)
 
-    def test_is_new_without_git(self):
-        self.assertEqual(self.seed("exit 1"), "none")
+    def run_ci(self):
+        return subprocess.run(
+            [self.folder / ".ci/run"], check=True, text=True,
+            stdout=subprocess.PIPE,
+            env={"PATH": f"{self.folder}:/usr/bin:/bin"}).stdout.splitlines()
+
+    def test_seed_comes_from_the_commit(self):
+        self.assertEqual(self.run_ci()[-1], f"seed {0x7ca9b3e}")
+
+    def test_seed_is_new_without_git(self):
+        self.write("git", "exit 1")
+        self.assertEqual(self.run_ci()[-1], "seed none")
+
+    def test_what_is_configured_stays(self):
+        self.assertEqual(self.run_ci()[0], "configured -- --disable-debug-info")
+        (self.folder / "build").mkdir()
+        (self.folder / "build/config").write_text("")
+        self.assertEqual(len(self.run_ci()), 1)
 
 
 class Arguments(unittest.TestCase):
