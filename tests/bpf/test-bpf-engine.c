@@ -11,6 +11,7 @@
 #include "configs.h"
 #include "ebpf/ebpf_rss.h"
 #include "flow_cases.h"
+#include "limit.h"
 #include "packet.h"
 #include "random_packet.h"
 
@@ -147,14 +148,14 @@ static void test_case(gconstpointer data)
 
 static void test_random(void)
 {
+    unsigned packets = limit_part(RANDOM_PACKETS), i, j;
     g_autoptr(GRand) rand = NULL;
-    int i, j;
 
     if (!have_program()) {
         return;
     }
     rand = config_seeded_rand();
-    for (i = 0; i < RANDOM_PACKETS / PACKETS_PER_CONFIG; i++) {
+    for (i = 0; i < packets / PACKETS_PER_CONFIG; i++) {
         RssConfig config = config_random(rand, FULL_RANGE);
         OracleConfig oracle = config_for_oracle(&config);
         g_autoptr(RssEngine) engine = rss_engine_new(&config);
@@ -167,7 +168,7 @@ static void test_random(void)
                         p->frame->len);
         }
     }
-    g_test_message("%d packets", RANDOM_PACKETS);
+    g_test_message("%u packets", packets);
 }
 
 int main(int argc, char **argv)

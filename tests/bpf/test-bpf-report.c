@@ -108,16 +108,16 @@ static void test_cases(void)
 
 static void test_random(void)
 {
+    unsigned packets = limit_part(RANDOM_PACKETS), i, j;
     g_autoptr(EBPFRSS) rss = NULL;
     g_autoptr(GRand) rand = NULL;
-    int i, j;
 
     if (!bpf_run_allowed()) {
         return;
     }
     rss = load();
     rand = config_seeded_rand();
-    for (i = 0; i < RANDOM_PACKETS / PACKETS_PER_CONFIG; i++) {
+    for (i = 0; i < packets / PACKETS_PER_CONFIG; i++) {
         RssConfig config = config_random(rand, FULL_RANGE);
         OracleConfig oracle = config_for_oracle(&config);
         g_autoptr(RssEngine) engine = rss_engine_new(&config);
@@ -130,7 +130,7 @@ static void test_random(void)
                         p->frame->len);
         }
     }
-    g_test_message("%d packets", RANDOM_PACKETS);
+    g_test_message("%u packets", packets);
 }
 
 /* Before the first configuration no packet has a hash. */

@@ -6,10 +6,10 @@
 
 The kernels are those of these Debian suites.  It prints TAP: the tests of the
 suites "bpf", "tap" and "steer" of BUILD-LIB, where the library was built, but
-those that are in "once", too; some of them again with one processor, and while
-one comes and goes, each time with preempt=full; test_vhost_net_hash.py, with
-the module for this kernel; and tests/functional/test_vhost.py: a guest under
-KVM, with vhost=on.
+those that are in "once", too; test_vhost_net_hash.py, with the module for this
+kernel; some tests again with one processor, and while one comes and goes, each
+time with preempt=full; and tests/functional/test_vhost.py: a guest under KVM,
+with vhost=on.
 """
 
 import functools
@@ -18,9 +18,11 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 
 from harness import TOP
 from harness.check.results import FAIL, SKIP, read_tap
+from harness.check.run import SLOW
 from harness.privateapt import AptError
 from harness.vm import virthost
 from harness.vm.guest import fetch_guest
@@ -96,16 +98,17 @@ def vhost_program(guest, qemu):
 def cases_in_kernel(kernel, programs, append):
     """Run the programs in a virtual host; return their test cases."""
     cases = []
-    if not programs:
-        return cases
     with virthost.VirtualHost(kernel, modules=MODULES,
                               append=append) as host:
         print(f"# Linux {host.run('uname -r')}", flush=True)
         for name, command in programs.items():
             print(f"# {name}", flush=True)
+            start = time.monotonic()
             status, output = host.try_shell(
                 f"cd {shlex.quote(str(TOP))} && {shlex.join(command)}",
                 TIMEOUT, line=lambda text: print("#   " + text, flush=True))
+            if time.monotonic() - start >= SLOW:
+                print(f"# {name}: {time.monotonic() - start:.0f} s")
             cases += read_tap(name, output, status)
     return cases
 
@@ -117,10 +120,10 @@ def main():
     fetch_guest(guest)          # while this machine's file system is writable
     cases = []
     for programs, append in (
-            (library_programs(build, SHORTER), ""),
+            ({**library_programs(build, SHORTER),
+              **module_program(kernel, suite, build)}, ""),
             (processor_programs(library_programs(build, LONGER)),
              "preempt=full"),
-            (module_program(kernel, suite, build), ""),
             (vhost_program(guest, qemu), "")):
         cases += virthost.try_again(functools.partial(cases_in_kernel, kernel,
                                                       programs, append))

@@ -22,4 +22,10 @@ Limit limit_from_args(int argc, char **argv, Limit limit);
 /* Is it over, @count after @begin (g_get_monotonic_time())? */
 bool limit_is_over(const Limit *limit, uint64_t count, gint64 begin);
 
+/*
+ * Of @count packets or programs where their number matters little: a tenth
+ * with RSS_TEST_SECONDS in the environment, as in emulated kernels.
+ */
+unsigned limit_part(unsigned count);
+
 #endif
