@@ -17,10 +17,14 @@ struct SteerReader {
 
 static bool fail(GError **error, int err)
 {
+    unsigned needed = STEER_CAP_BPF | STEER_CAP_PERFMON;
+
+    if (!steer_caps_missing(needed)) {
+        needed = STEER_CAP_SYS_ADMIN;   /* for the BTF of the module tun */
+    }
     g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
                 "this kernel does not tell which program is attached: %s%s",
-                g_strerror(err), steer_lacks(err, STEER_CAP_BPF |
-                                             STEER_CAP_PERFMON));
+                g_strerror(err), steer_lacks(err, needed));
     return false;
 }
 

@@ -15,8 +15,9 @@ typedef struct SteerReader SteerReader;
 /**
  * steer_reader_new:
  *
- * Takes some ten milliseconds, CAP_BPF and CAP_PERFMON, and a kernel that lets
- * BPF iterators read the tun driver: Linux 5.11 and later, with BTF.
+ * Takes some ten milliseconds, CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN where tun
+ * is a module), and a kernel that lets BPF iterators read the tun driver: Linux
+ * 5.11 and later, with BTF.
  *
  * Returns: NULL with @error set to why what is attached stays unknown
  */

@@ -6,12 +6,15 @@ import contextlib
 import os
 import pty
 import subprocess
+import sys
 
 from rig import ATTACHED, FRAMES, NOTHING, NOT_ROOT, TELLS, TOOL, Rig
 
+from harness import TOP
 from harness.check.unittest_tap import run_tests
 
 ALL = len(FRAMES)
+WITHOUT_BPF = TOP / "scripts/harness/qtest/without_bpf_call.py"
 
 
 class Show(Rig):
@@ -69,6 +72,14 @@ class Show(Rig):
         self.assertEqual(shown["state"], "unknown")
         self.assertIn("CAP_BPF and CAP_PERFMON are missing",
                       shown["unknown"])
+
+    def test_unknown_with_two_capabilities(self):
+        """As where tun is a module: to find its BTF takes one more."""
+        self.load("second")
+        shown = self.shown(before=(sys.executable, WITHOUT_BPF, "EPERM",
+                                   *NOT_ROOT, "-sys_admin"))
+        self.assertEqual(shown["state"], "unknown")
+        self.assertIn("(CAP_SYS_ADMIN is missing)", shown["unknown"])
 
     def test_packets_of_each_queue(self):
         self.load("third")
