@@ -17,6 +17,7 @@
 
 #include "configs.h"
 #include "ebpf/ebpf_rss.h"
+#include "programs.h"
 #include "samples.h"
 #include "stock_program.h"
 
@@ -25,7 +26,7 @@ enum {
     TIMES_ONE = 20,         /* a host with one NIC: so often */
 };
 
-/* One of the two loaders. */
+/* What is loaded for a NIC. */
 typedef struct Loader {
     const char *name;
     void *(*load)(const char *stock_file);
@@ -36,6 +37,11 @@ typedef struct Loader {
 static int ours_fd(void *nic)
 {
     return ebpf_rss_program_fd(nic);
+}
+
+static int report_fd(void *nic)
+{
+    return ebpf_rss_report_fd(nic);
 }
 
 static int stock_fd(void *nic)
@@ -54,6 +60,13 @@ static void *load_ours(const char *stock_file)
     }
     ebpf_rss_set_all(rss, &config);
     return rss;
+}
+
+static void *load_reporting(const char *stock_file)
+{
+    const RssConfig config = config_plain(RSS_TYPES_ALL, RSS_TABLE_MAX);
+
+    return bench_load_reporting(&config);
 }
 
 static void unload_ours(void *nic)
@@ -77,6 +90,7 @@ static void unload_stock(void *nic)
 
 static const Loader loaders[] = {
     { "ours", load_ours, unload_ours, ours_fd },
+    { "report", load_reporting, unload_ours, report_fd },
     { "stock", load_stock, unload_stock, stock_fd },
 };
 
@@ -247,15 +261,19 @@ static void allow_descriptors(void)
 
 int main(int argc, char **argv)
 {
-    const Loader *loader;
+    const Loader *loader = NULL;
     unsigned i, n;
 
-    if (argc < 4) {
-        fprintf(stderr, "usage: bench-load STOCK-PROGRAM ours|stock"
+    for (i = 0; argc > 3 && i < G_N_ELEMENTS(loaders); i++) {
+        if (strcmp(argv[2], loaders[i].name) == 0) {
+            loader = &loaders[i];
+        }
+    }
+    if (!loader) {
+        fprintf(stderr, "usage: bench-load STOCK-PROGRAM ours|report|stock"
                 " NUMBER...\n");
         return 1;
     }
-    loader = &loaders[strcmp(argv[2], "ours") ? 1 : 0];
     allow_descriptors();
     print_verified(loader, argv[1]);
     for (i = 3; i < argc; i++) {

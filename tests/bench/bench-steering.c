@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What steering a packet costs: each program on each packet, by
- * BPF_PROG_TEST_RUN, in turns.
+ * What steering a packet costs, and reporting its hash: each program on each
+ * packet, by BPF_PROG_TEST_RUN, in turns.
  *
  * Warm: the kernel runs the program many times in one call; the call's
  * processor time is divided by that. So tables, code and packet stay in the
@@ -22,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bpf_run.h"
 #include "configs.h"
 #include "packet.h"
 #include "programs.h"
@@ -198,18 +199,36 @@ static void measure(const Bench *b, unsigned packet, const char *what,
     }
 }
 
-/* Which queue each program chooses: those that do the same work agree. */
-static void print_queues(const Bench *b, unsigned packet)
+/* The hash that a program reports. */
+static unsigned reported_hash(const BenchProgram *program, const Input *input)
+{
+    uint32_t hash, report;
+    int err = bpf_run_report(program->fd, input->data + SKIPPED_LEN,
+                             input->len - SKIPPED_LEN, &hash, &report);
+
+    if (err < 0) {
+        g_error("cannot run %s: %s", program->name, g_strerror(-err));
+    }
+    return hash;
+}
+
+/* What each program chooses or reports: those that do the same work agree. */
+static void print_results(const Bench *b, unsigned packet)
 {
     const BenchProgram *program;
     unsigned i, result;
 
     for (i = 0; (program = bench_program(b->programs, i)); i++) {
+        const char *what = program->reports ? "hash" : "queue";
         g_autofree char *name = g_strdup_printf(
-            "queue/%s/%s", packets[packet].name, program->name);
+            "%s/%s/%s", what, packets[packet].name, program->name);
 
-        run(program, &b->input[packet], 1, &result);
-        samples_print_one(name, "queue", result);
+        if (program->reports) {
+            result = reported_hash(program, &b->input[packet]);
+        } else {
+            run(program, &b->input[packet], 1, &result);
+        }
+        samples_print_one(name, what, result);
     }
 }
 
@@ -268,7 +287,7 @@ int main(int argc, char **argv)
 
     for (i = 0; i < G_N_ELEMENTS(packets); i++) {
         if (wanted(&b, i)) {
-            print_queues(&b, i);
+            print_results(&b, i);
             measure(&b, i, "warm", run_warm, b.options.rounds);
             measure(&b, i, "spoiled", run_spoiled, b.options.spoiled_rounds);
         }

@@ -15,7 +15,7 @@ struct BenchPrograms {
     GPtrArray *list;
     StockProgram *stock;
     Variants *variants;
-    EBPFRSS *ours, *counting;
+    EBPFRSS *ours, *counting, *reporting;
     int empty_fd, len3_fd;
 };
 
@@ -70,6 +70,7 @@ static void add(BenchPrograms *programs, const char *name, int fd,
     program->name = g_strdup(name);
     program->fd = fd;
     program->mac_relative = mac_relative;
+    program->reports = g_str_has_prefix(name, "report");
     g_ptr_array_add(programs->list, program);
 }
 
@@ -98,6 +99,22 @@ static EBPFRSS *load_ours(const RssConfig *config)
     return ours;
 }
 
+EBPFRSS *bench_load_reporting(const RssConfig *config)
+{
+    int fds[EBPF_RSS_FDS], report_fds[EBPF_RSS_REPORT_FDS];
+    g_autoptr(GError) error = NULL;
+    EBPFRSS *rss = NULL;
+
+    if (!ebpf_rss_open("bench", fds, &error) ||
+        !ebpf_rss_open_report("bench", fds, report_fds, &error) ||
+        !(rss = ebpf_rss_adopt(fds, NULL, NULL, &error)) ||
+        !ebpf_rss_adopt_report(rss, report_fds, &error)) {
+        g_error("%s", error->message);
+    }
+    g_assert_cmpint(ebpf_rss_set_all(rss, config), ==, EBPF_RSS_IN_FORCE);
+    return rss;
+}
+
 BenchPrograms *bench_programs_new(const RssConfig *config,
                                   const char *stock_file, bool variants)
 {
@@ -119,6 +136,9 @@ BenchPrograms *bench_programs_new(const RssConfig *config,
         programs->counting = load_ours(config);
         ebpf_rss_set_counting(programs->counting, true);
         add(programs, "counting", ebpf_rss_program_fd(programs->counting),
+            false);
+        programs->reporting = bench_load_reporting(config);
+        add(programs, "report", ebpf_rss_report_fd(programs->reporting),
             false);
         add_variants(programs, config);
     }
@@ -197,6 +217,7 @@ void bench_programs_free(BenchPrograms *programs)
     stock_program_free(programs->stock);
     ebpf_rss_unload(programs->ours);
     ebpf_rss_unload(programs->counting);
+    ebpf_rss_unload(programs->reporting);
     close(programs->empty_fd);
     close(programs->len3_fd);
     g_free(programs);

@@ -5,18 +5,19 @@
 
 #include <stdbool.h>
 
-#include "net/rss.h"
+#include "ebpf/ebpf_rss.h"
 
 /**
  * BenchProgram:
  * @name: short, without blanks
  * @fd: the program; -1 stands for no program (automatic steering)
  * @mac_relative: reads from the MAC header on, not from skb->data
+ * @reports: leaves hash and report code in cb[0] and cb[1], chooses no queue
  */
 typedef struct BenchProgram {
     char *name;
     int fd;
-    bool mac_relative;
+    bool mac_relative, reports;
 } BenchProgram;
 
 typedef struct BenchPrograms BenchPrograms;
@@ -27,7 +28,8 @@ typedef struct BenchPrograms BenchPrograms;
  * @stock_file: an ELF file with QEMU's own program, or NULL
  * @variants: with the programs of variants.bpf.c
  *
- * Loads "empty", "len3" (skb->len & 3), "stock", "ours" and the variants.
+ * Loads "empty", "len3" (skb->len & 3), "stock", "ours" and the variants; with
+ * them "counting" and "report", the product's own.
  * What cannot be loaded ends the benchmark, with the reason.
  */
 BenchPrograms *bench_programs_new(const RssConfig *config,
@@ -52,6 +54,9 @@ bool bench_programs_counted(const BenchPrograms *programs);
 
 /* Waits until it does not, up to five minutes in all; a message says so. */
 void bench_programs_wait_uncounted(const BenchPrograms *programs);
+
+/* The steering program with the one that reports hashes; or an end. */
+EBPFRSS *bench_load_reporting(const RssConfig *config);
 
 void bench_programs_free(BenchPrograms *programs);
 

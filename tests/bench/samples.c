@@ -45,7 +45,7 @@ void samples_print(Samples *samples)
 
 void samples_print_one(const char *name, const char *unit, double value)
 {
-    printf("%s\t%s\t%.7g\n", name, unit, value);
+    printf("%s\t%s\t%.10g\n", name, unit, value);
 }
 
 static double clock_ns(clockid_t clock)

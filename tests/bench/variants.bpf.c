@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The steering program with other hashes, and parts of it alone. They are only
- * measured: docs/performance.rst tells why the losers lost.
+ * The steering program and the one that reports hashes, with other hashes, and
+ * parts of it alone. They are only measured: docs/performance.rst tells why the
+ * losers lost.
  */
+#include "net/rss_hash.h"
 #include "variants_hash.h"
 
 struct {
@@ -16,7 +18,27 @@ struct {
 typedef __u32 Hash(const struct variant_tables *t, const __u8 *input,
                    const int len);
 
-/* Always inlined, so @hash is no call through a pointer. */
+/*
+ * The hash of a flow that has one. All here are always inlined, so @hash is no
+ * call through a pointer.
+ */
+static __always_inline __u32 hash_flow(const struct variant_tables *t,
+                                       struct rss_flow *flow, __u32 type,
+                                       Hash *const hash)
+{
+    /* These take the ports always: zeros add nothing to a Toeplitz hash. */
+    if (type & RSS_TYPES_IPV4) {
+        if (!(type & RSS_TYPES_PORTS)) {
+            __builtin_memset(flow->head + RSS_OFF_IPV4_PORTS, 0, 4);
+        }
+        return hash(t, flow->head + RSS_OFF_IPV4_INPUT, 12);
+    }
+    if (!(type & RSS_TYPES_PORTS)) {
+        __builtin_memset(flow->head + RSS_OFF_IPV6_PORTS, 0, 4);
+    }
+    return hash(t, flow->head + RSS_OFF_IPV6_INPUT, 36);
+}
+
 static __always_inline __u16 steer(struct __sk_buff *skb, Hash *const hash)
 {
     __u32 zero = 0;
@@ -31,18 +53,23 @@ static __always_inline __u16 steer(struct __sk_buff *skb, Hash *const hash)
     if (!type) {
         return t->policy.unclassified_queue;
     }
-    /* These take the ports always: zeros add nothing to a Toeplitz hash. */
-    if (type & RSS_TYPES_IPV4) {
-        if (!(type & RSS_TYPES_PORTS)) {
-            __builtin_memset(flow.head + RSS_OFF_IPV4_PORTS, 0, 4);
-        }
-        return rss_queue(&t->policy,
-                         hash(t, flow.head + RSS_OFF_IPV4_INPUT, 12));
+    return rss_queue(&t->policy, hash_flow(t, &flow, type, hash));
+}
+
+static __always_inline int report(struct __sk_buff *skb, Hash *const hash)
+{
+    __u32 zero = 0;
+    struct variant_tables *t = bpf_map_lookup_elem(&tables, &zero);
+    struct rss_flow flow;
+    __u32 type;
+
+    if (!t) {
+        return 0;
     }
-    if (!(type & RSS_TYPES_PORTS)) {
-        __builtin_memset(flow.head + RSS_OFF_IPV6_PORTS, 0, 4);
-    }
-    return rss_queue(&t->policy, hash(t, flow.head + RSS_OFF_IPV6_INPUT, 36));
+    type = rss_find_input(&t->policy, skb, &flow);
+    skb->cb[0] = type ? hash_flow(t, &flow, type, hash) : 0;
+    skb->cb[1] = rss_type_index(type);
+    return 0;
 }
 
 SEC("socket")
@@ -91,6 +118,26 @@ SEC("socket")
 int byte32(struct __sk_buff *skb)
 {
     return steer(skb, hash_byte32);
+}
+
+/* --- hash reports ------------------------------------------------------- */
+
+SEC("socket")
+int report_lane32(struct __sk_buff *skb)
+{
+    return report(skb, hash_whole32);
+}
+
+SEC("socket")
+int report_nibble32(struct __sk_buff *skb)
+{
+    return report(skb, hash_nibble32);
+}
+
+SEC("socket")
+int report_byte32(struct __sk_buff *skb)
+{
+    return report(skb, hash_byte32);
 }
 
 /* --- parts -------------------------------------------------------------- */

@@ -57,23 +57,24 @@ static uint8_t mask_byte(Bits bits, unsigned i, unsigned hash_bit)
     return mask;
 }
 
-/*
- * The same for the @n bytes from @i on, as a word that is loaded from them.
- * 0 for bits that the indirection table has no use for.
- */
-static uint64_t mask_bytes(Bits bits, unsigned i, unsigned n, unsigned hash_bit)
+/* The same for the @n bytes from @i on, as a word that is loaded from them. */
+static uint64_t mask_word(Bits bits, unsigned i, unsigned n, unsigned hash_bit)
 {
     uint8_t bytes[8] = { 0 };
     uint64_t word;
     unsigned k;
 
-    if (hash_bit < RSS_TABLE_BITS) {
-        for (k = 0; k < n; k++) {
-            bytes[k] = mask_byte(bits, i + k, hash_bit);
-        }
+    for (k = 0; k < n; k++) {
+        bytes[k] = mask_byte(bits, i + k, hash_bit);
     }
     memcpy(&word, bytes, sizeof(word));
     return GUINT64_FROM_LE(word);       /* the first byte is the lowest */
+}
+
+/* 0 for bits that the indirection table has no use for. */
+static uint64_t mask_bytes(Bits bits, unsigned i, unsigned n, unsigned hash_bit)
+{
+    return hash_bit < RSS_TABLE_BITS ? mask_word(bits, i, n, hash_bit) : 0;
 }
 
 static void fill_lookups(struct variant_tables *t, Bits bits)
@@ -116,6 +117,21 @@ static void fill_words(struct variant_tables *t, Bits bits)
     fill_mask64(t->mask6[i], bits, 8 * i, 4);
 }
 
+static void fill_whole(struct variant_tables *t, Bits bits)
+{
+    unsigned byte, i, lane;
+
+    for (byte = 0; byte < VARIANT_HASH_BYTES; byte++) {
+        for (i = 0; i < RSS_INPUT_MAX / 4; i++) {
+            for (lane = 0; lane < 8; lane++) {
+                t->whole32[byte][i][lane % 4] |=
+                    mask_word(bits, 4 * i, 4, 8 * byte + lane)
+                    << 32 * (lane / 4);
+            }
+        }
+    }
+}
+
 static void fill_lanes(struct variant_tables *t, Bits bits)
 {
     unsigned i, lane;
@@ -155,6 +171,7 @@ Variants *variants_load(const RssConfig *config)
     fill_lookups(t, bits);
     fill_words(t, bits);
     fill_lanes(t, bits);
+    fill_whole(t, bits);
     if (bpf_map_update_elem(bpf_map__fd(variants->skel->maps.tables), &zero,
                             t, BPF_ANY) < 0) {
         g_error("cannot fill the variants' tables: %s", g_strerror(errno));

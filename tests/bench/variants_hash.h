@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ways to compute the low 7 bits of the hash in a BPF program. @input is in
- * the packet's order; @len is 12 or 36 and known to the compiler.
+ * Ways to compute the low 7 bits of the hash, or all, in a BPF program. @input
+ * is in the packet's order; @len is 12 or 36 and known to the compiler.
  */
 #ifndef BENCH_VARIANTS_HASH_H
 #define BENCH_VARIANTS_HASH_H
@@ -166,8 +166,8 @@ HASH_INLINE __u32 hash_mask64(const struct variant_tables *t,
     return parities64(bit);
 }
 
-HASH_INLINE __u32 hash_lane32(const struct variant_tables *t,
-                              const __u8 *input, const int len)
+HASH_INLINE __u32 hash_lanes32(const __u64 mask[][4], const __u8 *input,
+                               const int len)
 {
     __u64 acc[4] = { 0 }, x;
     int i, k;
@@ -177,12 +177,32 @@ HASH_INLINE __u32 hash_lane32(const struct variant_tables *t,
         x = word_at(input + 4 * i, 4) * 0x0000000100000001ULL;
 #pragma clang loop unroll(full)
         for (k = 0; k < 4; k++) {
-            acc[k] ^= t->lane32[i][k] & x;
+            acc[k] ^= mask[i][k] & x;
         }
         asm volatile("" : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]),
                      "+r"(acc[3]));
     }
     return parities32(acc[0], acc[1], acc[2], acc[3]);
+}
+
+HASH_INLINE __u32 hash_lane32(const struct variant_tables *t,
+                              const __u8 *input, const int len)
+{
+    return hash_lanes32(t->lane32, input, len);
+}
+
+/* All bits: byte by byte, each as above. */
+HASH_INLINE __u32 hash_whole32(const struct variant_tables *t,
+                               const __u8 *input, const int len)
+{
+    __u32 hash = 0;
+    int i;
+
+#pragma clang loop unroll(full)
+    for (i = 0; i < VARIANT_HASH_BYTES; i++) {
+        hash |= hash_lanes32(t->whole32[i], input, len) << 8 * i;
+    }
+    return hash;
 }
 
 HASH_INLINE __u32 hash_lane16(const struct variant_tables *t,

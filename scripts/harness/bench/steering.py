@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""1. What steering a packet costs, by BPF_PROG_TEST_RUN."""
+"""1. What steering and a hash report cost, by BPF_PROG_TEST_RUN."""
 
 from . import peers, programs, stats
 from .report import Section, number, spread
@@ -8,6 +8,7 @@ PROGRAMS = ("empty", "len3", "stock", "ours")
 HASHES = ("ours", "mask64", "lane32", "lane16", "lane8", "nibble8",
           "nibble32", "byte8", "byte32")
 PARTS = ("counting", "part_lookup", "part_load", "part_ldabs", "part_find")
+REPORTS = ("report", "report_nibble32", "report_byte32", "report_lane32")
 LABELS = {
     "empty": "empty program", "len3": "skb->len & 3", "stock": "stock QEMU",
     "ours": "ours", "mask64": "64-bit masks", "lane32": "32-bit lanes",
@@ -19,6 +20,10 @@ LABELS = {
     "part_load": "bpf_skb_load_bytes, 58 bytes",
     "part_ldabs": "5 LD_ABS words",
     "part_find": "lookup, load, dissection, type",
+    "report": "hash report, ours",
+    "report_nibble32": "nibble tables, 18 KiB a NIC",
+    "report_byte32": "byte tables, 144 KiB a NIC",
+    "report_lane32": "32-bit lanes, 4.5 KiB a NIC",
 }
 TENTH = ("TCP/IPv4", "UDP/IPv4", "TCP/IPv6")    # packets with a target
 LIMITS = {
@@ -26,6 +31,7 @@ LIMITS = {
              "IPv6 2 ext": 0.4},
     "spoiled": dict.fromkeys(TENTH, 0.2),
 }
+REPORT_MOST = {"IPv4": 30, "IPv6": 40}      # ns above the empty program, warm
 MOST, STOCK_COST = 25, 200      # ns above the empty program: ours, at most,
                                 # on a machine where the stock one takes this
 
@@ -63,6 +69,13 @@ def show(section, kind, packets, net):
                   [[LABELS[name]] + [number(net[name, p].median)
                                      for p in packets]
                    for name in HASHES + PARTS])
+    section.table(f"{heading}: the program that reports hashes, and the same "
+                  "with other tables, whose memory for four slots is told; "
+                  "medians, ns above the empty program",
+                  ["program", *packets],
+                  [[LABELS[name]] + [number(net[name, p].median)
+                                     for p in packets]
+                   for name in ("ours",) + REPORTS])
 
 
 def targets(section, kind, packets, net):
@@ -80,16 +93,27 @@ def targets(section, kind, packets, net):
                     f"{packet}, above the empty program",
                     net["ours", packet].median,
                     MOST * net["stock", packet].median / STOCK_COST, "ns")
+        for packet in packets:
+            if packet in TENTH:
+                section.target(
+                    f"{packet}, hash report, above the empty program",
+                    net["report", packet].median,
+                    REPORT_MOST[packet.split("/")[1]], "ns")
 
 
-def odd_queues(series, packets):
-    """Return sentences on programs that choose another entry than ours."""
+def odd_results(series, packets):
+    """Return sentences on programs that come to another result than ours."""
     for packet in packets:
         ours = series[f"queue/{packet}/ours"]
         for name in ("stock", *HASHES):
             if series[f"queue/{packet}/{name}"] != ours:
                 yield (f"{LABELS[name]} chooses another entry of the table "
                        f"for {packet} than ours.")
+        for name in REPORTS:
+            if (series[f"hash/{packet}/{name}"]
+                    != series[f"hash/{packet}/report"]):
+                yield (f"{LABELS[name]}: another hash is reported for "
+                       f"{packet}.")
 
 
 def measure(quick):
@@ -105,7 +129,8 @@ def measure(quick):
                  f"{series['spoiler'][0]:.0f} KiB are written between runs.")
     for kind in ("warm", "spoiled"):
         net = summaries(section, series, kind, packets,
-                        dict.fromkeys(PROGRAMS + HASHES + PARTS))
+                        dict.fromkeys(PROGRAMS + HASHES + PARTS
+                                      + REPORTS))
         show(section, kind, packets, net)
         targets(section, kind, packets, net)
         section.plot(
@@ -113,6 +138,6 @@ def measure(quick):
             "ns above the empty program", packets,
             {LABELS[name]: [net[name, p][:3] for p in packets]
              for name in ("stock", "ours")})
-    for sentence in odd_queues(series, packets):
+    for sentence in odd_results(series, packets):
         section.note(sentence)
     return section
