@@ -174,11 +174,13 @@ def run_spatch(series_file, section, base, text, macros):
         if macros.exists():
             command[1:1] = ["--macro-file", str(macros)]
         # spatch runs its scripts in the library of the first python3 on PATH.
+        # Without HOME, which a service of systemd has not, it does not run.
         path = "/usr/bin:/bin:" + os.environ.get("PATH", "")
         try:
             done = subprocess.run(command, cwd=folder, text=True,
                                   capture_output=True, timeout=300,
-                                  env={**os.environ, "PATH": path})
+                                  env={"HOME": folder, **os.environ,
+                                       "PATH": path})
         except FileNotFoundError as error:
             raise ForkError("spatch is missing: install the package "
                             "coccinelle (scripts/deps qemu)") from error
