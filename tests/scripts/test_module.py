@@ -5,6 +5,9 @@
 No network.  The rules are tried on each source of Linux that is in the cache.
 """
 
+import shutil
+import subprocess
+import tarfile
 import tempfile
 import unittest
 from pathlib import Path
@@ -15,6 +18,8 @@ from harness.fork import ForkError, module, series
 from harness.fork.cocci import parse
 
 RULES = TOP / "linux/vhost-net-hash"
+INSTALLED = TOP / "debian/vhost-net-hash-dkms.install"
+SOURCE = "${env:DKMS_SOURCE}"           # in it, the folder below /usr/src
 CACHED = sorted((privateapt.cache_dir() / "base").glob("linux-[0-9]*.[0-9]"
                                                        "*[0-9]"))
 
@@ -117,6 +122,58 @@ class Rules(ModuleCase):
                               for base in ("5.10", "6.1", "6.12", "7.2")
                               if rule in section.rules_for(base)]
                     self.assertGreater(max(counts), 0, rule.name)
+
+
+class Package(ModuleCase):
+    """What vhost-net-hash-dkms installs is all that DKMS needs, and no more."""
+
+    def setUp(self):
+        super().setUp()
+        self.package = self.folder / "package"
+        for line in INSTALLED.read_text().splitlines():
+            names, target = line.split()
+            if target.startswith(SOURCE):
+                self.install(names, target.removeprefix(SOURCE).lstrip("/"))
+
+    def install(self, names, target):
+        files = sorted(TOP.glob(names))
+        self.assertTrue(files, names)
+        (self.package / target).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            shutil.copy(file, self.package / target)
+
+    def prepare(self, *archive):
+        """As dkms.conf has it, with nothing of this machine's variables."""
+        return subprocess.run(
+            [self.package / "prepare", self.folder, *archive],
+            cwd=self.package, env={"PATH": "/usr/bin:/bin"},
+            capture_output=True, text=True, check=False)
+
+    def test_a_kernel_without_source(self):
+        """The postinst shows the line that begins with the package's name."""
+        self.make_headers((0, 99, 1))
+        done = self.prepare()
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, "(?m)^vhost-net-hash: there is no .*"
+                         "install the package linux-source-0.99$")
+        self.assertFalse((self.package / "net.c").exists())
+
+    def test_it_makes_the_source(self):
+        if not CACHED:
+            self.skipTest("no source of Linux is in the cache: make modules")
+        version = module.source_version(CACHED[0])
+        self.make_headers(version)
+        name = "linux-source-{}.{}".format(*version)
+        archive = self.folder / f"{name}.tar.xz"
+        with tarfile.open(archive, "w:xz") as tar:
+            for member in module.MEMBERS:
+                tar.add(CACHED[0] / member, f"{name}/{member}")
+        done = self.prepare(archive)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("vhost_net_hash_recvmsg",
+                      (self.package / "net.c").read_text())
+        for made in ("vhost.h", *module.OURS):
+            self.assertTrue((self.package / made).exists(), made)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ Packages of this machine's release are built, and the manual's commands copied
 from it into the release, where systemd is process 1:
 
     install ─▶ the service answers ─▶ upgrade ─▶ it answers ─▶ purge ─▶ nothing
+
+DKMS builds the module there; to load it takes another kernel.
 """
 
 import os
@@ -24,10 +26,12 @@ INCLUDED = "systemd-sysv,dbus,ca-certificates"
 BUILD_TIMEOUT = 7200    # s; QEMU on a busy machine
 TIMEOUT = 600           # s; a command of the manual
 SOCKET = "/run/qemu-rss-helper.socket"
+UPGRADED = ("qemu-ebpf-helper", "vhost-net-hash-dkms")
 DESCRIPTORS = 4         # of the program and its three maps
-# What dpkg and systemd write of any package.
+# What dpkg, systemd and DKMS write of any package.
 LOGS = ("var/cache", "var/lib/apt", "var/lib/dpkg", "var/lib/systemd",
-        "var/lib/ucf", "var/log", "root", "tmp", "etc/ld.so.cache")
+        "var/lib/ucf", "var/log", "root", "tmp", "etc/ld.so.cache",
+        "var/lib/dkms", "usr/lib/modules")
 # As containers have it: devices few, the kernel's settings read-only.
 START = """
     mount --make-rprivate /
@@ -136,12 +140,32 @@ class Installed:
         count = asked(path)
         assert count == DESCRIPTORS, f"{count} descriptors"
 
+    def has_modules(self, count):
+        """DKMS has installed the module for so many kernels."""
+        found = list((self.there.folder / "usr/lib/modules").glob(
+            "*/updates/dkms/vhost_net_hash.ko*"))
+        assert len(found) == count, found
+
     def has_nothing_more(self, before):
         """What was there before the packages, and no more, is there."""
         more = files_of(self.there.folder) - before
         assert not more, "left: " + ", ".join(sorted(more))
         users = (self.there.folder / "etc/passwd").read_text()
         assert "qemu-rss-helper" not in users, users
+
+
+def _new_kernels(here):
+    """Headers come: of a kernel without its source, then with it."""
+    again = "apt-get -q install --reinstall $(dpkg -S {} | cut -d: -f1)"
+    here.attempt("headers without their source", here.command, f"""
+        dkms remove $(dkms status vhost-net-hash | cut -d, -f1) --all
+        mv /usr/src/linux-source-*.tar.xz .
+        {again.format("/usr/src/linux-headers-*-amd64")} 2>log
+        grep 'no hash reports.*install the package linux-source' log""")
+    here.attempt("have no module", here.has_modules, 0)
+    here.attempt("their source comes", here.command,
+                 again.format("'/usr/src/linux-source-*.tar.xz'"))
+    here.attempt("and the module", here.has_modules, 1)
 
 
 def _cases(there, built, manual):
@@ -159,20 +183,27 @@ def _cases(there, built, manual):
         here.attempt("libraries", here.command,
                      "apt-get -q install libbpf1 libglib2.0-0 libmnl0"
                      " libncursesw6 bsdextrautils")
+        here.attempt("DKMS", here.command, "apt-get -q install dkms coccinelle"
+                     " linux-source linux-headers-amd64")
         before = files_of(there.folder)
         for command in commands_of(manual, "Debian 12 and 13"):
             here.attempt(command, here.command, command)
         here.attempt("the service answers", here.answers)
         here.attempt("tap-steer", here.command, "tap-steer show")
+        here.attempt("the module is built", here.has_modules, 1)
+        _new_kernels(here)
         for package in built:
-            if package.name.startswith("qemu-ebpf-helper"):
+            if package.name.startswith(UPGRADED):
                 newer(package, home)
         here.attempt("upgrade", here.command,
                      "apt-get -q install ./newer-*.deb")
         here.attempt("the service answers again", here.answers)
+        here.attempt("the module is built again", here.has_modules, 1)
         here.attempt("purge", here.command,
-                     "apt-get -q purge qemu-ebpf-helper tap-steer")
+                     "apt-get -q purge qemu-ebpf-helper tap-steer"
+                     " vhost-net-hash-dkms")
         here.attempt("nothing is left", here.has_nothing_more, before)
+        here.attempt("no module is left", here.has_modules, 0)
     finally:
         service.close()
 
