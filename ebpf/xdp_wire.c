@@ -13,7 +13,7 @@
 
 enum {
     INSN_LEN = 8,           /* bytes */
-    MAX_FIELDS = 6,
+    MAX_FIELDS = 7,
 };
 
 /* A field of the body: where it is in XdpWireMessage, its bytes there. */
@@ -40,7 +40,8 @@ static const Body requests[XDP_OP_END] = {
     [XDP_OP_HELLO] = { NOTHING,
         { FIELD(hello.features), FIELD(hello.max_insns),
           FIELD(hello.max_maps), FIELD(hello.max_key),
-          FIELD(hello.max_value), FIELD(hello.max_memory) } },
+          FIELD(hello.max_value), FIELD(hello.max_memory),
+          FIELD(hello.processors) } },
     [XDP_OP_MAP_CREATE] = { NOTHING,
         { FIELD(map.type), FIELD(map.key_size), FIELD(map.value_size),
           FIELD(map.max_entries), FIELD(map.flags), FIELD(map.name) } },
@@ -56,7 +57,8 @@ static const Body answers[XDP_OP_END] = {
     [XDP_OP_HELLO] = { NOTHING,
         { FIELD(hello.features), FIELD(hello.max_insns),
           FIELD(hello.max_maps), FIELD(hello.max_key),
-          FIELD(hello.max_value), FIELD(hello.max_memory) } },
+          FIELD(hello.max_value), FIELD(hello.max_memory),
+          FIELD(hello.processors) } },
     [XDP_OP_MAP_CREATE] = { NOTHING, { FIELD(handle) } },
     [XDP_OP_LOOKUP ... XDP_OP_NEXT] = { ENTRIES,
         { FIELD(entries.handle), FIELD(entries.flags),

@@ -83,6 +83,7 @@ typedef struct XdpWireMessage {
             uint32_t max_insns, max_maps;
             uint32_t max_key, max_value;        /* bytes */
             uint64_t max_memory;                /* bytes */
+            uint32_t processors;        /* of the host, possible ones; or 0 */
         } hello;
         struct {
             uint32_t type;              /* BPF_MAP_TYPE_* */

@@ -19,10 +19,11 @@ typedef struct Row {
 static const Row rows[] = {
     { "hello", { XDP_OP_HELLO, .sequence = 0x01020304, .hello = {
         .features = XDP_FEATURE_TX, .max_insns = 4096, .max_maps = 16,
-        .max_key = 512, .max_value = 4096, .max_memory = 1ull << 33 } },
-      "5844504f" "0100" "0100" "04030201" "1c000000"
+        .max_key = 512, .max_value = 4096, .max_memory = 1ull << 33,
+        .processors = 3 } },
+      "5844504f" "0100" "0100" "04030201" "20000000"
       "04000000" "00100000" "10000000" "00020000" "00100000"
-      "0000000002000000" },
+      "0000000002000000" "03000000" },
     { "hello-answer", { XDP_OP_HELLO, true, 1 }, NULL },
     { "map", { XDP_OP_MAP_CREATE, .sequence = 2, .map = {
         .type = 1, .key_size = 4, .value_size = 8, .max_entries = 64,
