@@ -5,21 +5,6 @@
 
 #include "tap-steer.h"
 
-void json_add_string(GString *out, const char *text)
-{
-    g_string_append_c(out, '"');
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') {
-            g_string_append_printf(out, "\\%c", *text);
-        } else if ((unsigned char)*text < 0x20) {
-            g_string_append_printf(out, "\\u%04x", *text);
-        } else {
-            g_string_append_c(out, *text);
-        }
-    }
-    g_string_append_c(out, '"');
-}
-
 /* Text that is not UTF-8, such as a program's name, becomes so. */
 static void add_text(GString *out, const char *key, const char *text)
 {

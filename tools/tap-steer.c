@@ -10,8 +10,6 @@
  * It changes one thing at a time, last: whenever it is killed, the device has
  * what it had before, or what it was to get.
  */
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,34 +39,6 @@ static const char usage[] =
     "  tap-steer unload DEV\n"
     "  tap-steer top [DEV]\n"
     "  tap-steer try DEV obj FILE [sec NAME] --pcap FILE";
-
-void say(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-}
-
-bool refuse(GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_propagate_error(error, g_error_new_valist(RSS_ERROR, RSS_ERROR_COMMAND,
-                                                format, args));
-    va_end(args);
-    return false;
-}
-
-bool have_capabilities(unsigned capabilities, GError **error)
-{
-    const char *lacks = steer_lacks(EPERM, capabilities);
-
-    return !*lacks || refuse(error, "not permitted%s", lacks);
-}
 
 static bool parse_options(Options *options, int *argc, char ***argv,
                           GError **error)

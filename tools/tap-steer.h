@@ -12,6 +12,7 @@
 #include "net/rss.h"
 #include "net/tap_owner.h"
 #include "net/tc_steering.h"
+#include "tools/say.h"
 
 /*
  * The command line. Strings are NULL where they were not given. What stands
@@ -45,17 +46,6 @@ typedef enum Slot {
     SLOT_TAP,                   /* the tap's own hook */
     SLOT_FILTER,                /* our filter in tc's egress hook */
 } Slot;
-
-/* tap-steer.c */
-
-/* One line for the user, on standard error. */
-void say(const char *format, ...) G_GNUC_PRINTF(1, 2);
-
-/* Sets @error to a mistake or a refusal in words; returns false. */
-bool refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-/* False with @error set, which names what is missing. */
-bool have_capabilities(unsigned capabilities, GError **error);
 
 /* tap-steer-device.c */
 
@@ -195,9 +185,6 @@ void views_print_prometheus(const GPtrArray *views);
 
 /* Hash types as --types takes them; the caller frees it. */
 char *rss_type_names(uint32_t types);
-
-/* A string as JSON has it, with its quotes. */
-void json_add_string(GString *out, const char *text);
 
 /* The commands: false with @error set if they failed. */
 bool command_load(const char *device, const Options *options, GError **error);
