@@ -190,6 +190,7 @@ def _cases(there, built, manual):
             here.attempt(command, here.command, command)
         here.attempt("the service answers", here.answers)
         here.attempt("tap-steer", here.command, "tap-steer show")
+        here.attempt("xdp-offload", here.command, "xdp-offload --version")
         here.attempt("the module is built", here.has_modules, 1)
         _new_kernels(here)
         for package in built:
@@ -201,7 +202,7 @@ def _cases(there, built, manual):
         here.attempt("the module is built again", here.has_modules, 1)
         here.attempt("purge", here.command,
                      "apt-get -q purge qemu-ebpf-helper tap-steer"
-                     " vhost-net-hash-dkms")
+                     " xdp-offload-guest vhost-net-hash-dkms")
         here.attempt("nothing is left", here.has_nothing_more, before)
         here.attempt("no module is left", here.has_modules, 0)
     finally:
