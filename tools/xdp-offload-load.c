@@ -179,7 +179,7 @@ bool command_unload(char **words, const Options *options, int *status,
     good = keeper_end(native->place, options->timeout, error) &&
            native_detach(native, error);
     if (good) {
-        say("%s: program \"%s\" is detached, also in the host", native->name,
+        say("%s: program \"%s\" is detached", native->name,
             native->program.name);
     }
     close(lock);

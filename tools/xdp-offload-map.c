@@ -64,14 +64,14 @@ static const GuestMap *find_map(const Native *native, const char *name,
             hits++;
         }
     }
-    if (hits != 1) {
-        refuse(error, hits ? "%s: %u maps have the name \"%s\": use the number"
-                             " (xdp-offload map list)"
-                           : "%s: %u maps have the name \"%s\"; there are:%s",
-               native->name, hits, name, names->str);
-        return NULL;
+    if (!hits) {
+        refuse(error, "%s: no map has the name \"%s\"; there are:%s",
+               native->name, name, names->str);
+    } else if (hits > 1) {
+        refuse(error, "%s: %u maps have the name \"%s\": use the number"
+               " (xdp-offload map list)", native->name, hits, name);
     }
-    return found;
+    return hits == 1 ? found : NULL;
 }
 
 static bool both_open(Both *both, const char *name, const Options *options,

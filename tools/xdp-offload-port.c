@@ -177,14 +177,18 @@ bool port_receive(Port *port, XdpWireMessage *message, GError **error)
     return receive_until(port, message, deadline_of(port), error);
 }
 
+/* What the host says may be one phrase, or the end of a verifier's log. */
 static bool refused(const XdpWireMessage *answer, const char *what,
                     GError **error)
 {
     g_autofree char *text = g_utf8_make_valid((const char *)answer->data,
                                               MIN(answer->len, 4096));
+    bool is_log = strchr(g_strchomp(text), '\n');
 
     g_set_error(error, XDP_PORT_ERROR, XDP_PORT_REFUSED, "%s: %s%s%s", what,
-                g_strerror(answer->error), *text ? ": " : "", text);
+                g_strerror(answer->error),
+                is_log ? ". The last lines of the host's verifier:\n" :
+                *text ? ": " : "", text);
     return false;
 }
 

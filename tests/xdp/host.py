@@ -12,8 +12,8 @@ import struct
 import threading
 import tty
 
-HELLO, MAP_CREATE, PROG_SET, PROG_UNSET, LOOKUP, UPDATE, DELETE, NEXT, STATS = \
-    range(1, 10)
+(HELLO, MAP_CREATE, PROG_SET, PROG_UNSET, LOOKUP, UPDATE, DELETE, NEXT,
+ STATS) = range(1, 10)
 ANSWER = 0x8000
 HEADER = struct.Struct("<4sHHII")
 ENOENT, E2BIG, EBADF, EEXIST = 2, 7, 9, 17
