@@ -65,15 +65,9 @@ static bool go_to_background(GError **error)
     return true;
 }
 
-/* Is there somebody who may take it later, or is to be told that it ended? */
-static bool is_worth_keeping(const GError *why)
-{
-    return !g_error_matches(why, XDP_PORT_ERROR, XDP_PORT_ABSENT);
-}
-
 /*
- * Offers the program and stays as its keeper. The lock is given back before
- * that. The device has the program, whatever becomes of this.
+ * Offers the program and stays as its keeper, if there is a port. The lock is
+ * given back before that. The device has the program, whatever becomes of this.
  */
 static bool offload(const char *device, Offer *offer, int lock,
                     const Options *options, int *status, GError **error)
@@ -81,14 +75,12 @@ static bool offload(const char *device, Offer *offer, int lock,
     g_autofree char *place = place_of(offer->ifindex);
     Port *port = NULL;
     GError *why = NULL;
-    int listener = keeper_listen(place, error);
+    int listener = keeper_listen(place, &why);
     bool stays;
 
-    if (listener < 0) {
-        close(lock);
-        return false;
+    if (listener >= 0) {
+        port = port_open(options->port, options->timeout, &why);
     }
-    port = port_open(options->port, options->timeout, &why);
     if (port && offer_make(offer, port, &why)) {
         say("%s: offloaded: the host runs the program, too", device);
     } else {
@@ -96,8 +88,7 @@ static bool offload(const char *device, Offer *offer, int lock,
             why->message);
         *status = XDP_EXIT_NATIVE;
     }
-    stays = is_worth_keeping(why) &&
-            (options->foreground || go_to_background(error));
+    stays = port && (options->foreground || go_to_background(error));
     close(lock);
     if (stays) {
         keeper_run(device, offer, listener, port, why, options);
@@ -105,8 +96,10 @@ static bool offload(const char *device, Offer *offer, int lock,
     }
     port_close(port);
     g_clear_error(&why);
-    close(listener);
-    return !error || !*error;
+    if (listener >= 0) {
+        close(listener);
+    }
+    return !*error;
 }
 
 static bool parse_words(char **words, const char **section, GError **error)

@@ -96,7 +96,8 @@ class Rig(unittest.TestCase):
     def remove_all(self):
         """Remove what a killed program leaves."""
         for path in self.pins() + list(SOCKETS.glob(f"{self.netns}-*")):
-            path.unlink()
+            if not path.is_dir():
+                path.unlink()
 
     def command(self, name, path, *words, device="tap0", timeout=PATIENCE):
         """Return a command that loads."""

@@ -12,7 +12,8 @@ import termios
 
 import host as wire
 from host import HELLO, MAP_CREATE, PROG_SET, PROG_UNSET, STATS, UPDATE
-from rig import GENERIC, NATIVE, NATIVE_ALONE, OFFERED, SILENCE, Rig
+from rig import (GENERIC, NATIVE, NATIVE_ALONE, OFFERED, SILENCE, SOCKETS,
+                 Rig)
 
 from harness.check.unittest_tap import run_tests
 from harness.vm.process import run, spawn, stop
@@ -140,6 +141,17 @@ class Alone(Rig):
         keeper, said = self.load()
         self.check(said, "gives this guest no port")
         self.assertEqual(keeper.process.wait(PATIENCE), NATIVE_ALONE)
+
+    def test_no_socket(self):
+        with self.net.entered():
+            ifindex = socket.if_nametoindex("tap0")
+        place = SOCKETS / f"{self.netns}-{ifindex}"
+        place.mkdir(parents=True)
+        self.addCleanup(place.rmdir)
+        keeper, said = self.load()
+        self.check(said, "cannot listen on")
+        self.assertEqual(keeper.process.wait(PATIENCE), NATIVE_ALONE)
+        self.assertEqual(self.host.requests, [])
 
     def test_busy(self):
         fcntl.ioctl(self.host.slave, termios.TIOCEXCL)
