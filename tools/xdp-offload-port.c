@@ -129,11 +129,16 @@ static int frame_len(Port *port)
     }
 }
 
+/* Ends at the deadline also where there is always more. */
 static bool read_more(Port *port, gint64 deadline, GError **error)
 {
     uint8_t bytes[4096];
-    ssize_t got = read(port->fd, bytes, sizeof(bytes));
+    ssize_t got;
 
+    if (g_get_monotonic_time() >= deadline) {
+        return silent(error, "no answer");
+    }
+    got = read(port->fd, bytes, sizeof(bytes));
     if (got > 0) {
         g_byte_array_append(port->in, bytes, got);
         return true;

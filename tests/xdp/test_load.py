@@ -132,6 +132,11 @@ class Alone(Rig):
                 self.host.silent = {op}
                 self.check(self.load(timeout=SILENCE)[1], "no answer")
 
+    def test_noise_without_end(self):
+        self.port.unlink()
+        self.port.symlink_to("/dev/zero")
+        self.check(self.load(timeout=SILENCE)[1], "no answer")
+
     def test_an_answer_that_is_none(self):
         self.host.refuse = {PROG_SET: (0, "not an answer to this")}
         self.check(self.load()[1], "cannot be understood")
