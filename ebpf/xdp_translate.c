@@ -2,7 +2,7 @@
 /*
  * Translating an XDP program into one for tc
  *
- *     prologue    budget; GSO; VLAN tag; make it linear
+ *     prologue    lease; budget; GSO; VLAN tag; make it linear
  *     body        the guest's first function, nearly as it is
  *     epilogue    what it returns, as tc says it
  *     functions   the guest's others
@@ -42,6 +42,7 @@ enum {
     AT_DROP = XDP_MAX_INSNS,
     AT_PASS,
     AT_TX,
+    AT_UNEXAMINED,
     AT_EPILOGUE,
     AT_LINEAR,
     AT_UNTAGGED,
@@ -233,14 +234,14 @@ static void prologue_tag(Output *o)
     load32(o, BPF_REG_2, BPF_REG_6, SKB(vlan_present));
     emit_to(o, insn(INSN_IF_EQUAL, BPF_REG_2, 0, 0, 0), AT_UNTAGGED);
     load32(o, BPF_REG_2, BPF_REG_6, SKB(gso_size));
-    emit_to(o, insn(INSN_IF_NOT_EQUAL, BPF_REG_2, 0, 0, 0), AT_PASS);
+    emit_to(o, insn(INSN_IF_NOT_EQUAL, BPF_REG_2, 0, 0, 0), AT_UNEXAMINED);
     load32(o, BPF_REG_2, BPF_REG_6, SKB(protocol));
     emit_to(o, insn(INSN_IF_EQUAL, BPF_REG_2, 0, 0, GUINT16_TO_BE(0x8100)),
-            AT_PASS);
+            AT_UNEXAMINED);
     emit_to(o, insn(INSN_IF_EQUAL, BPF_REG_2, 0, 0, GUINT16_TO_BE(0x88a8)),
-            AT_PASS);
+            AT_UNEXAMINED);
     call_place(o, AT_INSERT_TAG);
-    emit_to(o, insn(INSN_IF_NOT_EQUAL, BPF_REG_0, 0, 0, 0), AT_PASS);
+    emit_to(o, insn(INSN_IF_NOT_EQUAL, BPF_REG_0, 0, 0, 0), AT_UNEXAMINED);
     place_here(o, AT_UNTAGGED);
 }
 
@@ -259,21 +260,37 @@ static void prologue_linear(Output *o)
     }
     emit(o, insn(INSN_MOVE, BPF_REG_1, BPF_REG_6, 0, 0));
     call_helper(o, BPF_FUNC_skb_pull_data);
-    emit_to(o, insn(INSN_IF_NOT_EQUAL, BPF_REG_0, 0, 0, 0), AT_PASS);
+    emit_to(o, insn(INSN_IF_NOT_EQUAL, BPF_REG_0, 0, 0, 0), AT_UNEXAMINED);
     place_here(o, AT_LINEAR);
+    emit(o, insn(INSN_MOVE, BPF_REG_1, BPF_REG_6, 0, 0));
+}
+
+/* The verifier does not know what a map holds that programs do not write. */
+static void prologue_lease(Output *o)
+{
+    call_helper(o, BPF_FUNC_ktime_get_ns);
+    emit(o, insn(INSN_LOAD_CONST, BPF_REG_1, BPF_PSEUDO_MAP_VALUE, 0,
+                 o->target->lease_fd));
+    emit(o, insn(0, 0, 0, 0, 0));
+    emit(o, insn(INSN_LOAD64, BPF_REG_1, BPF_REG_1, 0, 0));
+    emit_to(o, insn(INSN_IF_AT_MOST_REG, BPF_REG_1, BPF_REG_0, 0, 0),
+            AT_UNEXAMINED);
     emit(o, insn(INSN_MOVE, BPF_REG_1, BPF_REG_6, 0, 0));
 }
 
 static void prologue(Output *o)
 {
     emit(o, insn(INSN_MOVE, BPF_REG_6, BPF_REG_1, 0, 0));
+    if (o->target->lease_fd) {
+        prologue_lease(o);
+    }
     if (needs_charge(o->code)) {
         emit(o, insn(INSN_SET, BPF_REG_2, 0, 0, o->target->budget));
         emit(o, insn(INSN_STORE32, BPF_REG_1, BPF_REG_2, SKB(cb[0]), 0));
     }
     if (o->target->gso_pass) {
         load32(o, BPF_REG_2, BPF_REG_6, SKB(gso_size));
-        emit_to(o, insn(INSN_IF_NOT_EQUAL, BPF_REG_2, 0, 0, 0), AT_PASS);
+        emit_to(o, insn(INSN_IF_NOT_EQUAL, BPF_REG_2, 0, 0, 0), AT_UNEXAMINED);
     }
     prologue_tag(o);
     prologue_linear(o);
@@ -283,6 +300,40 @@ static void prologue(Output *o)
 static void give_verdict(Output *o, unsigned place, int verdict)
 {
     place_here(o, place);
+    emit(o, insn(INSN_SET, BPF_REG_0, 0, 0, verdict));
+    emit(o, insn(INSN_EXIT, 0, 0, 0, 0));
+}
+
+/* The program is over: registers and stack are free. */
+static void count(Output *o, XdpCounter counter)
+{
+    const struct bpf_insn body[] = {
+        insn(INSN_CALL, 0, 0, 0, BPF_FUNC_get_smp_processor_id),
+        insn(INSN_MULTIPLY32, BPF_REG_0, 0, 0, XDP_COUNTERS),
+        insn(BPF_ALU | BPF_ADD | BPF_K, BPF_REG_0, 0, 0, counter),
+        insn(INSN_STORE32, BPF_REG_10, BPF_REG_0, -4, 0),
+        insn(INSN_MOVE, BPF_REG_2, BPF_REG_10, 0, 0),
+        insn(INSN_ADD_CONST, BPF_REG_2, 0, 0, -4),
+        insn(INSN_LOAD_CONST, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0,
+             o->target->counters_fd),
+        insn(0, 0, 0, 0, 0),
+        insn(INSN_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem),
+        insn(INSN_IF_EQUAL, BPF_REG_0, 0, 3, 0),
+        insn(INSN_LOAD64, BPF_REG_1, BPF_REG_0, 0, 0),
+        insn(INSN_ADD_CONST, BPF_REG_1, 0, 0, 1),
+        insn(INSN_STORE64, BPF_REG_0, BPF_REG_1, 0, 0),
+    };
+
+    if (o->target->counters_fd) {
+        emit_all(o, body, G_N_ELEMENTS(body));
+    }
+}
+
+static void count_and_give(Output *o, unsigned place, XdpCounter counter,
+                           int verdict)
+{
+    place_here(o, place);
+    count(o, counter);
     emit(o, insn(INSN_SET, BPF_REG_0, 0, 0, verdict));
     emit(o, insn(INSN_EXIT, 0, 0, 0, 0));
 }
@@ -299,14 +350,16 @@ static void epilogue(Output *o)
         return;
     }
     emit_to(o, insn(INSN_IF_EQUAL32, BPF_REG_0, 0, 0, XDP_TX), AT_TX);
-    give_verdict(o, AT_DROP, TC_ACT_SHOT);
+    count_and_give(o, AT_DROP, XDP_DROPPED, TC_ACT_SHOT);
     place_here(o, AT_TX);
+    count(o, XDP_SENT);
     emit(o, insn(INSN_SET, BPF_REG_1, 0, 0, o->target->tap_ifindex));
     emit(o, insn(INSN_SET, BPF_REG_2, 0, 0, BPF_F_INGRESS));
     call_helper(o, BPF_FUNC_redirect);
     emit(o, insn(INSN_EXIT, 0, 0, 0, 0));
     /* Other programs of the host may still have their say. */
-    give_verdict(o, AT_PASS, TC_ACT_UNSPEC);
+    count_and_give(o, AT_PASS, XDP_PASSED, TC_ACT_UNSPEC);
+    count_and_give(o, AT_UNEXAMINED, XDP_UNEXAMINED, TC_ACT_UNSPEC);
 }
 
 /* Where a function goes that cannot pay. */
@@ -317,7 +370,7 @@ static void used_up(Output *o)
     }
     place_here(o, AT_USED_UP + o->function);
     if (o->function == 0) {
-        jump(o, o->track->changes ? AT_DROP : AT_PASS);
+        jump(o, o->track->changes ? AT_DROP : AT_UNEXAMINED);
         return;
     }
     emit(o, insn(INSN_LOAD64, BPF_REG_1, BPF_REG_10, saved(o, SAVED_CONTEXT),

@@ -20,6 +20,22 @@ typedef enum XdpHook {
 } XdpHook;
 
 /**
+ * XdpCounter: packets of the tap, by what became of them
+ * @XDP_PASSED: the program passed it on
+ * @XDP_DROPPED: the program dropped it, or broke off after a change
+ * @XDP_SENT: the program sent it back
+ * @XDP_UNEXAMINED: passed on without the program's word: see the prologue
+ * @XDP_COUNTERS: places for each processor, 64 bytes
+ */
+typedef enum XdpCounter {
+    XDP_PASSED,
+    XDP_DROPPED,
+    XDP_SENT,
+    XDP_UNEXAMINED,
+    XDP_COUNTERS = 8,
+} XdpCounter;
+
+/**
  * XdpTarget: what the program is translated for
  * @maps: the card's, by their numbers; descriptors of the host
  * @tap_ifindex: of the tap in the host, into which XDP_TX sends
@@ -31,6 +47,12 @@ typedef enum XdpHook {
  * @trusted: whoever loads it has CAP_PERFMON, so the verifier allows arithmetic
  *           with pointers. Without, it refuses many programs, and each packet
  *           is made linear by a helper, needed or not: some 12 ns.
+ * @counters_fd: of the host, an ARRAY of 8-byte values in which packets are
+ *               counted: XDP_COUNTERS places for each possible processor. 0:
+ *               they are not. For XDP_HOOK_TC only, as the next one.
+ * @lease_fd: an ARRAY with one 8-byte value, the time (CLOCK_MONOTONIC, ns)
+ *            from which on the program is not run any more; for a program that
+ *            can outlive whoever loaded it. 0: no end.
  * @gso_pass: it is not run on GSO packets, which go to the guest; else once on
  *            the whole of each
  */
@@ -40,6 +62,7 @@ typedef struct XdpTarget {
     size_t n_maps;
     uint32_t tap_ifindex, guest_ifindex;
     uint32_t budget;
+    int counters_fd, lease_fd;
     bool rewrite, trusted, gso_pass;
 } XdpTarget;
 
