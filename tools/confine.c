@@ -4,8 +4,9 @@
  *
  * The capabilities that remain are enough to load a program of any kind. So
  * the system calls are limited to those that this takes and what libbpf and
- * the C library do meanwhile: bpf() cannot attach, pin or look up anything, no
- * file can be written, nothing started, nothing mapped to be executed.
+ * the C library do meanwhile: bpf() cannot pin or look up anything, and attach
+ * only what is for a tap; no file can be written, nothing started, nothing
+ * mapped to be executed.
  *
  * A call that is missing here fails with EPERM and does not kill: libraries
  * try calls that they can do without, each version others. A call by another
@@ -19,12 +20,17 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/if_tun.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -40,12 +46,17 @@
 #define ARCHITECTURE AUDIT_ARCH_PPC64LE
 #endif
 
-static uint64_t wanted_capabilities(void)
+static uint64_t wanted_capabilities(ConfineUse use)
 {
+    static const uint64_t wanted[] = {
+        [CONFINE_LOAD] = 1ull << CAP_BPF | 1ull << CAP_PERFMON,
+        [CONFINE_TAP] = 1ull << CAP_BPF | 1ull << CAP_NET_ADMIN,
+        [CONFINE_TAP_TRUSTED] = 1ull << CAP_BPF | 1ull << CAP_NET_ADMIN |
+                                1ull << CAP_PERFMON,
+    };
     bool known = prctl(PR_CAPBSET_READ, CAP_BPF, 0, 0, 0) >= 0;
 
-    return known ? 1ull << CAP_BPF | 1ull << CAP_PERFMON
-                 : 1ull << CAP_SYS_ADMIN;
+    return known || use != CONFINE_LOAD ? wanted[use] : 1ull << CAP_SYS_ADMIN;
 }
 
 /* This takes CAP_SETPCAP, which setuid root has. */
@@ -109,7 +120,8 @@ static bool keep_capabilities(uint64_t wanted)
     DENY, \
     RETURN(ALLOW)
 
-static const struct sock_filter filter[] = {
+/* For each use */
+static const struct sock_filter common[] = {
     LOAD(offsetof(struct seccomp_data, arch)),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
     RETURN(KILL_PROCESS),
@@ -148,7 +160,9 @@ static const struct sock_filter filter[] = {
     ALLOW(__NR_memfd_create),
     ALLOW_WITHOUT(__NR_openat, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC),
     ALLOW(__NR_uname),
+};
 
+static const struct sock_filter for_load[] = {
     IF_IT_IS(__NR_bpf, 9),
     LOAD(LOW_WORD(0)),
     ALLOW(BPF_BTF_LOAD),
@@ -158,28 +172,80 @@ static const struct sock_filter filter[] = {
     DENY,
 };
 
-static bool limit_calls(void)
+static const struct sock_filter for_tap[] = {
+    /* A tap by its descriptor; libbpf's rtnetlink */
+    ALLOW(__NR_bind),
+    ALLOW(__NR_clock_gettime),
+    ALLOW(__NR_getpid),
+    ALLOW(__NR_getsockname),
+    ALLOW(__NR_recvmsg),
+    ALLOW(__NR_sched_getaffinity),
+    ALLOW(__NR_sendto),
+    ALLOW(__NR_setsockopt),
+    IF_IT_IS(__NR_ioctl, 8),
+    LOAD(LOW_WORD(1)),
+    ALLOW(SIOCGIFINDEX),
+    ALLOW(TUNGETDEVNETNS),
+    ALLOW(TUNGETIFF),
+    DENY,
+    IF_IT_IS(__NR_socket, 6),
+    LOAD(LOW_WORD(0)),
+    ALLOW(AF_NETLINK),
+    ALLOW(AF_UNIX),
+    DENY,
+
+    IF_IT_IS(__NR_bpf, 23),
+    LOAD(LOW_WORD(0)),
+    ALLOW(BPF_BTF_LOAD),
+    ALLOW(BPF_LINK_CREATE),
+    ALLOW(BPF_LINK_UPDATE),
+    ALLOW(BPF_MAP_CREATE),
+    ALLOW(BPF_MAP_DELETE_ELEM),
+    ALLOW(BPF_MAP_FREEZE),
+    ALLOW(BPF_MAP_GET_NEXT_KEY),
+    ALLOW(BPF_MAP_LOOKUP_ELEM),
+    ALLOW(BPF_MAP_UPDATE_ELEM),
+    ALLOW(BPF_OBJ_GET_INFO_BY_FD),
+    ALLOW(BPF_PROG_LOAD),
+    DENY,
+};
+
+enum {
+    COMMON_LEN = sizeof(common) / sizeof(*common),
+    FOR_LOAD_LEN = sizeof(for_load) / sizeof(*for_load),
+    FOR_TAP_LEN = sizeof(for_tap) / sizeof(*for_tap),
+};
+
+static bool limit_calls(ConfineUse use)
 {
+    struct sock_filter filter[COMMON_LEN + FOR_TAP_LEN];
+    bool load = use == CONFINE_LOAD;
     const struct sock_fprog program = {
-        sizeof(filter) / sizeof(*filter), (struct sock_filter *)filter,
+        COMMON_LEN + (load ? FOR_LOAD_LEN : FOR_TAP_LEN), filter,
     };
 
+    memcpy(filter, common, sizeof(common));
+    if (load) {
+        memcpy(filter + COMMON_LEN, for_load, sizeof(for_load));
+    } else {
+        memcpy(filter + COMMON_LEN, for_tap, sizeof(for_tap));
+    }
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 #else
 
 /* Nobody has tried it there: the capabilities are the limit. */
-static bool limit_calls(void)
+static bool limit_calls(ConfineUse use)
 {
     return true;
 }
 
 #endif
 
-const char *confine(void)
+const char *confine(ConfineUse use)
 {
-    uint64_t wanted = wanted_capabilities();
+    uint64_t wanted = wanted_capabilities(use);
 
     empty_bounding_set();
     if (!become_caller()) {
@@ -192,7 +258,7 @@ const char *confine(void)
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         return "give up to gain privileges";
     }
-    if (!limit_calls()) {
+    if (!limit_calls(use)) {
         return "limit its system calls (seccomp)";
     }
     return NULL;

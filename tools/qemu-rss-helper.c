@@ -21,18 +21,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "confine.h"
 #include "ebpf/rss_helper_wire.h"
+#include "helper_socket.h"
 
 enum {
     REQUEST_MAX = sizeof(RSS_HELPER_REQUEST_REPORT) - 1 + RSS_HELPER_NAME_MAX,
 };
+
+_Static_assert((int)HELPER_TEXT_MAX <= (int)RSS_HELPER_TEXT_MAX &&
+               (int)HELPER_MAX_FDS >= (int)EBPF_RSS_ALL_FDS,
+               "an answer would be cut");
 
 typedef struct Options {
     int fd;                 /* -1: not given (yet) */
@@ -135,80 +138,6 @@ static bool parse_option(const char *argument, Options *options)
     return false;
 }
 
-static bool socket_option_is(int fd, int option, int expected)
-{
-    socklen_t len = sizeof(int);
-    int value;
-
-    return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 &&
-           len == sizeof(int) && value == expected;
-}
-
-static bool is_our_socket(int fd)
-{
-    struct sockaddr_storage peer;
-    socklen_t len = sizeof(peer);
-
-    return socket_option_is(fd, SO_DOMAIN, AF_UNIX) &&
-           socket_option_is(fd, SO_TYPE, SOCK_SEQPACKET) &&
-           getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
-}
-
-/*
- * Sends a text, with @n_fds descriptors. A caller that has started this process
- * may make it wait until there is room; who has merely connected may not
- * (@flags).
- */
-static bool answer(int socket, int flags, const char *text, const int *fds,
-                   int n_fds)
-{
-    struct iovec iov = { (char *)text, strnlen(text, RSS_HELPER_TEXT_MAX) };
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(EBPF_RSS_ALL_FDS * sizeof(int))];
-    } control = { .bytes = { 0 } };
-    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-    ssize_t sent;
-
-    if (n_fds) {
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-        message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-        memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
-    }
-    do {
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL | flags);
-    } while (sent < 0 && errno == EINTR);
-    return sent >= 0;
-}
-
-/*
- * Before Linux 5.11 BPF counts as locked memory of the user. This takes
- * CAP_SYS_RESOURCE, which setuid root has; without it the limit stays.
- */
-static void raise_locked_memory(void)
-{
-    const struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
-
-    setrlimit(RLIMIT_MEMLOCK, &limit);
-}
-
-/*
- * What the caller has left open by mistake. Before Linux 5.9 it stays, but
- * then the caller might have used it as well.
- */
-static void close_others(int fd)
-{
-    unsigned first = STDERR_FILENO + 1;
-
-    if (fd > (int)first) {
-        syscall(SYS_close_range, first, fd - 1, 0);
-    }
-    syscall(SYS_close_range, fd < (int)first ? first : fd + 1u, ~0u, 0);
-}
-
 /*
  * The name in a request, and in @report what it is for. Returns NULL, with @why
  * set, if there is none.
@@ -275,7 +204,8 @@ static int serve_child(const Options *options)
 {
     Loaded loaded;
     bool done = load(options->name, options->report, &loaded);
-    bool sent = answer(options->fd, 0, loaded.text, loaded.fds, loaded.n_fds);
+    bool sent = helper_answer(options->fd, 0, loaded.text, loaded.fds,
+                              loaded.n_fds);
 
     return done && sent ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -289,12 +219,13 @@ static int serve_connection(int socket)
     Loaded loaded;
 
     if (!name) {
-        answer(socket, MSG_DONTWAIT, why, NULL, 0);
+        helper_answer(socket, MSG_DONTWAIT, why, NULL, 0);
         tell(socket, NULL, why);
         return EXIT_SUCCESS;
     }
     done = load(name, report, &loaded);
-    sent = answer(socket, MSG_DONTWAIT, loaded.text, loaded.fds, loaded.n_fds);
+    sent = helper_answer(socket, MSG_DONTWAIT, loaded.text, loaded.fds,
+                         loaded.n_fds);
     tell(socket, name, !done ? loaded.text : sent ? "loaded"
                              : "loaded, but the client is gone");
     return done ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -307,8 +238,8 @@ int main(int argc, char **argv)
     int i;
 
     umask(077);
-    raise_locked_memory();
-    failed = confine();
+    helper_raise_locked_memory();
+    failed = confine(CONFINE_LOAD);
     if (failed) {
         fprintf(stderr, "qemu-rss-helper: cannot %s: %s\n", failed,
                 strerror(errno));
@@ -336,11 +267,11 @@ int main(int argc, char **argv)
     if (options.inetd) {
         options.fd = STDIN_FILENO;
     }
-    if (!is_our_socket(options.fd)) {
+    if (!helper_socket_is_good(options.fd)) {
         return refuse(options.inetd ? "standard input" : "--fd",
                       " is no connected socket of the right kind");
     }
-    close_others(options.fd);
+    helper_close_others(options.fd);
     return options.inetd ? serve_connection(options.fd)
                          : serve_child(&options);
 }

@@ -72,7 +72,7 @@ static int try_call(const Call *call, bool confined)
     if (pid == 0) {
         int result = CANNOT_CONFINE;
 
-        if (!confined || !confine()) {
+        if (!confined || !confine(CONFINE_LOAD)) {
             result = syscall(call->number, argument[0], argument[1],
                              argument[2], argument[3], -1, 0) == -1 &&
                      errno == EPERM ? DENIED : WORKS;
