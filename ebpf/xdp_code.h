@@ -19,6 +19,7 @@ GQuark xdp_error_quark(void);
 
 typedef enum XdpError {
     XDP_ERROR_PROGRAM,      /* it breaks a rule, or is not understood */
+    XDP_ERROR_HOST,         /* the host refuses */
 } XdpError;
 
 /* Sets an error that names the instruction. Returns false. */

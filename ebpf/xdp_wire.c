@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "xdp_wire.h"
+#include "ebpf/xdp_wire.h"
 
 enum {
     INSN_LEN = 8,           /* bytes */
@@ -243,7 +243,10 @@ GByteArray *xdp_wire_encode(const XdpWireMessage *m)
     uint32_t body;
     unsigned i;
 
-    if (!is_op(m->op) || m->len > XDP_WIRE_MAX || !is_good(m)) {
+    if (!is_op(m->op) && !(m->answer && m->error)) {
+        return NULL;
+    }
+    if (m->len > XDP_WIRE_MAX || !is_good(m)) {
         return NULL;
     }
     out = g_byte_array_new();

@@ -114,14 +114,18 @@ class Units(ServiceCase):
     def test_they_are_in_order(self):
         self.assertEqual(service.run(
             "sh", "-c", "systemd-analyze verify --man=no"
-            " $0/qemu-rss-helper.socket $0/qemu-rss-helper@.service 2>&1",
+            " $0/qemu-*-helper.socket $0/qemu-*-helper@.service 2>&1",
             service.units), "")
 
-    def test_the_service_is_safe(self):
+    @rows({
+        "rss": ("qemu-rss-helper@.service",),
+        "xdp": ("qemu-xdp-helper@.service",),
+    })
+    def the_service_is_safe(self, unit):
         """At most 2 of 10 points of "exposure"."""
         done = subprocess.run(
             ["systemd-analyze", "security", "--offline=yes", "--threshold=20",
-             "--no-pager", systemd.UNITS / "qemu-rss-helper@.service"],
+             "--no-pager", systemd.UNITS / unit],
             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertEqual(done.returncode, 0, done.stdout[-200:])
 

@@ -24,8 +24,8 @@ mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work \
     overlay /etc
 umount -R /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-cp "$1" /run/helper/qemu-rss-helper
-systemd-sysusers "$SYSTEMD_UNIT_PATH/qemu-rss-helper.conf"
+cp "$1"/qemu-*-helper /run/helper/
+systemd-sysusers "$SYSTEMD_UNIT_PATH"/qemu-*-helper.conf
 exec /lib/systemd/systemd --system --unit=basic.target --show-status=no
 """
 DROP_INS = {
@@ -33,6 +33,8 @@ DROP_INS = {
     "qemu-rss-helper.socket": "[Socket]\nSocketGroup=nogroup\n",
     "qemu-rss-helper@.service": "[Service]\nExecStart=\n"
     "ExecStart=/run/helper/qemu-rss-helper --inetd\n",
+    "qemu-xdp-helper@.service": "[Service]\nExecStart=\n"
+    "ExecStart=/run/helper/qemu-xdp-helper --inetd\n",
 }
 
 
@@ -140,7 +142,7 @@ class HelperService(Systemd):
             self._write_units(Path(self.units))
             super().__init__(SETUP, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
                                      "SYSTEMD_UNIT_PATH": self.units},
-                             [HELPER])
+                             [HELPER.parent])
             undo.push(self.undo)
             self.undo = undo.pop_all()
 

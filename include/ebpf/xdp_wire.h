@@ -143,7 +143,8 @@ int xdp_wire_decode(const uint8_t *bytes, size_t len,
  * @message: with @data, which may be NULL if @len is 0
  *
  * Returns: a frame, or NULL if it would be longer than XDP_WIRE_MAX or
- * xdp_wire_decode() would refuse it
+ * xdp_wire_decode() would refuse it. An answer with an error may be one to an
+ * operation that is not known.
  */
 GByteArray *xdp_wire_encode(const XdpWireMessage *message);
 
