@@ -97,7 +97,7 @@ help:
 	@echo 'make bench        measure; QUICK=1: in under two minutes'
 	@echo 'make docs         build the manuals'
 	@echo 'make series       write the patches for one QEMU (BASE=10.0)'
-	@echo 'make modules      build the vhost-net that reports hashes (KERNEL=trixie)'
+	@echo 'make modules      build our kernel modules (KERNEL=trixie)'
 	@echo 'make deb          build Debian packages into build/deb'
 	@echo 'make install      install QEMU (DESTDIR is honoured)'
 	@echo 'make clean        remove what was built; downloads stay in the cache'

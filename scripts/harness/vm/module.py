@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""vhost_net_hash.ko for one of Debian's kernels: fetched, made and built here.
+"""Our modules for one of Debian's kernels: fetched, made and built here.
+
+vhost_net_hash.ko, for hosts, takes Linux's source; bpfhv.ko, for guests, is
+wholly ours.
 
 The headers and the source are unpacked in the cache; nothing is installed.
 """
@@ -19,6 +22,7 @@ from .process import run
 
 RULES = TOP / "linux/vhost-net-hash"
 NAME = "vhost_net_hash.ko"
+BPFHV = TOP / "linux/bpfhv"
 BUILD_TIMEOUT = 1200        # s
 
 # There is no vmlinux to take types from; this machine's compiler may be older
@@ -98,31 +102,49 @@ def digest(*paths):
     return total.hexdigest()[:12]
 
 
-def build(source, headers, target):
-    """Build the module; return its path."""
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    module.make_source(source, headers, RULES, target)
-    done = run("make", "-C", headers, f"M={target}", "CC=gcc",
-               *SETTINGS, "modules",
-               timeout=BUILD_TIMEOUT)
-    if not (target / NAME).exists():
-        raise VmError(f"make did not build {NAME}: {done}")
-    return target / NAME
+def build(name, headers, target, fill, made_of, *settings):
+    """Build the module `name` in a folder, unless it is there; return its path.
+
+    fill: puts the sources into the folder
+    made_of: names what the module is made of; settings: more of make's
+    """
+    stamp = target / "made-of"
+    if not stamp.exists() or stamp.read_text() != made_of:
+        say("module", f"building {name} for {target.name} …")
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        fill(target)
+        done = run("make", "-C", headers, f"M={target}", "CC=gcc", *SETTINGS,
+                   *settings, "modules", timeout=BUILD_TIMEOUT)
+        if not (target / name).exists():
+            raise VmError(f"make did not build {name}: {done}")
+        stamp.write_text(made_of)
+    return target / name
 
 
 def get_module(kernel, suite=None):
-    """Return the module for a Kernel of get_kernel(suite), built if need be."""
+    """Return vhost_net_hash.ko for a Kernel of get_kernel(suite)."""
     suite = suite or privateapt.host_release()
     headers = get_headers(kernel, suite)
     source = get_source(headers, suite)
-    target = TOP / "build/modules" / kernel.version
     made_of = digest(*sorted(RULES.glob("[0-9]*.cocci")),
                      *(RULES / name for name in module.OURS),
                      source / module.NET_C, headers / "Module.symvers")
-    stamp = target / "made-of"
-    if not stamp.exists() or stamp.read_text() != made_of:
-        say("module", f"building {NAME} for {kernel} …")
-        build(source, headers, target)
-        stamp.write_text(made_of)
-    return target / NAME
+    return build(NAME, headers, TOP / "build/modules" / kernel.version,
+                 lambda target: module.make_source(source, headers, RULES,
+                                                   target), made_of)
+
+
+def get_bpfhv(kernel, suite=None):
+    """Return bpfhv.ko for a Kernel of get_kernel(suite)."""
+    headers = get_headers(kernel, suite or privateapt.host_release())
+    sources = sorted([BPFHV / "Kbuild", *BPFHV.glob("*.[ch]")])
+
+    def fill(target):
+        for path in sources:
+            shutil.copy(path, target)
+
+    return build("bpfhv.ko", headers,
+                 TOP / "build/modules-bpfhv" / kernel.version, fill,
+                 digest(*sources, headers / "Module.symvers"),
+                 "KCFLAGS=-Werror")
