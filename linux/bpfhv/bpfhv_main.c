@@ -220,7 +220,8 @@ static int read_numbers(struct bpfhv_card *card)
 
 /*
  * Whatever was before, another kernel perhaps: features can be chosen once
- * there are no contexts. If an upgrade is wanted, it is done when this returns.
+ * there are no contexts. If an upgrade is wanted, it is done when this returns,
+ * and the work tells the kernel of other features.
  */
 static void begin_anew(struct bpfhv_card *card)
 {
@@ -231,6 +232,7 @@ static void begin_anew(struct bpfhv_card *card)
     if (read_status(card) & BPFHV_STATUS_UPGRADE) {
         bpfhv_count(&card->upgrades, 1);
         bpfhv_write(card, BPFHV_REG_CTRL, BPFHV_CTRL_UPGRADE_READY);
+        schedule_delayed_work(&card->work, 0);
     }
 }
 
@@ -465,9 +467,7 @@ static int restart(struct bpfhv_card *card)
 
 static void upgrade(struct bpfhv_card *card)
 {
-    if (!restart(card)) {
-        netdev_update_features(card->netdev);
-    }
+    restart(card);
     if (read_status(card) & BPFHV_STATUS_UPGRADE) {
         schedule_delayed_work(&card->work, UPGRADE_AGAIN);
     }
@@ -493,6 +493,7 @@ static void work(struct work_struct *work)
         bpfhv_count(&card->resets, 1);
         restart(card);
     }
+    netdev_update_features(card->netdev);
     update_link(card);
 unlock:
     rtnl_unlock();
