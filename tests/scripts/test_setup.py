@@ -192,8 +192,8 @@ class Package(unittest.TestCase):
 
     BUILD_ESSENTIAL = {"dpkg-dev", "gcc", "libc6-dev", "linux-libc-dev"}
 
-    @rows({"emulator": ("pkg.qemu-ebpf.emulator", ["library", "qemu"]),
-           "no emulator": ("", ["library"])},
+    @rows({"all": ("", ["library", "qemu"]),
+           "no emulator": ("pkg.qemu-ebpf.noemulator", ["library"])},
           "build depends: ")
     def names(self, profiles, groups):
         deps = load("deps")

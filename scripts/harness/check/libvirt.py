@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tier "libvirt": what docs/libvirt.rst says, done with a real libvirtd.
 
-In a fresh Debian with libvirt, the helper's package and the QEMU that was
-built here, all in a network namespace:
+In a fresh Debian with libvirt and our packages, all in a network namespace:
 
     flows ─▶ tap0 ─▶ QEMU of libvirt's, sandboxed ─▶ guest's queues
                        └─▶ socket of systemd ─▶ helper
 """
 
-import os
 import re
 import shutil
 import socket
+from concurrent import futures
 
 from harness import rss_reference
 from harness.check import fresh, packages
@@ -32,9 +31,8 @@ INSTALL = """
     printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
     chmod +x /usr/sbin/policy-rc.d
     apt-get -q update
-    apt-get -q -y install --no-install-recommends ./qemu-ebpf-helper_*.deb \\
-        libvirt-daemon-system libvirt-clients seabios qemu-system-data \\
-        ipxe-qemu iproute2 libslirp0 libfdt1 libcap-ng0
+    apt-get -q -y install --no-install-recommends ./qemu-ebpf_*.deb \\
+        ./qemu-ebpf-helper_*.deb libvirt-daemon-system libvirt-clients iproute2
     rm /usr/sbin/policy-rc.d
 """
 IMAGES = "/var/lib/libvirt/images"
@@ -140,16 +138,32 @@ class Domain(packages.Installed):
         assert re.search(rf"hostnet0, for process \d+ of user {user}: loaded",
                          text), text
 
+    def steers_during(self, command):
+        """The first card steers while a command runs, and after it."""
+        with futures.ThreadPoolExecutor(1) as pool:
+            done = pool.submit(self.command, command)
+            while not done.done():
+                self.steers()
+            done.result()
+        self.steers()
+
     def second_comes_and_goes(self):
-        self.command("virsh attach-device vm second.xml")
+        self.steers_during("virsh attach-device vm second.xml")
         self.engine_is("net1", "automatic")     # eth1 is down
         text = self.said("qemu-rss-helper -n 3")
         assert "hostnet1, for process" in text, text
-        self.command("virsh detach-device vm second.xml")
+        self.steers_during("virsh detach-device vm second.xml")
 
     def saved_and_restored(self):
         self.command(f"virsh save vm {IMAGES}/saved")
         self.command(f"virsh restore {IMAGES}/saved")
+        self.connect()
+        self.steers()
+
+    def exchanged_while_saved(self):
+        """It goes on with the QEMU of another package."""
+        self.command("virsh managedsave vm; dpkg -i ./qemu-ebpf_*.deb;"
+                     " virsh start vm")
         self.connect()
         self.steers()
 
@@ -171,10 +185,12 @@ def _cases(there, net, service, tier):
     here.attempt("the journal says who asked", here.journal_says)
     here.attempt("a second interface", here.second_comes_and_goes)
     here.attempt("save and restore", here.saved_and_restored)
-    for package in (there.folder / "root").glob("qemu-ebpf-helper*.deb"):
+    for package in sorted((there.folder / "root").glob("qemu-ebpf*.deb")):
         packages.newer(package, package.parent)
     here.attempt("upgrade", here.command, "dpkg -i newer-*.deb")
     here.attempt("it still steers", here.steers)
+    here.attempt("managed save, and the former package",
+                 here.exchanged_while_saved)
     here.attempt("no service", here.falls_back)
 
 
@@ -184,7 +200,6 @@ def _run(there, tier):
     kernel = fetch_guest()
     shutil.copy(kernel.image, images / "vmlinuz")
     shutil.copy(guest_initramfs(kernel), images / "initrd")
-    shutil.copy(tier.qemu, there.folder / "usr/local/bin")
     with TapNet(name="unused0") as net:
         with net.entered():
             service = systemd.Systemd(packages.START, fresh.environment(),
@@ -197,9 +212,7 @@ def _run(there, tier):
 
 def libvirt(tier, log):
     """docs/libvirt.rst with a real libvirt, in a fresh Debian."""
-    why = packages.why_not(tier) or (
-        "" if os.path.exists(tier.qemu) else tier.NOT_BUILT)
-    if why:
+    if why := packages.why_not(tier):
         return [skipped("libvirt", why)]
     built, fault = packages.build(tier, log)
     if fault:

@@ -28,6 +28,28 @@ TIMEOUT = 600           # s; a command of the manual
 SOCKET = "/run/qemu-rss-helper.socket"
 UPGRADED = ("qemu-ebpf-helper", "vhost-net-hash-dkms")
 DESCRIPTORS = 4         # of the program and its three maps
+EMULATOR = "qemu-system-x86_64-ebpf"
+# What libvirt's domains commonly ask an emulator for
+OFFERED = {
+    "-accel": "kvm tcg",
+    "-chardev": "qemu-vdagent socket spicevmc",
+    "-device": "ccid-card-passthru qxl-vga tpm-crb usb-host usb-redir vfio-pci"
+               " vhost-user-blk-pci vhost-user-fs-pci vhost-vsock-pci"
+               " virtio-9p-pci virtio-scsi-pci",
+    "-netdev": "bridge stream tap user vhost-user vhost-vdpa",
+    "-object": "iothread memory-backend-memfd secret tls-creds-x509",
+    "-tpmdev": "emulator passthrough",
+}
+DISK = "file,read-only=on,filename=/usr/share/seabios/bios.bin"
+# A machine with firmware and screens, stopped; "aio" is not offered by a list.
+STARTED = f"""
+    echo quit | {EMULATOR} -S -nodefaults -monitor stdio -display none \\
+        -sandbox on -vnc unix:vnc -spice unix=on,addr=spice \\
+        -spice disable-ticketing=on -device qxl-vga \\
+        -device virtio-net-pci,rss=on \\
+        -blockdev {DISK},node-name=a,aio=native,cache.direct=on \\
+        -blockdev {DISK},node-name=b,aio=io_uring
+"""
 # What dpkg, systemd and DKMS write of any package.
 LOGS = ("var/cache", "var/lib/apt", "var/lib/dpkg", "var/lib/systemd",
         "var/lib/ucf", "var/log", "root", "tmp", "etc/ld.so.cache",
@@ -133,6 +155,18 @@ class Installed:
         """Run what an administrator types in the folder of the packages."""
         self.service.run("sh", "-ec", f"cd /root && {text}", timeout=TIMEOUT)
 
+    def offers(self, option, names):
+        """The emulator's list for an option has these words."""
+        text = self.service.run(    # "-tpmdev help" is an error
+            "sh", "-c", f"{EMULATOR} {option} help 2>&1 || true")
+        missing = set(names.split()) - set(re.findall(r"[\w-]+", text))
+        assert not missing, f"{option}: no {', '.join(sorted(missing))}"
+
+    def is_ours(self, emulator, expected):
+        """Tell by the properties of a card."""
+        text = self.service.run(emulator, "-device", "virtio-net-pci,help")
+        assert ("rss-engine=" in text) == expected, text
+
     def answers(self):
         """Wait until the service gives descriptors to a client."""
         path = self.service.path(SOCKET)
@@ -168,7 +202,22 @@ def _new_kernels(here):
     here.attempt("and the module", here.has_modules, 1)
 
 
-def _cases(there, built, manual):
+def _emulator_cases(here, manual):
+    """Our QEMU, beside Debian's and then in its place."""
+    debian = EMULATOR.removesuffix("-ebpf")
+    here.attempt("ours is there", here.is_ours, EMULATOR, True)
+    here.attempt("Debian's stays", here.is_ours, debian, False)
+    for option, names in OFFERED.items():
+        here.attempt(f"{EMULATOR} {option}", here.offers, option, names)
+    here.attempt("a machine starts", here.command, STARTED)
+    *divert, remove, undo = commands_of(manual, "All domains of a host")
+    here.attempt("divert", here.command, " && ".join(divert))
+    here.attempt("ours in its place", here.is_ours, debian, True)
+    here.attempt("undo it", here.command, f"{remove} && {undo}")
+    here.attempt("Debian's is back", here.is_ours, debian, False)
+
+
+def _cases(there, built, docs):
     """Do it all in a release that is there."""
     home = there.folder / "root"
     for package in built:
@@ -179,20 +228,19 @@ def _cases(there, built, manual):
     here = Installed(there, service)
     try:
         here.attempt("apt update", here.command, "apt-get -q update")
-        # Libraries that come along stay when the packages go.
-        here.attempt("libraries", here.command,
-                     "apt-get -q install libbpf1 libglib2.0-0 libmnl0"
-                     " libncursesw6 bsdextrautils")
+        here.attempt("Debian's QEMU", here.command, "apt-get -q install"
+                     " --no-install-recommends qemu-system-x86")
         here.attempt("DKMS", here.command, "apt-get -q install dkms coccinelle"
                      " linux-source linux-headers-amd64")
         before = files_of(there.folder)
-        for command in commands_of(manual, "Debian 12 and 13"):
+        for command in commands_of(docs / "install.rst", "Debian 12 and 13"):
             here.attempt(command, here.command, command)
         here.attempt("the service answers", here.answers)
         here.attempt("tap-steer", here.command, "tap-steer show")
         here.attempt("xdp-offload", here.command, "xdp-offload --version")
         here.attempt("the module is built", here.has_modules, 1)
         _new_kernels(here)
+        _emulator_cases(here, docs / "libvirt.rst")
         for package in built:
             if package.name.startswith(UPGRADED):
                 newer(package, home)
@@ -200,9 +248,9 @@ def _cases(there, built, manual):
                      "apt-get -q install ./newer-*.deb")
         here.attempt("the service answers again", here.answers)
         here.attempt("the module is built again", here.has_modules, 1)
-        here.attempt("purge", here.command,
-                     "apt-get -q purge qemu-ebpf-helper tap-steer"
-                     " xdp-offload-guest vhost-net-hash-dkms")
+        here.attempt("purge", here.command, "apt-get -q purge --autoremove"
+                     " qemu-ebpf qemu-ebpf-helper tap-steer xdp-offload-guest"
+                     " vhost-net-hash-dkms")
         here.attempt("nothing is left", here.has_nothing_more, before)
         here.attempt("no module is left", here.has_modules, 0)
     finally:
@@ -235,5 +283,5 @@ def packages(tier, log):
         return [fault]
     with fresh.Fresh(tier, host_release(), INCLUDED, log) as there:
         if there.install():
-            _cases(there, built, tier.top / "docs/install.rst")
+            _cases(there, built, tier.top / "docs")
     return there.cases
