@@ -270,14 +270,14 @@ int bpfhv_range_same(struct bpfhv_range a, struct bpfhv_range b)
     return a.lo == b.lo && a.hi == b.hi && a.step == b.step;
 }
 
-static void at_most(struct bpfhv_range *a, __u64 max)
+static void cut_above(struct bpfhv_range *a, __u64 max)
 {
     if (max >= a->lo && max < a->hi) {
         *a = make(a->lo, a->lo + ((max - a->lo) & ~low_bits(a->step)), a->step);
     }
 }
 
-static void at_least(struct bpfhv_range *a, __u64 min)
+static void cut_below(struct bpfhv_range *a, __u64 min)
 {
     if (min > a->lo && min <= a->hi) {
         *a = make(a->hi - ((a->hi - min) & ~low_bits(a->step)), a->hi, a->step);
@@ -292,8 +292,8 @@ static void less(struct bpfhv_range *a, struct bpfhv_range *b, unsigned int by)
     if (b->hi < by || min > ALL_BITS - by) {
         return;
     }
-    at_most(a, b->hi - by);
-    at_least(b, min + by);
+    cut_above(a, b->hi - by);
+    cut_below(b, min + by);
 }
 
 static void equal(struct bpfhv_range *a, struct bpfhv_range *b)
@@ -308,9 +308,9 @@ static void without(struct bpfhv_range *a, __u64 value)
         return;
     }
     if (a->lo == value) {
-        at_least(a, value + 1);
+        cut_below(a, value + 1);
     } else if (a->hi == value) {
-        at_most(a, value - 1);
+        cut_above(a, value - 1);
     }
 }
 
