@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ebpf/xdp_wire.h"
+#include "net/wire_number.h"
 
 enum {
     INSN_LEN = 8,           /* bytes */
@@ -79,25 +80,6 @@ static const Body *body_of(const XdpWireMessage *message)
     return message->answer ? &answers[message->op] : &requests[message->op];
 }
 
-static uint64_t get_number(const uint8_t *bytes, size_t size)
-{
-    uint64_t number = 0;
-
-    while (size--) {
-        number = number << 8 | bytes[size];
-    }
-    return number;
-}
-
-static void put_number(GByteArray *out, uint64_t number, size_t size)
-{
-    for (; size; size--, number >>= 8) {
-        uint8_t byte = number;
-
-        g_byte_array_append(out, &byte, 1);
-    }
-}
-
 /* A name as the kernel takes it, and zeros behind it. */
 static bool name_is_good(const char *name)
 {
@@ -143,13 +125,13 @@ int xdp_wire_frame_len(const uint8_t *bytes, size_t len)
     if (len < XDP_WIRE_HEADER) {
         return 0;
     }
-    if (get_number(bytes, 4) != XDP_WIRE_MAGIC) {
+    if (wire_get_number(bytes, 4) != XDP_WIRE_MAGIC) {
         return -EBADMSG;
     }
-    if (get_number(bytes + 4, 2) != XDP_WIRE_VERSION) {
+    if (wire_get_number(bytes + 4, 2) != XDP_WIRE_VERSION) {
         return -EPROTONOSUPPORT;
     }
-    body = get_number(bytes + 12, 4);
+    body = wire_get_number(bytes + 12, 4);
     return body > XDP_WIRE_MAX - XDP_WIRE_HEADER ? -EMSGSIZE
                                                  : XDP_WIRE_HEADER + body;
 }
@@ -168,11 +150,11 @@ static bool get_fields(XdpWireMessage *m, const Body *body)
             return false;
         }
         if (field->size == sizeof(uint32_t)) {
-            uint32_t half = get_number(m->data, sizeof(half));
+            uint32_t half = wire_get_number(m->data, sizeof(half));
 
             memcpy(to, &half, sizeof(half));
         } else if (field->size == sizeof(uint64_t)) {
-            number = get_number(m->data, sizeof(number));
+            number = wire_get_number(m->data, sizeof(number));
             memcpy(to, &number, sizeof(number));
         } else {
             memcpy(to, m->data, field->size);
@@ -191,10 +173,10 @@ int xdp_wire_decode(const uint8_t *bytes, size_t len, XdpWireMessage *m)
     if (len < XDP_WIRE_HEADER || xdp_wire_frame_len(bytes, len) != (int)len) {
         return -EBADMSG;
     }
-    op = get_number(bytes + 6, 2);
+    op = wire_get_number(bytes + 6, 2);
     m->answer = op & XDP_WIRE_ANSWER;
     m->op = op & ~XDP_WIRE_ANSWER;
-    m->sequence = get_number(bytes + 8, 4);
+    m->sequence = wire_get_number(bytes + 8, 4);
     m->data = bytes + XDP_WIRE_HEADER;
     m->len = len - XDP_WIRE_HEADER;
     if (!is_op(m->op)) {
@@ -204,7 +186,7 @@ int xdp_wire_decode(const uint8_t *bytes, size_t len, XdpWireMessage *m)
         if (m->len < sizeof(m->error)) {
             return -EINVAL;
         }
-        m->error = get_number(m->data, sizeof(m->error));
+        m->error = wire_get_number(m->data, sizeof(m->error));
         m->data += sizeof(m->error);
         m->len -= sizeof(m->error);
         if (m->error) {
@@ -227,10 +209,10 @@ static void put_fields(GByteArray *out, const XdpWireMessage *m,
 
         if (field->size == sizeof(half)) {
             memcpy(&half, from, sizeof(half));
-            put_number(out, half, sizeof(half));
+            wire_put_number(out, half, sizeof(half));
         } else if (field->size == sizeof(number)) {
             memcpy(&number, from, sizeof(number));
-            put_number(out, number, sizeof(number));
+            wire_put_number(out, number, sizeof(number));
         } else {
             g_byte_array_append(out, from, field->size);
         }
@@ -250,13 +232,13 @@ GByteArray *xdp_wire_encode(const XdpWireMessage *m)
         return NULL;
     }
     out = g_byte_array_new();
-    put_number(out, XDP_WIRE_MAGIC, 4);
-    put_number(out, XDP_WIRE_VERSION, 2);
-    put_number(out, m->op | (m->answer ? XDP_WIRE_ANSWER : 0), 2);
-    put_number(out, m->sequence, 4);
-    put_number(out, 0, 4);
+    wire_put_number(out, XDP_WIRE_MAGIC, 4);
+    wire_put_number(out, XDP_WIRE_VERSION, 2);
+    wire_put_number(out, m->op | (m->answer ? XDP_WIRE_ANSWER : 0), 2);
+    wire_put_number(out, m->sequence, 4);
+    wire_put_number(out, 0, 4);
     if (m->answer) {
-        put_number(out, m->error, sizeof(m->error));
+        wire_put_number(out, m->error, sizeof(m->error));
     }
     if (!m->answer || !m->error) {
         put_fields(out, m, body_of(m));

@@ -12,6 +12,7 @@
 
 #include "net/bpfhv_proxy.h"
 #include "linux/bpfhv/bpfhv_abi.h"
+#include "wire_number.h"
 
 enum {
     FLAG_VERSION = 7,           /* bits of the header's flags */
@@ -114,25 +115,6 @@ static const Body *body_of(const BpfhvProxyMessage *m)
 {
     return m->refused ? &refusal :
            m->answer ? &answers[m->type] : &requests[m->type];
-}
-
-static uint64_t get_number(const uint8_t *bytes, size_t size)
-{
-    uint64_t number = 0;
-
-    while (size--) {
-        number = number << 8 | bytes[size];
-    }
-    return number;
-}
-
-static void put_number(GByteArray *out, uint64_t number, size_t size)
-{
-    for (; size; size--, number >>= 8) {
-        uint8_t byte = number;
-
-        g_byte_array_append(out, &byte, 1);
-    }
 }
 
 /* What is in the message, whether it came or is to go. */
@@ -241,10 +223,10 @@ int bpfhv_proxy_frame_len(const uint8_t *bytes, size_t len)
     if (len < BPFHV_PROXY_HEADER) {
         return 0;
     }
-    if ((get_number(bytes + 4, 4) & FLAG_VERSION) != BPFHV_PROXY_VERSION) {
+    if ((wire_get_number(bytes + 4, 4) & FLAG_VERSION) != BPFHV_PROXY_VERSION) {
         return -EPROTONOSUPPORT;
     }
-    body = get_number(bytes + 8, 4);
+    body = wire_get_number(bytes + 8, 4);
     return body > BPFHV_PROXY_MAX_BODY ? -EMSGSIZE
                                        : (int)(BPFHV_PROXY_HEADER + body);
 }
@@ -266,7 +248,7 @@ static void get_fields(BpfhvProxyMessage *m, const Body *body,
     for (unsigned i = 0; i < MAX_FIELDS; i++) {
         const Field *field = &body->fields[i];
         uint8_t *to = (uint8_t *)m + field->at;
-        uint64_t number = get_number(bytes, field->size);
+        uint64_t number = wire_get_number(bytes, field->size);
         uint32_t half = number;
 
         if (field->size == sizeof(half)) {
@@ -289,9 +271,9 @@ static void get_units(BpfhvProxyMessage *m, Behind behind,
     case REGIONS:
         for (uint32_t i = 0; i < m->count; i++, bytes += REGION_LEN) {
             m->region[i] = (BpfhvProxyRegion) {
-                .gpa = get_number(bytes, 8),
-                .size = get_number(bytes + 8, 8),
-                .offset = get_number(bytes + 16, 8),
+                .gpa = wire_get_number(bytes, 8),
+                .size = wire_get_number(bytes + 8, 8),
+                .offset = wire_get_number(bytes + 16, 8),
             };
         }
         break;
@@ -328,8 +310,8 @@ int bpfhv_proxy_decode(const uint8_t *bytes, size_t len, bool answer,
         bpfhv_proxy_frame_len(bytes, len) != (int)len) {
         return -EBADMSG;
     }
-    type = get_number(bytes, 4);
-    flags = get_number(bytes + 4, 4);
+    type = wire_get_number(bytes, 4);
+    flags = wire_get_number(bytes + 4, 4);
     if (!is_type(type)) {
         return -EOPNOTSUPP;
     }
@@ -358,10 +340,10 @@ static void put_fields(GByteArray *out, const BpfhvProxyMessage *m,
 
         if (field->size == sizeof(half)) {
             memcpy(&half, from, sizeof(half));
-            put_number(out, half, sizeof(half));
+            wire_put_number(out, half, sizeof(half));
         } else if (field->size == sizeof(number)) {
             memcpy(&number, from, sizeof(number));
-            put_number(out, number, sizeof(number));
+            wire_put_number(out, number, sizeof(number));
         }
     }
 }
@@ -375,9 +357,9 @@ static void put_units(GByteArray *out, const BpfhvProxyMessage *m,
         break;
     case REGIONS:
         for (uint32_t i = 0; i < m->count; i++) {
-            put_number(out, m->region[i].gpa, 8);
-            put_number(out, m->region[i].size, 8);
-            put_number(out, m->region[i].offset, 8);
+            wire_put_number(out, m->region[i].gpa, 8);
+            wire_put_number(out, m->region[i].size, 8);
+            wire_put_number(out, m->region[i].offset, 8);
         }
         break;
     case TEXT:
@@ -405,9 +387,11 @@ GByteArray *bpfhv_proxy_encode(const BpfhvProxyMessage *message)
         return NULL;
     }
     out = g_byte_array_new();
-    put_number(out, m.type, 4);
-    put_number(out, BPFHV_PROXY_VERSION | (m.refused ? FLAG_REFUSED : 0), 4);
-    put_number(out, fields_len(body) + m.count * units[body->behind].size, 4);
+    wire_put_number(out, m.type, 4);
+    wire_put_number(out, BPFHV_PROXY_VERSION |
+                    (m.refused ? FLAG_REFUSED : 0), 4);
+    wire_put_number(out, fields_len(body) +
+                    m.count * units[body->behind].size, 4);
     put_fields(out, &m, body);
     put_units(out, &m, body->behind);
     return out;
