@@ -16,6 +16,11 @@ static const char *const sections[BPFHV_NUM_PROGRAMS] = {
     [BPFHV_TX_INTERRUPTS] = "txi",
 };
 
+const char *bpfhv_section(unsigned number)
+{
+    return number < BPFHV_NUM_PROGRAMS ? sections[number] : NULL;
+}
+
 static int number_of(const char *section)
 {
     for (int i = 0; i < BPFHV_NUM_PROGRAMS; i++) {

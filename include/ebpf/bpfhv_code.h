@@ -18,6 +18,9 @@ typedef struct BpfhvCode {
     uint32_t count[BPFHV_NUM_PROGRAMS];
 } BpfhvCode;
 
+/* The section of the program with this @number in an object; %NULL: none. */
+const char *bpfhv_section(unsigned number);
+
 /**
  * bpfhv_code_read: take the programs out of an ELF object
  * @elf: the object; sections as docs/bpfhv_abi.rst names them

@@ -4,15 +4,6 @@
 #include "bpfhv_programs.h"
 #include "ebpf/bpfhv_code.h"
 
-static const char *const sections[BPFHV_NUM_PROGRAMS] = {
-    [BPFHV_RX_PUBLISH] = "rxp",
-    [BPFHV_RX_COMPLETE] = "rxc",
-    [BPFHV_RX_INTERRUPTS] = "rxi",
-    [BPFHV_TX_PUBLISH] = "txp",
-    [BPFHV_TX_COMPLETE] = "txc",
-    [BPFHV_TX_INTERRUPTS] = "txi",
-};
-
 static void verify_one(BpfhvProgram *p, const BpfhvCode *code, int number)
 {
     p->count = code->count[number];
@@ -37,7 +28,7 @@ BpfhvPrograms *bpfhv_programs_read(const char *path, uint32_t ctx_size)
     for (int i = 0; i < BPFHV_NUM_PROGRAMS; i++) {
         BpfhvProgram *p = &programs->program[i];
 
-        p->section = sections[i];
+        p->section = bpfhv_section(i);
         if (p->section) {
             g_assert_cmpint(bpfhv_rules_for(i, ctx_size, &p->rules), ==, 0);
             verify_one(p, code, i);
