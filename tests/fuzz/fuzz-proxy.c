@@ -4,9 +4,8 @@
  * how many descriptors. What is decoded must be the same once it is encoded.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "message.h"
 #include "net/bpfhv_proxy.h"
 
 /* Takes one message off the stream; bytes that it had, or 0. */
@@ -16,7 +15,6 @@ static size_t take(const uint8_t *data, size_t size, bool answer,
     int len = bpfhv_proxy_frame_len(data, size);
     g_autofree uint8_t *frame = NULL;
     BpfhvProxyMessage message;
-    GByteArray *again;
 
     if (len <= 0 || (size_t)len > size) {
         return 0;
@@ -24,12 +22,7 @@ static size_t take(const uint8_t *data, size_t size, bool answer,
     frame = g_memdup2(data, len);   /* so that a byte too far is seen */
     switch (bpfhv_proxy_decode(frame, len, answer, n_fds, &message)) {
     case 0:
-        again = bpfhv_proxy_encode(&message);
-        if (!again || again->len != (guint)len ||
-            memcmp(again->data, frame, len)) {
-            abort();
-        }
-        g_byte_array_free(again, TRUE);
+        must_be(bpfhv_proxy_encode(&message), frame, len);
         break;
     case -EINVAL:
     case -EOPNOTSUPP:
