@@ -58,9 +58,12 @@ def read_samples(text):
     return series
 
 
+def program(name):
+    return BUILD / "tests/bench" / f"bench-{name}"
+
+
 def measure(name, *arguments, timeout=900):
-    program = BUILD / "tests/bench" / f"bench-{name}"
-    status, output, errors = run([program, *arguments], timeout)
+    status, output, errors = run([program(name), *arguments], timeout)
     if status == 77:
         raise Skipped(errors.strip())
     if status:

@@ -2,23 +2,18 @@
 """8. What each of tap-steer's mechanisms costs on a tap.
 
 --fallback takes the action skbedit.  Where this machine's kernel has none, it
-is measured in a virtual host (docs/devel/testbed.rst), by this same file.
+is measured with one that runs as a process.
 """
 
 import itertools
-import json
-import shlex
 
-from harness import TOP
-from harness.vm.kernel import get_kernel
-from harness.vm.virthost import VirtualHost, our_command, outer_qemu
+from harness.vm.uml import Uml
 
 from . import BenchError, Skipped, peers, programs, say, stats
 from .report import Section, number, spread
 
-MARK = "samples: "
 TIMEOUT = 1500
-MODULES = ("sch_ingress", "cls_bpf", "act_skbedit")
+MODULES = ("tun", "sch_ingress", "cls_bpf", "act_skbedit")
 TOOL = programs.BUILD / "tools/tap-steer"
 OBJECTS = programs.BUILD / "tests/steer/returns.bpf.o"
 CASES = ("IPv4/one reader", "IPv4/queues full")     # full: none arrives
@@ -28,35 +23,28 @@ LABELS = {"none": "no program", "hook": "plain hook",
 LIMITS = {"hook": 0, "opinion": 60}     # ns above no program
 
 
-def sample(quick):
-    """Return {name: samples} of what this kernel can do."""
+def arguments(quick):
     if not TOOL.exists():
         raise Skipped("tap-steer was not built (scripts/deps library)")
     counts = (["--rounds=6", "--batches=300"] if quick else
               ["--rounds=30", "--batches=600"])
-    return programs.measure(
-        "tap", f"--stock={peers.stock_program()[0]}", f"--tap-steer={TOOL}",
-        f"--objects={OBJECTS}", *counts, timeout=TIMEOUT)
+    return [f"--stock={peers.stock_program()[0]}", f"--tap-steer={TOOL}",
+            f"--objects={OBJECTS}", *counts]
 
 
-def sample_there():
-    """Return the same, of a virtual host's kernel, and its version."""
-    peers.stock_program()       # fetched while the file system is writable
-    kernel = get_kernel()
-    outer_qemu()
-    command = our_command("-m", "harness.bench.steer",
-                          PYTHONPATH=TOP / "scripts")
-    say("steer: in a virtual host …")
-    with VirtualHost(kernel, modules=MODULES) as host:
-        status, output = host.try_shell(shlex.join(command), TIMEOUT)
-    for line in output.splitlines():
-        if line.startswith(MARK):
-            return json.loads(line.removeprefix(MARK)), str(kernel)
-    raise BenchError(f"the virtual host gives no samples (status {status}): "
-                     + output.strip()[-500:])
+def sample_elsewhere(kernel, quick):
+    """Return {name: samples} of a kernel that has the action."""
+    say(f"steer: Linux {kernel} as a process …")
+    status, output = kernel.run(
+        [programs.program("tap"), "--elapsed", *arguments(quick)], MODULES,
+        TIMEOUT)
+    if status:
+        raise BenchError("no samples from user-mode-linux (status "
+                         f"{status}): " + output.strip()[-500:])
+    return programs.read_samples(output)
 
 
-def show(section, series, where, judged):
+def show(section, series, where, limits):
     """Tables of each mechanism against none, in the same rounds."""
     cases = [case for case in CASES if f"cpu/{case}/none" in series]
     names = [name for name in LABELS if f"cpu/{cases[0]}/{name}" in series]
@@ -70,9 +58,9 @@ def show(section, series, where, judged):
             stats.differences(samples, series[f"cpu/{case}/none"]), "ns")
         received[case, name] = section.figure(
             figure + "/received", series[f"received/{case}/{name}"], "1/s")
-        if judged and name in LIMITS:
-            section.target(f"{case}: {LABELS[name]} above no program",
-                           above[case, name].median, LIMITS[name], "ns")
+        if name in limits:
+            section.target(f"{where}, {case}: {LABELS[name]} above no program",
+                           above[case, name].median, limits[name], "ns")
 
     def table(heading, cell, first=0, last=None):
         section.table(
@@ -88,8 +76,9 @@ def show(section, series, where, judged):
     table("ratio of the medians to no program's",
           lambda case, name: number(stats.ratio(
               cpu[case, name].median, cpu[case, "none"].median)), 1)
-    table("packets received, thousands per second; medians",
-          lambda *key: number(received[key].median / 1000), last=1)
+    if cases[0] == CASES[0]:
+        table("packets received, thousands per second; medians",
+              lambda *key: number(received[key].median / 1000), last=1)
 
 
 def measure(quick):
@@ -99,17 +88,16 @@ def measure(quick):
                  "automatic steering, without clsact. The filter that matches "
                  "none is of the same kind, by tc, without the action. UDP, "
                  "64 bytes, 256 flows, by a packet socket, 64 in a call.")
-    here = sample(quick)
-    show(section, here, "This kernel", True)
+    here = programs.measure("tap", *arguments(quick), timeout=TIMEOUT)
+    show(section, here, "This kernel", LIMITS)
     if f"cpu/{CASES[1]}/opinion" not in here:
-        section.note("This kernel does not support --fallback, so its target "
-                     "in ns cannot be judged here. What follows is a virtual "
-                     "host whose processor TCG emulates: it shows that "
-                     "nothing costs a multiple, and no more.")
-        there, kernel = sample_there()
-        show(section, there, f"Linux {kernel}, emulated", False)
+        kernel = Uml()
+        section.note("This kernel does not support --fallback. What follows "
+                     f"is Linux {kernel} as a process (user-mode-linux), on "
+                     "the processor itself: one processor, so none reads; "
+                     "its system calls are slow, which is in every column; "
+                     "it interprets programs.")
+        show(section, sample_elsewhere(kernel, quick),
+             f"Linux {kernel} as a process",
+             {"opinion": LIMITS["opinion"]})
     return section
-
-
-if __name__ == "__main__":
-    print(MARK + json.dumps(sample(True)), flush=True)

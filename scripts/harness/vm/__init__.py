@@ -13,6 +13,7 @@
     histogram.py  which queue received what
     steering.py   what steers: eBPF program, QEMU or nothing
     virthost.py   VirtualHost: a host of our own, with vhost-net
+    uml.py        Uml: a kernel as a process, where nanoseconds count
     module.py     vhost_net_hash.ko for a Debian kernel
     root.py       going on as root
     process.py    child processes and descriptors that never outlive us
