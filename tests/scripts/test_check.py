@@ -120,6 +120,36 @@ class Programs(unittest.TestCase):
         self.assertIn("reason of the failure", text["fail"])
         self.assertEqual(text["skip"], "reason of the skip")
 
+    def test_two_at_the_same_time(self):
+        """Each waits for the other; in the log none interrupts the other."""
+        for name, other in (("a", "b"), ("b", "a")):
+            self.write(name, f"""\
+                #!/bin/sh
+                echo {name} begins
+                cd {self.folder} && touch {name}.here
+                until test -e {other}.here; do sleep 0.01; done
+                echo {name} ends
+                """)
+        log = StringIO()
+        cases = run_folder(Tier(), self.folder, log, timeout=10)
+        self.assertEqual([case.outcome for case in cases], ["pass", "pass"])
+        for name in "ab":
+            self.assertIn(f"{name} begins\n{name} ends\n", log.getvalue())
+
+    def test_alone(self):
+        """It begins when no other runs any more."""
+        for name in "abc":
+            self.write(name, f"""\
+                #!/bin/sh
+                cd {self.folder}
+                test ! -e one && touch one || exit 1
+                sleep 0.1
+                rm one
+                """)
+        cases = run_folder(Tier(), self.folder, StringIO(), alone="ab",
+                           timeout=10)
+        self.assertEqual([case.outcome for case in cases], ["pass"] * 3)
+
     def test_broken_unittest_file(self):
         self.write("test_x.py", "import there_is_no_such_module\n")
         case, = run_folder(Tier(), self.folder, StringIO())
@@ -195,22 +225,38 @@ class NothingLeft(unittest.TestCase):
         self.assertEqual(done.status, 0)
         self.wait_gone(int(done.output))
 
-    def test_terminated(self):
-        scripts = str(TOP / "scripts")
-        program = (f"import signal, sys; sys.path.insert(0, {scripts!r})\n"
-                   "from harness.check.run import run\n"
-                   "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
-                   "run(['sh', '-c', 'sleep 600 & echo $!; wait'],"
-                   " sys.stderr, each_line=lambda x: print(x, flush=True))")
+    def terminate(self, call, how_many):
+        """Have a process call something, and end it when so many run."""
+        program = f"""
+import signal, sys
+sys.path.insert(0, {str(TOP / "scripts")!r})
+from harness.check.run import each, run
+
+def wait(_item, log):
+    run(["sh", "-c", "sleep 600 & echo $!; wait"], log,
+        each_line=lambda line: print(line + "\\n", end="", flush=True))
+
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+{call}
+"""
         process = subprocess.Popen([sys.executable, "-c", program], text=True,
                                    stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL)
         self.addCleanup(process.stdout.close)
-        pid = int(process.stdout.readline())
-        self.assertTrue(is_running(pid))
+        pids = [int(process.stdout.readline()) for _ in range(how_many)]
+        for pid in pids:
+            self.assertTrue(is_running(pid))
         process.terminate()
-        process.wait()
-        self.wait_gone(pid)
+        process.wait(30)
+        self.assertEqual(process.stdout.read(), "")     # no other was begun
+        for pid in pids:
+            self.wait_gone(pid)
+
+    def test_terminated(self):
+        self.terminate("wait(0, sys.stderr)", 1)
+
+    def test_two_are_terminated(self):
+        self.terminate("each(wait, range(3), sys.stderr)", 2)
 
 
 class Ci(unittest.TestCase):

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from harness.check.results import FAIL, failed, passed, read_tap, skipped
-from harness.check.run import run, run_folder
+from harness.check.run import each, run, run_folder
 from harness.fork.base import locked
 from harness.vm.qemu import STOCK
 
@@ -166,8 +166,10 @@ def _run_base_tests(tier, chosen, known, log):
     trouble = _build_tests(tier, [known[name] for name in chosen], log)
     if trouble:
         return trouble
-    return [case for name, words in chosen.items()
-            for case in _run_base_test(tier, name, known[name], words, log)]
+    found = each(lambda name, log: _run_base_test(tier, name, known[name],
+                                                  chosen[name], log),
+                 chosen, log)
+    return [case for cases in found for case in cases]
 
 
 def base(tier, log):

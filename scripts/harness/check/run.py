@@ -6,6 +6,8 @@ the command takes too long, and on every way out of scripts/check.
 """
 
 import collections
+import concurrent.futures
+import io
 import os
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from harness.vm.process import spawn, stop
 Done = collections.namedtuple("Done", "status output errors timed_out")
 
 SLOW = 10           # seconds; how long is said of what takes more
+AT_ONCE = 2         # programs; each waits for its QEMU half of the time
 
 _running = set()
 
@@ -72,6 +75,32 @@ def run(command, log, cwd=None, env=None, timeout=600, each_line=None):
                 timed_out)
 
 
+def each(function, items, log):
+    """Return what function(item, log) returns for each of some, in order.
+
+    Two are at work at the same time.  Each gets a log of its own, which goes
+    into `log` in one piece.
+    """
+    def call(item):
+        own = io.StringIO()
+        try:
+            return function(item, own)
+        finally:
+            log.write(own.getvalue())
+            log.flush()
+
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        jobs = [pool.submit(call, item) for item in items]
+        try:
+            return [job.result() for job in jobs]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while any(job.running() for job in jobs):
+                end_all()
+                time.sleep(0.1)
+            raise
+
+
 def turn(choices):
     """Return one of some by the number of commits: each has its turn.
 
@@ -107,13 +136,21 @@ def _command(path):
     return None
 
 
-def run_folder(tier, folder, log, **how):
-    """The cases of test_*.py and of the executable files in a folder."""
-    cases = []
-    for path in filter(_command, sorted(folder.glob("*"))):
+def run_folder(tier, folder, log, alone=(), **how):
+    """The cases of test_*.py and of the executable files in a folder.
+
+    alone: the names of those that run after the others, one by one
+    """
+    def run_one(path, log):
         tier.say(path.name)
         start = time.monotonic()
-        cases += run_program(path.name, _command(path), log, **how)
+        cases = run_program(path.name, _command(path), log, **how)
         if time.monotonic() - start >= SLOW:
-            tier.say(f"  {time.monotonic() - start:.0f} s")
-    return cases
+            tier.say(f"  {path.name}: {time.monotonic() - start:.0f} s")
+        return cases
+
+    paths = list(filter(_command, sorted(folder.glob("*"))))
+    found = each(run_one, [path for path in paths if path.name not in alone],
+                 log)
+    found += [run_one(path, log) for path in paths if path.name in alone]
+    return [case for cases in found for case in cases]
