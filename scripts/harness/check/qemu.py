@@ -41,6 +41,9 @@ BASE_TESTS = {
 # PCI bus, virtio and vhost under all devices, beside the network card.
 WHOLE_TESTS = ["qos-test"]
 
+# It takes a processor away from all others.
+FLOOD = "test_flood.py"
+
 SUITE = "qemu:qtest-x86_64"
 
 # Tests that fail with Debian's QEMU, too.
@@ -82,7 +85,8 @@ def qtest(tier, log):
     """The card as a guest's driver sees it (tests/qtest)."""
     if not tier.qemu.exists():
         return [skipped("tests/qtest", tier.NOT_BUILT)]
-    return (run_folder(tier, tier.top / "tests/qtest", log, timeout=TIMEOUT,
+    return (run_folder(tier, tier.top / "tests/qtest", log, alone=[FLOOD],
+                       timeout=TIMEOUT,
                        env={"QTEST_QEMU_BINARY": str(tier.qemu)}) or
             [skipped("tests/qtest", "there are no tests here yet")])
 
