@@ -26,7 +26,7 @@ INCLUDED = "systemd-sysv,dbus,ca-certificates"
 BUILD_TIMEOUT = 7200    # s; QEMU on a busy machine
 TIMEOUT = 600           # s; a command of the manual
 SOCKET = "/run/qemu-rss-helper.socket"
-UPGRADED = ("qemu-ebpf-helper", "vhost-net-hash-dkms")
+UPGRADED = ("bpfhv-dkms", "qemu-ebpf-helper", "vhost-net-hash-dkms")
 DESCRIPTORS = 4         # of the program and its three maps
 EMULATOR = "qemu-system-x86_64-ebpf"
 # What libvirt's domains commonly ask an emulator for
@@ -174,10 +174,10 @@ class Installed:
         count = asked(path)
         assert count == DESCRIPTORS, f"{count} descriptors"
 
-    def has_modules(self, count):
+    def has_modules(self, count, name="vhost_net_hash"):
         """DKMS has installed the module for so many kernels."""
         found = list((self.there.folder / "usr/lib/modules").glob(
-            "*/updates/dkms/vhost_net_hash.ko*"))
+            f"*/updates/dkms/{name}.ko*"))
         assert len(found) == count, found
 
     def has_nothing_more(self, before):
@@ -185,7 +185,7 @@ class Installed:
         more = files_of(self.there.folder) - before
         assert not more, "left: " + ", ".join(sorted(more))
         users = (self.there.folder / "etc/passwd").read_text()
-        assert "qemu-rss-helper" not in users, users
+        assert not re.search("qemu-(rss|xdp)-helper", users), users
 
 
 def _new_kernels(here):
@@ -238,6 +238,8 @@ def _cases(there, built, docs):
         here.attempt("the service answers", here.answers)
         here.attempt("tap-steer", here.command, "tap-steer show")
         here.attempt("xdp-offload", here.command, "xdp-offload --version")
+        here.attempt("bpfhv-ctl", here.command, "bpfhv-ctl --help")
+        here.attempt("bpfhv's module is built", here.has_modules, 1, "bpfhv")
         here.attempt("the module is built", here.has_modules, 1)
         _new_kernels(here)
         _emulator_cases(here, docs / "libvirt.rst")
@@ -249,10 +251,12 @@ def _cases(there, built, docs):
         here.attempt("the service answers again", here.answers)
         here.attempt("the module is built again", here.has_modules, 1)
         here.attempt("purge", here.command, "apt-get -q purge --autoremove"
-                     " qemu-ebpf qemu-ebpf-helper tap-steer xdp-offload-guest"
+                     " bpfhv-backend bpfhv-dkms qemu-ebpf qemu-ebpf-helper"
+                     " qemu-ebpf-xdp-helper tap-steer xdp-offload-guest"
                      " vhost-net-hash-dkms")
         here.attempt("nothing is left", here.has_nothing_more, before)
         here.attempt("no module is left", here.has_modules, 0)
+        here.attempt("nor bpfhv's", here.has_modules, 0, "bpfhv")
     finally:
         service.close()
 
