@@ -39,6 +39,22 @@ void virtio_net_rss_detach(VirtIONet *n);
 /* QEMU reads packets from the tap, or leaves them there. */
 void virtio_net_rss_poll_tap(VirtIONet *n, bool on);
 
+/**
+ * virtio_net_rss_find_reporter:
+ *
+ * Finds out whether vhost can report hashes; where that is the kernel's own,
+ * moves the queues to a node that can. Comes before vhost is started.
+ *
+ * Returns: false with @error set to why the guest has to do without
+ */
+bool virtio_net_rss_find_reporter(VirtIONet *n, GError **error);
+
+/* Makes vhost report hashes; false with @error set if it refuses. */
+bool virtio_net_rss_report(VirtIONet *n, GError **error);
+
+/* From now on packets have no hash. */
+void virtio_net_rss_stop_report(VirtIONet *n);
+
 /* Drops from @policy what a guest with these features must not ask for. */
 void virtio_net_rss_keep(VirtIONetRssPolicy *policy, uint64_t features);
 

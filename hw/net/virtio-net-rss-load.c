@@ -8,7 +8,9 @@
  *
  * A program comes from ebpf-rss-fds, if that is given; else QEMU loads it; if
  * QEMU may not, a helper does so for it: ebpf-rss-helper, or the service that
- * the administrator may have enabled, or the program that is installed.
+ * the administrator may have enabled, or the program that is installed. With
+ * hash=on and a vhost that can report hashes, the program for that comes with
+ * it; without that one there are no hash reports, and that is said.
  *
  * Whether the guest can be offered RSS at all is known later, when the device
  * is plugged into its transport: virtio_net_rss_get_features().
@@ -60,27 +62,71 @@ static void virtio_net_rss_notify(void *opaque)
     " .data.config, .data.counters and grace of the object that request-ebpf" \
     " of this QEMU returns"
 
+/* With vhost hashes cannot be reported; what comes first is said. */
+static void no_reports(VirtIONet *n, const char *reason)
+{
+    if (!n->rss.no_reports) {
+        n->rss.no_reports = g_strdup_printf("not supported with vhost: %s",
+                                            reason);
+    }
+}
+
+/* The program that reports hashes is wanted, too. */
+static bool wants_report(VirtIONet *n)
+{
+    return virtio_has_feature(n->host_features, VIRTIO_NET_F_HASH_REPORT) &&
+           virtio_net_rss_has_vhost(n) && !n->rss.peer_hashes &&
+           !n->rss.no_reports;
+}
+
+/*
+ * Makes a handle of a program, and of the one that reports hashes where that
+ * is not -1. On failure those of @fds that are not -1 are the caller's.
+ */
+static EBPFRSS *adopt_all(VirtIONet *n, int fds[EBPF_RSS_ALL_FDS],
+                          GError **error)
+{
+    g_autoptr(EBPFRSS) ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n,
+                                             error);
+    int i;
+
+    if (!ebpf) {
+        return NULL;
+    }
+    if (fds[EBPF_RSS_FDS] >= 0 &&
+        !ebpf_rss_adopt_report(ebpf, fds + EBPF_RSS_FDS, error)) {
+        for (i = 0; i < EBPF_RSS_FDS; i++) {
+            fds[i] = -1;                /* the handle's, which goes */
+        }
+        return NULL;
+    }
+    return g_steal_pointer(&ebpf);
+}
+
 /*
  * Uses the descriptors in "7:8:9:10", each a number or a name given with getfd.
  * Without the last one, as loaders of old have it, QEMU may lack a way to wait.
+ * Two more are those of the program that reports hashes.
  * Those with names are ours, whatever comes of it; numbers stay open if they
  * do not fit.
  */
 static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
 {
     g_auto(GStrv) name = g_strsplit(n->rss.ebpf_fds, ":", -1);
-    int n_fds = g_strv_length(name), fds[EBPF_RSS_FDS], got;
+    int n_fds = g_strv_length(name), fds[EBPF_RSS_ALL_FDS], got;
     g_autoptr(GError) misfit = NULL;
     EBPFRSS *ebpf = NULL;
     Error *err = NULL;
 
-    if (n_fds != EBPF_RSS_FDS && n_fds != EBPF_RSS_FD_GRACE) {
+    if (n_fds != EBPF_RSS_FDS && n_fds != EBPF_RSS_FD_GRACE &&
+        n_fds != EBPF_RSS_ALL_FDS) {
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
-                    "ebpf-rss-fds=%s: %d descriptors, not %d" FITTING_FDS,
-                    n->rss.ebpf_fds, n_fds, EBPF_RSS_FDS);
+                    "ebpf-rss-fds=%s: %d descriptors, not %d, or %d with hash"
+                    " reports" FITTING_FDS, n->rss.ebpf_fds, n_fds,
+                    EBPF_RSS_FDS, EBPF_RSS_ALL_FDS);
         return NULL;
     }
-    fds[EBPF_RSS_FD_GRACE] = -1;
+    memset(fds, -1, sizeof(fds));
     for (got = 0; got < n_fds; got++) {
         fds[got] = monitor_fd_param(monitor_cur(), name[got], &err);
         if (fds[got] < 0) {
@@ -88,7 +134,7 @@ static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
         }
     }
     if (got == n_fds) {
-        ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n, &misfit);
+        ebpf = adopt_all(n, fds, &misfit);
         if (!ebpf) {
             g_set_error(error, RSS_ERROR, misfit->code,
                         "ebpf-rss-fds=%s: %s" FITTING_FDS, n->rss.ebpf_fds,
@@ -100,7 +146,7 @@ static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
         error_free(err);
     }
     while (!ebpf && got--) {
-        if (!qemu_isdigit(name[got][0])) {
+        if (fds[got] >= 0 && !qemu_isdigit(name[got][0])) {
             close(fds[got]);
         }
     }
@@ -137,16 +183,33 @@ static Helper find_helper(VirtIONet *n)
     return helper;
 }
 
+/* Both programs, or that which steers from a helper that knows no other. */
+static bool ask_helper(VirtIONet *n, const char *path, const char *name,
+                       int fds[EBPF_RSS_ALL_FDS], GError **error)
+{
+    g_autoptr(GError) err = NULL;
+
+    if (!wants_report(n)) {
+        return ebpf_rss_open_by_helper(path, name, fds, error);
+    }
+    if (ebpf_rss_open_report_by_helper(path, name, fds, fds + EBPF_RSS_FDS,
+                                       &err)) {
+        return true;
+    }
+    no_reports(n, err->message);
+    return ebpf_rss_open_by_helper(path, name, fds, error);
+}
+
 /* @error: why QEMU itself could not; becomes why nobody could */
-static bool open_by_helper(const Helper *helper, const char *name,
-                           int fds[EBPF_RSS_FDS], GError **error)
+static bool open_by_helper(VirtIONet *n, const Helper *helper,
+                           const char *name, int fds[EBPF_RSS_ALL_FDS],
+                           GError **error)
 {
     g_autoptr(GError) own = *error;
     g_autoptr(GError) err = NULL;
 
     *error = NULL;
-    if (helper->path &&
-        ebpf_rss_open_by_helper(helper->path, name, fds, &err)) {
+    if (helper->path && ask_helper(n, helper->path, name, fds, &err)) {
         return true;
     }
     if (!err) {
@@ -163,14 +226,16 @@ static bool open_by_helper(const Helper *helper, const char *name,
     return false;
 }
 
-static EBPFRSS *adopt_loaded(VirtIONet *n, const int fds[EBPF_RSS_FDS],
+static EBPFRSS *adopt_loaded(VirtIONet *n, int fds[EBPF_RSS_ALL_FDS],
                              GError **error)
 {
-    EBPFRSS *ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n, error);
+    EBPFRSS *ebpf = adopt_all(n, fds, error);
     int i;
 
-    for (i = 0; !ebpf && i < EBPF_RSS_FDS; i++) {
-        close(fds[i]);
+    for (i = 0; !ebpf && i < EBPF_RSS_ALL_FDS; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
     }
     return ebpf;
 }
@@ -178,8 +243,9 @@ static EBPFRSS *adopt_loaded(VirtIONet *n, const int fds[EBPF_RSS_FDS],
 static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
 {
     g_autofree char *path = NULL;
+    g_autoptr(GError) no_report = NULL;
     GError *err = NULL;
-    int fds[EBPF_RSS_FDS];
+    int fds[EBPF_RSS_ALL_FDS];
     EBPFRSS *ebpf;
     Helper helper;
 
@@ -187,8 +253,14 @@ static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
         trace_virtio_net_rss_load(n, "ebpf-rss-fds");
         return adopt_fds(n, error);
     }
+    memset(fds, -1, sizeof(fds));
     if (ebpf_rss_open(name, fds, &err)) {
         trace_virtio_net_rss_load(n, "QEMU itself");
+        if (wants_report(n) &&
+            !ebpf_rss_open_report(name, fds, fds + EBPF_RSS_FDS,
+                                  &no_report)) {
+            no_reports(n, no_report->message);
+        }
         return adopt_loaded(n, fds, error);
     }
     if (!g_error_matches(err, RSS_ERROR, RSS_ERROR_PRIVILEGE)) {
@@ -197,7 +269,7 @@ static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
     }
     helper = find_helper(n);
     path = helper.path;
-    if (!open_by_helper(&helper, name, fds, &err)) {
+    if (!open_by_helper(n, &helper, name, fds, &err)) {
         g_propagate_error(error, err);
         return NULL;
     }
@@ -230,6 +302,7 @@ static bool peer_steers(VirtIONet *n)
 bool virtio_net_rss_load(VirtIONet *n, GError **error)
 {
     NetClientState *peer = virtio_net_rss_peer(n);
+    bool steers = virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS);
 
     if (peer_steers(n)) {
         g_set_error_literal(error, RSS_ERROR, RSS_ERROR_KERNEL,
@@ -246,7 +319,7 @@ bool virtio_net_rss_load(VirtIONet *n, GError **error)
     if (!n->rss.ebpf) {
         return false;
     }
-    if (!try_tap(n, error)) {
+    if (steers && !try_tap(n, error)) {
         ebpf_rss_unload(n->rss.ebpf);
         n->rss.ebpf = NULL;
         return false;
@@ -276,8 +349,9 @@ static bool check_properties(VirtIONet *n, Error **errp)
                    software ? "rss-engine=software" : "rss-counters=on");
         return false;
     }
-    if (ebpf && hash) {
-        error_setg(errp, "rss-engine=ebpf does not support hash=on");
+    if (ebpf && hash && !virtio_net_rss_has_vhost(n)) {
+        error_setg(errp, "rss-engine=ebpf does not support hash=on without"
+                   " vhost");
         return false;
     }
     if (software && virtio_net_rss_has_vhost(n)) {
@@ -315,10 +389,55 @@ static void init_hash_types(VirtIONet *n)
                          !(n->rss.supported_hash_types & ~types);
 }
 
+/* Looks for a vhost that reports hashes; the program for it comes later. */
+static void find_reporter(VirtIONet *n)
+{
+    g_autoptr(GError) err = NULL;
+
+    if (!wants_report(n)) {
+        return;
+    }
+    if (virtio_net_rss_tap_fd(n) < 0) {
+        n->rss.no_reports = g_strdup("not supported with vhost");
+    } else if (!virtio_net_rss_find_reporter(n, &err)) {
+        no_reports(n, err->message);
+    }
+}
+
+/* Finds an engine, or keeps the reason; with @errp set if the user insists. */
+static void load_engine(VirtIONet *n, Error **errp)
+{
+    g_autoptr(GError) err = NULL;
+
+    if (!virtio_net_rss_load(n, &err)) {
+        if (insists(n)) {
+            error_setg(errp, "the eBPF engine is unavailable: %s",
+                       err->message);
+            return;
+        }
+        if (virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
+            n->rss.no_ebpf = g_strdup(err->message);
+        }
+        if (wants_report(n)) {
+            no_reports(n, err->message);
+        }
+    } else if (wants_report(n)) {
+        n->rss.reports = ebpf_rss_report_fd(n->rss.ebpf) >= 0;
+        if (!n->rss.reports) {
+            no_reports(n, "ebpf-rss-fds has no program for them");
+        }
+    }
+    if (n->rss.no_reports && n->rss.engine == RSS_ENGINE_MODE_EBPF) {
+        error_setg(errp, "hash reports are unavailable: %s",
+                   n->rss.no_reports);
+    }
+}
+
 bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
 {
+    ERRP_GUARD();
     static uint64_t devices;
-    g_autoptr(GError) err = NULL;
+    bool rss = virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS);
 
     n->rss.serial = devices++;
     virtio_net_rss_take_fds(n);
@@ -330,23 +449,19 @@ bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
     n->rss.ctrl_bh = virtio_bh_new_guarded(DEVICE(n), virtio_net_ctrl_bh, n);
     n->rss.notified_bh = virtio_bh_new_guarded(DEVICE(n),
                                                virtio_net_rss_notified_bh, n);
-    if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
-        return true;
+    find_reporter(n);
+    if (rss) {
+        take_tap(n);
     }
-    take_tap(n);
     if (n->rss.engine == RSS_ENGINE_MODE_SOFTWARE) {
         n->rss.no_ebpf = g_strdup("rss-engine=software");
-        return true;
+    } else if (rss || wants_report(n)) {
+        load_engine(n, errp);
     }
-    if (virtio_net_rss_load(n, &err)) {
-        return true;
-    }
-    if (insists(n)) {
-        error_setg(errp, "the eBPF engine is unavailable: %s", err->message);
+    if (*errp) {
         virtio_net_rss_unrealize(n);
         return false;
     }
-    n->rss.no_ebpf = g_strdup(err->message);
     return true;
 }
 
@@ -372,6 +487,8 @@ void virtio_net_rss_unrealize(VirtIONet *n)
     delete_bh(&n->rss.ctrl_bh);
     g_clear_pointer(&n->rss.no_ebpf, g_free);
     g_clear_pointer(&n->rss.not_offered, g_free);
+    n->rss.reports = false;
+    g_clear_pointer(&n->rss.no_reports, g_free);
 }
 
 /* Why the guest is not offered the RSS that was asked for; NULL if it is. */
@@ -413,6 +530,8 @@ uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features,
                                      Error **errp)
 {
     bool rss = virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS);
+    bool hash = virtio_has_feature(n->host_features,
+                                   VIRTIO_NET_F_HASH_REPORT);
     const char *legacy = NULL;
 
     if (!virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
@@ -428,15 +547,20 @@ uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features,
     if (n->rss.not_offered) {
         virtio_clear_feature(&features, VIRTIO_NET_F_RSS);
         warn_not_offered(n, "RSS is", n->rss.not_offered);
-        g_clear_pointer(&n->rss.ebpf, ebpf_rss_unload);
     } else if (n->rss.no_ebpf && !insists(n)) {
         warn_fallback(n);
     }
-    if (virtio_has_feature(n->host_features, VIRTIO_NET_F_HASH_REPORT) &&
-        (legacy || (virtio_net_rss_has_vhost(n) && !n->rss.peer_hashes))) {
+    if (hash && legacy) {
+        n->rss.reports = false;
+        g_free(n->rss.no_reports);
+        n->rss.no_reports = g_strdup(legacy);
+    }
+    if (n->rss.no_reports) {
         virtio_clear_feature(&features, VIRTIO_NET_F_HASH_REPORT);
-        warn_not_offered(n, "hash reports are",
-                         legacy ?: "not supported with vhost");
+        warn_not_offered(n, "hash reports are", n->rss.no_reports);
+    }
+    if (legacy) {
+        g_clear_pointer(&n->rss.ebpf, ebpf_rss_unload);
     }
     return features;
 }
@@ -513,9 +637,12 @@ void virtio_net_rss_describe(ObjectClass *klass)
         { "rss-engine", "what steers packets: auto takes what is available,"
                         " ebpf and software insist" },
         { "ebpf-rss-fds", "descriptors of a loaded steering program:"
-                          " PROGRAM:CONFIG:COUNTERS:GRACE" },
+                          " PROGRAM:CONFIG:COUNTERS:GRACE, and :REPORT:HASHES"
+                          " where vhost reports hashes" },
         { "ebpf-rss-helper", "path of the socket or program of the helper that"
                              " loads the steering program if QEMU may not" },
+        { "hash-node", "path of the node of vhost-net that reports hashes with"
+                       " vhost=on" },
         { "rss-counters", "count steered packets; may be changed at run"
                           " time" },
     };

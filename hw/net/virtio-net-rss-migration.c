@@ -96,21 +96,29 @@ const VMStateDescription vmstate_virtio_net_rss = {
     },
 };
 
-void virtio_net_rss_say_missing(VirtIONet *n)
+static void say_missing(VirtIONet *n, unsigned feature, const char *what,
+                        const char *property, const char *not_offered)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(n);
 
-    if (!virtio_vdev_has_feature(vdev, VIRTIO_NET_F_RSS) ||
-        virtio_host_has_feature(vdev, VIRTIO_NET_F_RSS)) {
+    if (!virtio_vdev_has_feature(vdev, feature) ||
+        virtio_host_has_feature(vdev, feature)) {
         return;
     }
-    if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS)) {
-        error_report("virtio-net: the guest uses RSS, but here the device has"
-                     " rss=off");
+    if (!virtio_has_feature(n->host_features, feature)) {
+        error_report("virtio-net: the guest uses %s, but here the device has"
+                     " %s=off", what, property);
     } else {
-        error_report("virtio-net: the guest uses RSS, which is unavailable"
-                     " here: %s", n->rss.not_offered);
+        error_report("virtio-net: the guest uses %s, which is unavailable"
+                     " here: %s", what, not_offered);
     }
+}
+
+void virtio_net_rss_say_missing(VirtIONet *n)
+{
+    say_missing(n, VIRTIO_NET_F_RSS, "RSS", "rss", n->rss.not_offered);
+    say_missing(n, VIRTIO_NET_F_HASH_REPORT, "hash reporting", "hash",
+                n->rss.no_reports);
 }
 
 enum {

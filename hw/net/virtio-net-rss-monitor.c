@@ -16,15 +16,19 @@ static RssEngineKind virtio_net_rss_engine(VirtIONet *n)
     if (!n->rss.guest.steering || virtio_net_rss_peer_deleted(n)) {
         return RSS_ENGINE_KIND_AUTOMATIC;
     }
-    switch (n->rss.state) {
-    case VIRTIO_NET_RSS_EBPF:
-    case VIRTIO_NET_RSS_EBPF_CHANGES:
+    if (n->rss.attached & VIRTIO_NET_RSS_TAP) {
         return RSS_ENGINE_KIND_EBPF;
-    case VIRTIO_NET_RSS_SOFTWARE:
-        return RSS_ENGINE_KIND_SOFTWARE;
-    default:
-        return RSS_ENGINE_KIND_AUTOMATIC;
     }
+    return n->rss.state == VIRTIO_NET_RSS_SOFTWARE ? RSS_ENGINE_KIND_SOFTWARE
+                                                   : RSS_ENGINE_KIND_AUTOMATIC;
+}
+
+/* A program does what the guest has asked for, or is going to. */
+static bool virtio_net_rss_by_ebpf(VirtIONet *n)
+{
+    return n->rss.state == VIRTIO_NET_RSS_EBPF ||
+           n->rss.state == VIRTIO_NET_RSS_EBPF_CHANGES ||
+           n->rss.state == VIRTIO_NET_RSS_EBPF_WAITS;
 }
 
 static const char *virtio_net_rss_reason(VirtIONet *n)
@@ -38,15 +42,16 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
         virtio_net_rss_tap_fd(n) >= 0) {
         return "the VM was migrated: another QEMU may use the tap";
     }
-    if (n->rss.state == VIRTIO_NET_RSS_EBPF) {
+    if (n->rss.guest.steering && !(n->rss.attached & VIRTIO_NET_RSS_TAP) &&
+        virtio_net_rss_by_ebpf(n)) {
+        return "the program waits for its configuration to be in force";
+    }
+    if (n->rss.guest.steering && n->rss.state == VIRTIO_NET_RSS_EBPF) {
         return "the program is attached to the tap";
     }
-    if (n->rss.state == VIRTIO_NET_RSS_EBPF_CHANGES) {
+    if (n->rss.guest.steering && n->rss.state == VIRTIO_NET_RSS_EBPF_CHANGES) {
         return "the program is attached to the tap; until the new"
                " configuration is in force it steers by the one before";
-    }
-    if (n->rss.state == VIRTIO_NET_RSS_EBPF_WAITS) {
-        return "the program waits for its configuration to be in force";
     }
     if (n->rss.guest.steering) {
         return n->rss.populate_hash ? "hash reports need the software engine"
@@ -66,6 +71,57 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
         return "the guest's driver has not negotiated RSS";
     }
     return "the guest has not enabled RSS";
+}
+
+static RssReporter virtio_net_rss_reporter(VirtIONet *n)
+{
+    if (!n->rss.populate_hash || !n->rss.guest.config.hash_types ||
+        virtio_net_rss_peer_deleted(n)) {
+        return RSS_REPORTER_NONE;
+    }
+    if (n->rss.peer_hashes) {
+        return RSS_REPORTER_DEVICE;
+    }
+    if (n->rss.attached & VIRTIO_NET_RSS_VHOST) {
+        return RSS_REPORTER_VHOST;
+    }
+    return n->rss.state == VIRTIO_NET_RSS_SOFTWARE ? RSS_REPORTER_SOFTWARE
+                                                   : RSS_REPORTER_NONE;
+}
+
+static const char *virtio_net_rss_hash_reason(VirtIONet *n)
+{
+    static const char *const by[] = {
+        [RSS_REPORTER_VHOST] = "the program is attached to vhost-net",
+        [RSS_REPORTER_SOFTWARE] = "QEMU sees each packet",
+        [RSS_REPORTER_DEVICE] = "the vDPA device hashes by itself",
+    };
+    RssReporter reporter = virtio_net_rss_reporter(n);
+
+    if (n->rss.state == VIRTIO_NET_RSS_EBPF_CHANGES &&
+        reporter == RSS_REPORTER_VHOST) {
+        return "the program is attached to vhost-net; until the new"
+               " configuration is in force it reports by the one before";
+    }
+    if (reporter != RSS_REPORTER_NONE) {
+        return by[reporter];
+    }
+    if (virtio_net_rss_peer_deleted(n)) {
+        return "the netdev was deleted";
+    }
+    if (!virtio_has_feature(n->host_features, VIRTIO_NET_F_HASH_REPORT)) {
+        return "hash=off";
+    }
+    if (n->rss.no_reports) {
+        return n->rss.no_reports;
+    }
+    if (!n->rss.populate_hash) {
+        return "the guest's driver has not negotiated hash reports";
+    }
+    if (!n->rss.guest.config.hash_types) {
+        return "the guest has enabled no hash type";
+    }
+    return "the program waits for its configuration to be in force";
 }
 
 /* Why the packets of this moment are not in the counters, or NULL. */
@@ -140,6 +196,8 @@ static RssInfo *virtio_net_rss_info(VirtIONet *n)
     info->queue_pairs = n->curr_queue_pairs;
     info->hash_report = virtio_vdev_has_feature(vdev,
                                                 VIRTIO_NET_F_HASH_REPORT);
+    info->hash_reporter = virtio_net_rss_reporter(n);
+    info->hash_reason = g_strdup(virtio_net_rss_hash_reason(n));
     for (i = 0; i < RSS_HASH_TYPE__MAX; i++) {
         if (n->rss.guest.config.hash_types & 1 << i) {
             QAPI_LIST_APPEND(types, i);
@@ -269,6 +327,11 @@ static void print_info(Monitor *mon, RssInfo *info)
                    info->negotiated ? "" : "not ",
                    info->hash_report ? "on" : "off", info->queue_pairs,
                    info->queue_pairs == 1 ? "" : "s");
+    if (info->hash_report) {
+        monitor_printf(mon, "  hash reporter %s (%s)\n",
+                       RssReporter_str(info->hash_reporter),
+                       info->hash_reason);
+    }
     if (info->hash_types || info->table) {
         print_types(mon, info);
     }

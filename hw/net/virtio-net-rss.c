@@ -7,8 +7,11 @@
  * refused command changes nothing. Steering is done by
  *
  *  - the eBPF program in the tap, for vhost=on and vhost=off, unless hashes
- *    are to be reported, which a tap cannot do;
+ *    are to be reported with vhost=off, which a tap cannot do;
  *  - the software engine in the receive path, without vhost.
+ *
+ * Who steers hashes, too, but for one case: with vhost=on a second program, in
+ * vhost, reports them, by the same configuration. Without RSS it is alone.
  *
  * Which engines there are is found out when the device is realized, in
  * virtio-net-rss-load.c. Which of them works is decided here, in
@@ -109,25 +112,64 @@ void virtio_net_rss_detach(VirtIONet *n)
     }
 }
 
-static bool virtio_net_rss_attached(VirtIONetRssState state)
+/* Where the programs belong; nowhere if they cannot do what @policy says. */
+static VirtIONetRssPlaces
+virtio_net_rss_places(VirtIONet *n, const VirtIONetRssPolicy *policy)
 {
-    return state == VIRTIO_NET_RSS_EBPF || state == VIRTIO_NET_RSS_EBPF_CHANGES;
+    VirtIONetRss *rss = &n->rss;
+    VirtIONetRssPlaces places = VIRTIO_NET_RSS_NOWHERE;
+
+    if (!rss->ebpf || virtio_net_rss_peer_deleted(n) ||
+        (rss->populate_hash && !rss->reports)) {
+        return places;
+    }
+    if (policy->steering) {
+        places |= VIRTIO_NET_RSS_TAP;
+    }
+    if (policy->config.hash_types && rss->populate_hash) {
+        places |= VIRTIO_NET_RSS_VHOST;
+    }
+    return places;
+}
+
+/* To @places, too; or, with @error set, to none that was not there before. */
+static bool virtio_net_rss_attach_to(VirtIONet *n, VirtIONetRssPlaces places,
+                                     GError **error)
+{
+    VirtIONetRssPlaces missing = places & ~n->rss.attached;
+
+    if (missing & VIRTIO_NET_RSS_VHOST && !virtio_net_rss_report(n, error)) {
+        return false;
+    }
+    if (missing & VIRTIO_NET_RSS_TAP && !virtio_net_rss_attach(n, error)) {
+        if (missing & VIRTIO_NET_RSS_VHOST) {
+            virtio_net_rss_stop_report(n);
+        }
+        return false;
+    }
+    n->rss.attached |= places;
+    return true;
 }
 
 /*
- * What steered until now ends, and what @state says begins: the program is in
- * the tap already, or @software is an engine for it.
+ * What steered until now ends, and what @state says begins: the programs are
+ * in @places already, or are going to be; or @software is an engine for it.
  */
 static void virtio_net_rss_enter(VirtIONet *n, VirtIONetRssState state,
+                                 VirtIONetRssPlaces places,
                                  RssEngine *software)
 {
-    VirtIONetRssState old = n->rss.state;
+    VirtIONetRssPlaces surplus = n->rss.attached & ~places;
 
     rss_engine_free(n->rss.software);
     n->rss.software = software;
     n->rss.state = state;
-    if (virtio_net_rss_attached(old) && !virtio_net_rss_attached(state)) {
+    n->rss.attached &= places;
+    if (surplus & VIRTIO_NET_RSS_TAP) {
         virtio_net_rss_detach(n);
+    }
+    if (surplus & VIRTIO_NET_RSS_VHOST) {
+        virtio_net_rss_stop_report(n);
     }
 }
 
@@ -182,27 +224,38 @@ static void virtio_net_rss_unavailable(GError **error)
                         " any more");
 }
 
+/* What is attached goes on by the configuration that the guest has. */
+static void virtio_net_rss_restore(VirtIONet *n)
+{
+    if (ebpf_rss_set_all(n->rss.ebpf, &n->rss.guest.config) ==
+        EBPF_RSS_DEFERRED) {
+        n->rss.state = VIRTIO_NET_RSS_EBPF_CHANGES;
+    }
+}
+
 /*
- * Puts @config in force in the program, and the program in the tap. A program
- * that is there already goes on without a gap.
+ * Puts @config in force in the programs, and those in @places. One that is
+ * there already goes on without a gap.
  *
  * Returns: the state that this leads to; or VIRTIO_NET_RSS_OFF with @error
- * set, and then no packet is steered by @config
+ * set, and then nothing is done by @config
  */
 static VirtIONetRssState virtio_net_rss_try_ebpf(VirtIONet *n,
                                                  const RssConfig *config,
+                                                 VirtIONetRssPlaces places,
                                                  GError **error)
 {
-    bool attached = virtio_net_rss_attached(n->rss.state);
-
     switch (ebpf_rss_set_all(n->rss.ebpf, config)) {
     case EBPF_RSS_IN_FORCE:
-        if (attached || virtio_net_rss_attach(n, error)) {
+        if (virtio_net_rss_attach_to(n, places, error)) {
             return VIRTIO_NET_RSS_EBPF;
+        }
+        if (n->rss.attached) {
+            virtio_net_rss_restore(n);
         }
         return VIRTIO_NET_RSS_OFF;
     case EBPF_RSS_DEFERRED:
-        if (attached) {
+        if (n->rss.attached & places) {
             return VIRTIO_NET_RSS_EBPF_CHANGES;
         }
         trace_virtio_net_rss_attach_waits(n);
@@ -218,7 +271,7 @@ static void virtio_net_rss_set_software(VirtIONet *n,
                                         const VirtIONetRssPolicy *policy,
                                         const GError *failed)
 {
-    virtio_net_rss_enter(n, VIRTIO_NET_RSS_SOFTWARE,
+    virtio_net_rss_enter(n, VIRTIO_NET_RSS_SOFTWARE, VIRTIO_NET_RSS_NOWHERE,
                          rss_engine_new(&policy->config));
     if (failed) {
         virtio_net_rss_warn(n, failed, "RSS falls back to QEMU");
@@ -239,6 +292,7 @@ bool virtio_net_rss_set(VirtIONet *n, const VirtIONetRssPolicy *policy,
 {
     VirtIONetRss *rss = &n->rss;
     bool report = policy->config.hash_types && rss->populate_hash;
+    VirtIONetRssPlaces places = virtio_net_rss_places(n, policy);
     VirtIONetRssState state = VIRTIO_NET_RSS_OFF;
     g_autoptr(GError) failed = NULL;
 
@@ -246,21 +300,23 @@ bool virtio_net_rss_set(VirtIONet *n, const VirtIONetRssPolicy *policy,
         rss->guest = *policy;
         return true;
     }
-    if (policy->steering && !rss->populate_hash && rss->ebpf &&
-        !virtio_net_rss_peer_deleted(n)) {
-        state = virtio_net_rss_try_ebpf(n, &policy->config, &failed);
+    if (places) {
+        state = virtio_net_rss_try_ebpf(n, &policy->config, places, &failed);
     }
     if (state != VIRTIO_NET_RSS_OFF) {
-        virtio_net_rss_enter(n, state, NULL);
+        virtio_net_rss_enter(n, state, places, NULL);
         trace_virtio_net_rss_engine(n, "ebpf", policy->config.hash_types,
                                     policy->config.table_len);
     } else if (virtio_net_rss_peer_deleted(n) ||
                (!policy->steering && !report)) {
-        virtio_net_rss_enter(n, VIRTIO_NET_RSS_OFF, NULL);
+        virtio_net_rss_enter(n, VIRTIO_NET_RSS_OFF, VIRTIO_NET_RSS_NOWHERE,
+                             NULL);
         trace_virtio_net_rss_off(n);
     } else if (virtio_net_rss_has_vhost(n)) {
         if (failed) {
-            virtio_net_rss_warn(n, failed, "RSS is unchanged");
+            virtio_net_rss_warn(n, failed, rss->populate_hash
+                                ? "RSS and hash reports are unchanged"
+                                : "RSS is unchanged");
         }
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL, "%s",
                     rss->no_ebpf ?: "there is no steering program");
@@ -283,7 +339,8 @@ void virtio_net_rss_off(VirtIONet *n)
 static void virtio_net_rss_failed(VirtIONet *n, const GError *reason)
 {
     if (virtio_net_rss_has_vhost(n)) {
-        virtio_net_rss_warn(n, reason, "RSS is off");
+        virtio_net_rss_warn(n, reason, n->rss.populate_hash
+                            ? "RSS and hash reports are off" : "RSS is off");
         virtio_net_rss_off(n);
     } else {
         virtio_net_rss_set_software(n, &n->rss.guest, reason);
@@ -299,6 +356,7 @@ void virtio_net_rss_notified_bh(void *opaque)
 {
     VirtIONet *n = opaque;
     VirtIONetRssState state = n->rss.state;
+    VirtIONetRssPlaces places;
     g_autoptr(GError) err = NULL;
 
     if (state != VIRTIO_NET_RSS_EBPF_WAITS &&
@@ -309,8 +367,9 @@ void virtio_net_rss_notified_bh(void *opaque)
     case EBPF_RSS_DEFERRED:
         break;
     case EBPF_RSS_IN_FORCE:
-        if (virtio_net_rss_attached(state) || virtio_net_rss_attach(n, &err)) {
-            virtio_net_rss_enter(n, VIRTIO_NET_RSS_EBPF, NULL);
+        places = virtio_net_rss_places(n, &n->rss.guest);
+        if (virtio_net_rss_attach_to(n, places, &err)) {
+            virtio_net_rss_enter(n, VIRTIO_NET_RSS_EBPF, places, NULL);
         } else {
             virtio_net_rss_failed(n, err);
         }
@@ -376,7 +435,7 @@ static void virtio_net_rss_start(VirtIONet *n)
     g_autoptr(GError) err = NULL;
 
     n->rss.tap_lent = false;
-    if (!virtio_net_rss_attached(n->rss.state)) {
+    if (!(n->rss.attached & VIRTIO_NET_RSS_TAP)) {
         if (lent) {
             tap_steering_detach(virtio_net_rss_tap_fd(n), NULL);
         }
@@ -396,8 +455,9 @@ void virtio_net_rss_set_status(VirtIONet *n, uint8_t status)
     bool running = VIRTIO_DEVICE(n)->vm_running;
 
     if (virtio_net_rss_peer_deleted(n)) {
-        if (virtio_net_rss_attached(n->rss.state)) {
-            virtio_net_rss_enter(n, VIRTIO_NET_RSS_OFF, NULL);
+        if (n->rss.attached) {
+            virtio_net_rss_enter(n, VIRTIO_NET_RSS_OFF,
+                                 VIRTIO_NET_RSS_NOWHERE, NULL);
         }
     } else if (running && !n->rss.vm_running) {
         virtio_net_rss_start(n);

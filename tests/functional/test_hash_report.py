@@ -1,18 +1,40 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A Linux guest on a card that reports hashes (hash=on, vhost=off).
+"""A Linux guest on a card that reports hashes (hash=on).
 
-The reported hashes themselves are compared in tests/qtest/test_packets.py.
+The reported hashes themselves are compared in tests/qtest/test_packets.py, and
+with vhost=on in test_vhost_hash.py; here it is what the guest's driver has made
+of them.  With FUNCTIONAL_VHOST=on it takes /dev/vhost-net-hash.
 """
 
-from harness.functional.guests import (AUTOMATIC, SOFTWARE, Case, RssGuest,
-                                       flows, run_tests, steering, why_not)
+import os
+import re
+
+from harness.functional import guests
+from harness.functional.guests import (AUTOMATIC, EBPF, SOFTWARE, VHOST, Case,
+                                       RssGuest, flows, run_tests, steering)
+from harness.functional.vhost_card import HASH
+from harness.rss_reference import NAMES
 
 FEATURE_HASH_REPORT = 57
+ENGINE, REPORTER = (EBPF, "vhost") if VHOST else (SOFTWARE, "software")
+TRACING = "/sys/kernel/tracing"
+EVENT = f"{TRACING}/events/net/napi_gro_receive_entry"
+
+
+def why_not():
+    if VHOST and not os.access(HASH, os.R_OK | os.W_OK):
+        return f"there is no {HASH}"
+    return guests.why_not()
 
 
 class HashReport(Case):
-    """The engine is left to QEMU, which has to take the software."""
+    """The engine is left to QEMU.
+
+    It has to take the software without vhost, and eBPF with it.
+    """
+
+    why_not = staticmethod(why_not)
 
     @classmethod
     def setUpClass(cls):
@@ -25,33 +47,70 @@ class HashReport(Case):
         bits = self.guest.shell("cat /sys/class/net/eth0/device/features")
         return bits.strip()[feature] == "1"
 
-    def assert_software(self, config):
-        """The software engine steers by this configuration."""
-        rss = self.assert_query(SOFTWARE, config)
+    def assert_steers(self, config):
+        """The engine steers by this configuration, and no other does."""
+        rss = self.assert_query(ENGINE, config)
         self.assertTrue(rss["hash-report"])
-        self.assertEqual(rss["reason"], "hash reports need the software engine")
+        self.assertEqual(rss["hash-reporter"],
+                         REPORTER if config.types else "none")
         runs = self.guest.program_runs()
         self.assert_each_received(flows(64), config.queue)
-        self.assertEqual(self.guest.program_runs(), runs,
-                         "a steering program runs, too")
+        if not VHOST:
+            self.assertEqual(rss["reason"],
+                             "hash reports need the software engine")
+            self.assertEqual(self.guest.program_runs(), runs,
+                             "a steering program runs, too")
+
+    def traced(self, frames):
+        """Send frames of lengths that differ; return {length: (hash, L4)}.
+
+        It is what the driver has put into the packet; L4: the report says that
+        ports are in the hash.
+        """
+        self.guest.shell(f"mkdir -p {TRACING}; mountpoint -q {TRACING} ||"
+                         f" mount -t tracefs tracefs {TRACING};"
+                         f" echo >{TRACING}/trace; echo 1 >{EVENT}/enable")
+        self.receive(frames)
+        text = self.guest.shell(f"echo 0 >{EVENT}/enable; cat {TRACING}/trace")
+        return {int(length): (int(value, 16), ports == "1")
+                for value, ports, length in re.findall(
+                    r"hash=(0x\w+) l4_hash=(\d) len=(\d+)", text)}
 
     def test_both_features_are_negotiated(self):
         self.assertTrue(self.negotiated(FEATURE_HASH_REPORT))
         self.assertTrue(self.negotiated(steering.FEATURE_RSS))
         self.assertEqual(self.guest.warnings(), [])
 
+    def test_the_driver_has_the_hashes(self):
+        """Those of the key and the types that the guest has set."""
+        self.guest.shell("ethtool -K eth0 rxhash on")
+        self.guest.shell("ethtool -N eth0 rx-flow-hash udp6 sd")
+        self.addCleanup(self.guest.shell,
+                        "ethtool -N eth0 rx-flow-hash udp6 sdfn")
+        for seed in (1, 2):
+            self.guest.set_key(seed)
+            config = self.guest.config()
+            frames = [frame + bytes(place) for place, frame in
+                      enumerate(sorted(flows(64, seed), key=len))]
+            expected = {}
+            for frame in frames:
+                value, report = config.hash(frame)
+                expected[len(frame) - 14] = (
+                    value, NAMES[report].startswith(("TCP", "UDP")))
+            self.assertEqual(self.traced(frames), expected)
+
     def test_steering_follows_the_table(self):
         for weights in ("1 1 1 1", "6 1 1 0", "0 0 0 1"):
             self.guest.shell("ethtool -X eth0 weight " + weights)
-            self.assert_software(self.guest.config())
+            self.assert_steers(self.guest.config())
 
     def test_steering_follows_key_and_types(self):
         self.guest.set_key(5)
         self.guest.shell("ethtool -K eth0 rxhash on")
         self.guest.shell("ethtool -N eth0 rx-flow-hash udp6 sd")
-        self.assert_software(self.guest.config())
+        self.assert_steers(self.guest.config())
         self.guest.shell("ethtool -N eth0 rx-flow-hash udp6 sdfn")
-        self.assert_software(self.guest.config())
+        self.assert_steers(self.guest.config())
 
     def test_rxhash_off_and_on(self):
         """Off: no hashes, and no steering by them."""
@@ -61,9 +120,9 @@ class HashReport(Case):
             self.guest.shell("ethtool -K eth0 rxhash off")
             config = self.guest.config()
             config.types = 0
-            self.assert_software(config)
+            self.assert_steers(config)
             self.guest.shell("ethtool -K eth0 rxhash on")
-            self.assert_software(self.guest.config())
+            self.assert_steers(self.guest.config())
 
     def test_L_turns_steering_off(self):
         self.guest.shell("ethtool -X eth0 equal 1")
@@ -73,7 +132,7 @@ class HashReport(Case):
         self.assertGreater(sum(1 for count in self.receive(flows(64, seed=1))
                                if count), 1)
         self.guest.shell("ethtool -X eth0 equal 3")
-        self.assert_software(self.guest.config())
+        self.assert_steers(self.guest.config())
 
 
 if __name__ == "__main__":

@@ -87,6 +87,24 @@ def module_program(kernel, suite, build):
         HASH_MODULE=module, HASH_LOADER=f"{build}/tests/load-report")}
 
 
+def hash_programs(kernel, suite, guest, qemu):
+    """QEMU's cards, and guests, where the module is loaded."""
+    try:
+        module = get_module(kernel, suite)
+    except AptError:            # module_program() has told of it
+        return {}
+    load = ["sh", "-c", 'insmod "$1" && shift && exec "$@"', "sh", str(module)]
+    return {
+        "vhost_net_hash, QEMU": load + virthost.our_command(
+            UNITTEST, TOP / "tests/qtest/test_vhost_hash.py",
+            QTEST_QEMU_BINARY=qemu),
+        f"vhost_net_hash, guest {guest}": virthost.our_command(
+            UNITTEST, TOP / "tests/functional/test_hash_report.py",
+            QTEST_QEMU_BINARY=qemu, FUNCTIONAL_VHOST="on",
+            FUNCTIONAL_ACCEL="kvm", FUNCTIONAL_SUITE=guest),
+    }
+
+
 def vhost_program(guest, qemu):
     return {f"vhost=on, guest {guest}": virthost.our_command(
         UNITTEST,
@@ -124,7 +142,10 @@ def main():
               **module_program(kernel, suite, build)}, ""),
             (processor_programs(library_programs(build, LONGER)),
              "preempt=full"),
+            (hash_programs(kernel, suite, guest, qemu), ""),
             (vhost_program(guest, qemu), "")):
+        if not programs:
+            continue
         cases += virthost.try_again(functools.partial(cases_in_kernel, kernel,
                                                       programs, append))
     for number, case in enumerate(cases, 1):

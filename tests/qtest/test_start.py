@@ -260,6 +260,7 @@ class Shown(Case):
                             ("rss-engine", "auto"),
                             ("ebpf-rss-fds", "descriptors"),
                             ("ebpf-rss-helper", "loads the steering program"),
+                            ("hash-node", "reports hashes"),
                             ("rss-counters", "count")):
             self.assertIn(words, described[name], name)
 

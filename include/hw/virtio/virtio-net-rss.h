@@ -46,10 +46,21 @@ typedef struct VirtIONetRssStream {
 } VirtIONetRssStream;
 
 /**
+ * VirtIONetRssPlaces: where programs are attached, or are to be
+ * @VIRTIO_NET_RSS_TAP: the one that steers, in the tap
+ * @VIRTIO_NET_RSS_VHOST: the one that reports hashes, in vhost
+ */
+typedef enum VirtIONetRssPlaces {
+    VIRTIO_NET_RSS_NOWHERE = 0,
+    VIRTIO_NET_RSS_TAP = 1 << 0,
+    VIRTIO_NET_RSS_VHOST = 1 << 1,
+} VirtIONetRssPlaces;
+
+/**
  * VirtIONetRssState: what steers, or hashes
  *
- *      ┌────────────────── no program, or hashes ────────────▶ SOFTWARE
- *      │                   are reported                            ▲
+ *      ┌────────────────── no program, or none ──────────────▶ SOFTWARE
+ *      │                   that reports hashes                     ▲
  *      │                                                           │ refused
  *     OFF ── all slots ──▶ EBPF_WAITS ── a slot is free ──┐        │ by the
  *      │     are in use                                   ▼        │ kernel
@@ -65,10 +76,11 @@ typedef struct VirtIONetRssStream {
  *
  * @VIRTIO_NET_RSS_OFF: the backend's own choice, and no hashes
  * @VIRTIO_NET_RSS_SOFTWARE: the engine in the receive path
- * @VIRTIO_NET_RSS_EBPF_WAITS: still the backend's choice; the program goes
- *      into the tap once the guest's configuration is in force in it
- * @VIRTIO_NET_RSS_EBPF: the program in the tap
- * @VIRTIO_NET_RSS_EBPF_CHANGES: the same, by the configuration before
+ * @VIRTIO_NET_RSS_EBPF_WAITS: still the backend's choice, and no hashes; the
+ *      programs are attached once the guest's configuration is in force
+ * @VIRTIO_NET_RSS_EBPF: the program in the tap, the one in vhost, or both
+ * @VIRTIO_NET_RSS_EBPF_CHANGES: the same, by the configuration before; what
+ *      that had no need of is not attached yet
  */
 typedef enum VirtIONetRssState {
     VIRTIO_NET_RSS_OFF,
@@ -85,6 +97,7 @@ typedef enum VirtIONetRssState {
  * @stream: used only while the state is saved or loaded
  * @incoming: what a migration stream says of that; NULL but while it is loaded
  * @state: what is done about it
+ * @attached: where programs are by now
  * @populate_hash: VIRTIO_NET_F_HASH_REPORT is negotiated; packets carry a hash
  * @supported_hash_types: those that the guest may enable
  * @peer_hashes: the backend's device hashes by itself, as a vDPA device may,
@@ -94,6 +107,9 @@ typedef enum VirtIONetRssState {
  * @ebpf: the loaded program, or NULL
  * @no_ebpf: why there is none, or why the tap does not take it any more
  * @not_offered: why the guest is not offered RSS although rss=on, or NULL
+ * @reports: vhost can report hashes, and @ebpf has the program for it
+ * @no_reports: why the guest is not offered hash reports although hash=on, or
+ *              NULL
  * @notified_bh: the bottom half that ends VIRTIO_NET_RSS_EBPF_WAITS and
  *               VIRTIO_NET_RSS_EBPF_CHANGES
  * @counting: packets are counted
@@ -105,7 +121,8 @@ typedef enum VirtIONetRssState {
  * @tap_lent: another QEMU may have used the tap since the guest ran here
  * @ctrl_waits: commands may be waiting in the control queue
  * @ctrl_bh: the bottom half that goes on with them; see virtio-net-ctrl.c
- * @engine, @ebpf_fds, @ebpf_helper: properties, see virtio-net-rss-load.c
+ * @engine, @ebpf_fds, @ebpf_helper, @hash_node: properties, see
+ *         virtio-net-rss-load.c
  */
 typedef struct VirtIONetRss {
     uint64_t serial;
@@ -114,6 +131,7 @@ typedef struct VirtIONetRss {
     VirtIONetRssStream stream;
     VirtIONetRssPolicy *incoming;
     VirtIONetRssState state;
+    VirtIONetRssPlaces attached;
     bool populate_hash;
     uint32_t supported_hash_types;
     bool peer_hashes;
@@ -124,6 +142,8 @@ typedef struct VirtIONetRss {
     EBPFRSS *ebpf;
     char *no_ebpf;
     char *not_offered;
+    bool reports;
+    char *no_reports;
     QEMUBH *notified_bh;
 
     bool counting;
@@ -140,6 +160,7 @@ typedef struct VirtIONetRss {
     RssEngineMode engine;
     char *ebpf_fds;
     char *ebpf_helper;
+    char *hash_node;
 } VirtIONetRss;
 
 extern const PropertyInfo qdev_prop_virtio_net_rss_counters;
@@ -151,6 +172,7 @@ extern const VMStateDescription vmstate_virtio_net_rss;
     DEFINE_PROP_SIGNED("rss-engine", type, rss.engine, RSS_ENGINE_MODE_AUTO,  \
                        qdev_prop_virtio_net_rss_engine, RssEngineMode),       \
     DEFINE_PROP_STRING("ebpf-rss-helper", type, rss.ebpf_helper),             \
+    DEFINE_PROP_STRING("hash-node", type, rss.hash_node),                     \
     DEFINE_PROP("rss-counters", type, rss.counting,                           \
                 qdev_prop_virtio_net_rss_counters, bool)
 
@@ -193,7 +215,8 @@ uint64_t virtio_net_rss_get_features(struct VirtIONet *n, uint64_t features,
  * belongs to @features.
  *
  * Where they come from a migration stream, QEMU complains of those that are
- * missing here by number only; this says before it why RSS is.
+ * missing here by number only; this says before it why RSS and hash reports
+ * are.
  */
 void virtio_net_rss_set_features(struct VirtIONet *n, uint64_t features);
 

@@ -14,10 +14,13 @@ OWN = f"k{os.getpid() % 1000000}"
 GONE_TIMEOUT = 10           # s; the kernel frees later
 
 
-def names_of(netdev):
+STEERING = "rss", "rsscfg", "rsscnt", "rssgrc"
+REPORT = "rssrep", "rsstab"         # of hash reports with vhost=on, besides
+
+
+def names_of(netdev, prefixes=STEERING):
     """Return the names of what a netdev has."""
-    return sorted(f"{prefix}_{netdev}" for prefix in
-                  ("rss", "rsscfg", "rsscnt", "rssgrc"))
+    return sorted(f"{prefix}_{netdev}" for prefix in prefixes)
 
 
 def objects_of(netdev):
@@ -26,7 +29,7 @@ def objects_of(netdev):
         subprocess.run(["/usr/sbin/bpftool", "--json", kind, "show"],
                        check=True, stdout=subprocess.PIPE).stdout)]
     return sorted(each["name"] for each in listed
-                  if each.get("name") in names_of(netdev))
+                  if each.get("name") in names_of(netdev, STEERING + REPORT))
 
 
 def wait_gone(netdev, but=()):

@@ -1,0 +1,381 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hash reports with vhost=on, from a vhost-net that has them.
+
+    test (AF_PACKET) ─▶ tap ─▶ eBPF program ─▶ vhost: the other program
+                                                └▶ a queue's ring, with hashes
+
+The tier kernels runs this in virtual hosts that have /dev/vhost-net-hash
+(docs/devel/vhost_net_hash.rst).  The driver is the test, so that it sees each
+header as it is.
+"""
+
+import contextlib
+import os
+import random
+import subprocess
+import tempfile
+
+from harness.functional.vhost_card import HASH, STOCK
+from harness.qtest import rig
+from harness.qtest.faults import Refusal, delete_tap
+from harness.qtest.kernel_objects import (OWN, REPORT, STEERING, names_of,
+                                          objects_of, wait_gone)
+from harness.qtest.machine import Machine
+from harness.qtest.migration import MigrationCase
+from harness.qtest.rig import (AUTO, AUTOMATIC, EBPF, QUEUES, SOFTWARE, Card,
+                               OwnCardsCase, all_to, flows, rows, run_tests,
+                               spread)
+from harness.qtest.virtio_net import (ERR, FEATURES, HASH_CONFIG, HASHES,
+                                      HASHES_ALONE, OK, hash_config)
+from harness.rss_reference import ALL_TYPES, KEY, NON_EX_TYPES, UDPV4, Config
+from harness.vm import VmError
+from harness.vm.process import wait_until
+from harness.vm.tapnet import TapNet
+
+import test_last_command
+import test_packets
+from test_killed import IN_TAP
+
+IN_FORCE_TIMEOUT = 30
+NO_NODE = "hash-node=/nonexistent"
+NOT_OFFERED = "net0: hash reports are not offered to the guest: "
+
+
+def why_not():
+    if rig.why_not():
+        return rig.why_not()
+    if not os.access(HASH, os.R_OK | os.W_OK):
+        return f"there is no {HASH}"
+    return ""
+
+
+def hash_of(packet):
+    """Return (value, report code) as the header has them."""
+    return (int.from_bytes(packet.header[12:16], "little"),
+            int.from_bytes(packet.header[16:18], "little"))
+
+
+class Waits:
+    """Tests that ask for what is in force, not for what is going to be."""
+
+    why_not = staticmethod(why_not)
+
+    def wait_settled(self):
+        """Wait until no configuration is on its way."""
+        def settled():
+            rss = self.card.machine.rss()
+            return not any("in force" in rss[name]
+                           for name in ("reason", "hash-reason"))
+
+        self.assertTrue(wait_until(settled, IN_FORCE_TIMEOUT, 0.001))
+
+    def wait_in_force(self, _config, _queues=QUEUES):
+        self.wait_settled()
+
+    def assert_reporter(self, reporter, engine=EBPF):
+        rss = self.card.machine.rss()
+        self.assertEqual((rss["hash-reporter"], rss["engine"]),
+                         (reporter, engine), rss)
+        self.assertIn(f"hash reporter {reporter} (",
+                      self.card.machine.info_rss())
+        return rss
+
+
+class Shared(Waits):
+    """A card that all tests of a class share."""
+
+    engine = EBPF
+
+    @classmethod
+    def card_of(cls):
+        return Card(EBPF, cls.options, vhost=True)
+
+
+class HashConfigVhost(Shared, test_last_command.HashConfig):
+    """HASH_CONFIG beside the other commands."""
+
+    def hash_config(self, *arguments, **more):
+        answer = super().hash_config(*arguments, **more)
+        self.wait_settled()
+        return answer
+
+
+class HashReportVhost(Shared, test_packets.HashReportTap):
+    """The header of each packet has the reference's hash and type."""
+
+
+class Life(Waits, OwnCardsCase):
+    """What a card goes through."""
+
+    def begin_hashes(self, features=HASHES, options="hash=on", **how):
+        self.begin(EBPF, options, features, vhost=True, **how)
+
+    def assert_hashes(self, config, queues=QUEUES, steers=True):
+        """Queue and hash of each packet are the reference's."""
+        for packet in self.receive(flows()):
+            self.assertEqual(hash_of(packet), config.hash(packet.frame),
+                             packet.frame.hex())
+            if steers:
+                self.assertEqual(packet.queue,
+                                 config.queue(packet.frame) % queues)
+
+    def assert_none(self):
+        self.assertEqual({hash_of(packet) for packet in self.receive(flows())},
+                         {(0, 0)})
+
+    def set_hashes(self, types=NON_EX_TYPES, key=KEY):
+        self.assertEqual(self.nic.command(HASH_CONFIG,
+                                          hash_config(types, key)), OK)
+        self.wait_settled()
+
+    def test_both_are_told(self):
+        self.begin_hashes()
+        self.set_rss(spread())
+        self.assert_hashes(spread())
+        rss = self.assert_reporter("vhost")
+        self.assertEqual(rss["hash-reason"],
+                         "the program is attached to vhost-net")
+        self.assertEqual(self.card.machine.warnings(), [])
+
+    def test_hash_reports_alone(self):
+        """Without rss=on; the tap steers as it likes."""
+        with TapNet(QUEUES) as net, Card(
+                None, "rss=off,hash=on", net=net, vhost=True) as self.card:
+            self.nic = self.card.start(features=HASHES_ALONE)
+            self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+            self.set_hashes()
+            self.assert_hashes(Config(NON_EX_TYPES, KEY, [0]), steers=False)
+            self.assert_automatic()
+            self.assert_reporter("vhost", AUTOMATIC)
+            self.assertEqual(self.card.machine.warnings(), [])
+
+    def test_RSS_CONFIG_while_hashes_are_reported(self):
+        self.begin_hashes()
+        self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+        self.set_hashes(UDPV4, KEY[::-1])
+        self.assert_reporter("vhost", AUTOMATIC)
+        self.set_rss(spread())
+        self.assert_hashes(spread())
+        self.set_rss(spread(types=0))
+        self.assert_none()
+        self.assert_reporter("none")
+        self.set_hashes()
+        self.assert_hashes(spread())
+
+    def test_reset(self):
+        self.begin_hashes()
+        for seed in range(3):
+            config = spread(types=ALL_TYPES, seed=seed,
+                            key=random.Random(seed).randbytes(40))
+            self.set_rss(config)
+            self.assert_hashes(config)
+            self.nic = self.card.start(features=HASHES)
+            self.assert_none()
+            self.assert_reporter("none", AUTOMATIC)
+
+    def test_a_driver_that_has_no_hash_reports(self):
+        """After one that had, and before another."""
+        self.begin_hashes()
+        self.set_rss(spread())
+        self.nic = self.card.start(features=FEATURES)
+        self.set_rss(spread())
+        self.assert_steers(spread())
+        self.assertEqual(self.card.machine.rss()["hash-reporter"], "none")
+        self.nic = self.card.start(features=HASHES)
+        self.set_rss(spread())
+        self.assert_hashes(spread())
+
+    def test_queue_pairs_that_grow_and_shrink(self):
+        self.begin_hashes()
+        for pairs in (1, 2, 4, 3, 4, 1):
+            self.set_rss(spread(seed=pairs), pairs)
+            self.assert_hashes(spread(seed=pairs), pairs)
+
+    def test_many_configurations(self):
+        """Each packet has hash and queue of the last one."""
+        self.begin_hashes()
+        for seed in range(40):
+            key = random.Random(seed).randbytes(40)
+            self.assertEqual(self.nic.set_rss(spread(seed=seed, key=key),
+                                              QUEUES), OK)
+        self.wait_settled()
+        self.assert_hashes(spread(seed=seed, key=key))
+
+    def test_hot_plug(self):
+        """A card that insists, first on a host without the node."""
+        net = self.enterContext(TapNet(QUEUES))
+        machine = self.enterContext(Machine([], net))
+        machine.qmp("netdev_add", {
+            "type": "tap", "id": "net0", "ifname": net.name, "vhost": True,
+            "script": "no", "downscript": "no", "queues": QUEUES})
+        card = {"driver": "virtio-net-pci", "id": "card", "netdev": "net0",
+                "mq": True, "rss": True, "hash": True, "rss-engine": EBPF,
+                "romfile": ""}
+        with self.assert_error("hash reports are unavailable"):
+            machine.qmp("device_add", {**card, "hash-node": "/nonexistent"})
+        machine.qmp("device_add", card)
+        self.assertEqual(machine.warnings(), [])
+        self.assertTrue(machine.rss()["offered"])
+
+    def test_netdev_deleted(self):
+        self.begin_hashes()
+        self.set_rss(spread())
+        self.card.machine.qmp("netdev_del", {"id": "net0"})
+        rss = self.card.machine.rss()
+        self.assertEqual((rss["hash-reporter"], rss["hash-reason"]),
+                         ("none", "the netdev was deleted"))
+        self.assertEqual(self.nic.set_rss(all_to(1), QUEUES), OK)
+        self.nic = self.card.start(features=HASHES)
+        self.assertEqual(self.card.machine.warnings(), [])
+
+    def test_tap_deleted(self):
+        self.begin_hashes()
+        self.set_rss(spread())
+        delete_tap(self.card)
+        self.set_hashes(UDPV4)
+        self.nic = self.card.start(features=HASHES)
+        self.assertEqual(self.nic.set_rss(spread(), QUEUES), ERR)
+
+    def test_killed(self):
+        """vhost keeps nothing; on the same tap the next QEMU is right."""
+        with TapNet(QUEUES) as net:
+            self.begin_hashes(net=net, netdev=OWN)
+            self.set_rss(spread())
+            self.assertEqual(objects_of(OWN),
+                             names_of(OWN, STEERING + REPORT))
+            self.card.machine.process.kill()
+            self.card.machine.process.wait(10)
+            self.assertIn(wait_gone(OWN, IN_TAP), ([], IN_TAP))
+            self.begin_hashes(net=net)
+            self.set_rss(spread(seed=1))
+            self.assert_hashes(spread(seed=1))
+
+    def test_the_module_stays_while_a_card_is_there(self):
+        self.begin_hashes()
+        self.set_rss(spread())
+        done = subprocess.run(["rmmod", "vhost_net_hash"], check=False,
+                              capture_output=True, text=True)
+        self.assertIn("in use", done.stderr)
+        self.assert_hashes(spread())
+
+    def test_a_refused_RSS_CONFIG_changes_no_hash(self):
+        """The tap takes no program; hashes are reported already."""
+        refusal = self.enterContext(Refusal())
+        self.begin_hashes(prefix=refusal.prefix)
+        self.assertEqual(self.nic.set_pairs(QUEUES), OK)
+        self.set_hashes()
+        refusal.begin()
+        self.assertEqual(self.nic.set_rss(
+            spread(types=UDPV4, key=KEY[::-1]), QUEUES), ERR)
+        self.wait_settled()
+        self.assert_hashes(Config(NON_EX_TYPES, KEY, [0]), steers=False)
+        self.assert_one_warning(self.card.machine.warnings(),
+                                "RSS and hash reports are unchanged")
+
+
+# Options of a card, and why vhost reports no hashes then.
+NOT_REPORTED = {
+    "no node": (NO_NODE, "cannot open /nonexistent: No such file or directory"
+                " (the package vhost-net-hash-dkms has it)"),
+    "the stock node": (f"hash-node={STOCK}",
+                       f"{STOCK} does not report hashes"),
+    "no vhost-net": ("hash-node=/dev/null", "/dev/null does not report hashes"),
+}
+
+
+class Nodes(Waits, OwnCardsCase):
+    """Which vhost-net a card is on."""
+
+    @rows(NOT_REPORTED, "hash-node: ")
+    def check_node(self, options, reason):
+        """RSS is there, with one warning; or it is an error."""
+        self.begin(AUTO, "hash=on," + options, vhost=True)
+        self.assert_one_warning(self.card.machine.warnings(), NOT_OFFERED
+                                + "not supported with vhost: " + reason)
+        self.engine = EBPF
+        self.set_rss(spread())
+        self.assert_steers(spread())
+        self.assertIn(reason, self.card.machine.rss()["hash-reason"])
+        with self.assert_error("hash reports are unavailable", reason):
+            Card(EBPF, "hash=on," + options, vhost=True)
+
+    @rows({"of the node that reports hashes": (HASH, True),
+           "of the stock node": (STOCK, False)}, "vhostfd: ")
+    def check_descriptor(self, node, reported):
+        """As libvirt hands it over."""
+        class Net(TapNet):
+            fds = []
+
+            def netdev(self, identifier="net0", vhost=True):
+                queues = ":".join(map(str, self.fds[:QUEUES]))
+                nodes = ":".join(map(str, self.fds[QUEUES:]))
+                return f"tap,id={identifier},fds={queues},vhostfds={nodes}"
+
+        net = self.enterContext(Net(QUEUES))
+        net.fds = [net.open_queue() for _ in range(QUEUES)] + [
+            os.open(node, os.O_RDWR | os.O_CLOEXEC) for _ in range(QUEUES)]
+        for fd in net.fds:
+            self.addCleanup(os.close, fd)
+        self.begin(AUTO, "hash=on", HASHES if reported else FEATURES, net=net,
+                   pass_fds=net.fds)
+        self.engine = EBPF
+        self.set_rss(spread())
+        self.assert_steers(spread())
+        if reported:
+            self.assertEqual(self.card.machine.warnings(), [])
+            self.assert_reporter("vhost")
+        else:
+            self.assert_one_warning(self.card.machine.warnings(), NOT_OFFERED,
+                                    "vhostfd= does not report hashes")
+
+
+class MigrationVhost(Waits, MigrationCase):
+    """From and to hosts with the node and without, vhost=on and off."""
+
+    def begin_with_hashes(self, vhost):
+        self.begin(EBPF if vhost else AUTO, "hash=on", HASHES, vhost=vhost)
+        self.set_rss(spread())
+        self.assert_reports(spread())
+
+    @rows({"vhost=on to vhost=on": (True, True),
+           "vhost=on to vhost=off": (True, False),
+           "vhost=off to vhost=on": (False, True)})
+    def check_route(self, there, here):
+        self.begin_with_hashes(there)
+        self.migrate(EBPF if here else AUTO, options="hash=on", vhost=here)
+        self.wait_settled()
+        self.assert_reports(spread())
+        if here:
+            self.assert_reporter("vhost")
+        else:
+            self.assert_reporter("software", SOFTWARE)
+
+    def test_to_a_host_without_the_node_is_an_error(self):
+        """The guest that was saved goes on as if nothing had happened."""
+        self.begin_with_hashes(True)
+        path = self.enterContext(
+            tempfile.TemporaryDirectory(prefix="qtest-migration-")) + "/stream"
+        self.card.machine.migrate(f"exec:cat > {path}")
+        card = self.enterContext(Card(
+            AUTO, "hash=on," + NO_NODE, ["-incoming", "defer"], vhost=True))
+        with contextlib.suppress(VmError):      # it may end while it is asked
+            card.machine.qmp("migrate-incoming", {"uri": f"exec:cat {path}"})
+        self.assertEqual(card.machine.process.wait(30), 1)
+        self.assertIn("the guest uses hash reporting, which is unavailable "
+                      "here: not supported with vhost: cannot open ",
+                      card.machine.messages())
+        self.card.machine.qmp("cont")
+        self.assert_reports(spread())
+
+    def test_a_guest_without_hash_reports_to_a_host_without_the_node(self):
+        self.begin(EBPF, "hash=on", FEATURES, vhost=True)
+        self.set_rss(spread())
+        self.migrate(AUTO, options="hash=on," + NO_NODE, vhost=True)
+        self.engine = EBPF
+        self.wait_settled()
+        self.assert_steers(spread())
+
+
+if __name__ == "__main__":
+    run_tests(__file__)
