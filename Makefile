@@ -14,11 +14,11 @@ all:
 
 .PHONY: demo
 demo:
-	@$(DEPS) library qemu guest
+	@$(DEPS) library qemu guest $(if $(filter on,$(HASH)),modules)
 ifeq ($(QEMU),)
 	@scripts/build
 endif
-	@scripts/demo --vhost=$(or $(VHOST),off) \
+	@scripts/demo --vhost=$(or $(VHOST),off) --hash=$(or $(HASH),off) \
 		--qemu=$(or $(QEMU),$(OURS)/qemu-system-x86_64)
 
 .PHONY: demo-steer
@@ -88,7 +88,8 @@ distclean:
 help:
 	@echo 'make              build QEMU (./configure --help: how)'
 	@echo 'make demo         show packets going where a guest wants them'
-	@echo '                  VHOST=on: with vhost-net; QEMU=FILE: another QEMU'
+	@echo '                  VHOST=on: with vhost-net; HASH=on: and its hash'
+	@echo '                  reports; QEMU=FILE: another QEMU'
 	@echo 'make demo-steer   show tap-steer replace programs under traffic'
 	@echo 'make check        run all tests but those that take long'
 	@echo '                  TIER=A,B: others (scripts/check --help)'

@@ -16,7 +16,6 @@ from harness.functional.guests import (AUTOMATIC, EBPF, SOFTWARE, VHOST, Case,
 from harness.functional.vhost_card import HASH
 from harness.rss_reference import NAMES
 
-FEATURE_HASH_REPORT = 57
 ENGINE, REPORTER = (EBPF, "vhost") if VHOST else (SOFTWARE, "software")
 TRACING = "/sys/kernel/tracing"
 EVENT = f"{TRACING}/events/net/napi_gro_receive_entry"
@@ -42,10 +41,6 @@ class HashReport(Case):
             cls.counting_runs()
             cls.guest = cls.enterClassContext(
                 RssGuest("hash=on,rss-counters=on"))
-
-    def negotiated(self, feature):
-        bits = self.guest.shell("cat /sys/class/net/eth0/device/features")
-        return bits.strip()[feature] == "1"
 
     def assert_steers(self, config):
         """The engine steers by this configuration, and no other does."""
@@ -77,8 +72,8 @@ class HashReport(Case):
                     r"hash=(0x\w+) l4_hash=(\d) len=(\d+)", text)}
 
     def test_both_features_are_negotiated(self):
-        self.assertTrue(self.negotiated(FEATURE_HASH_REPORT))
-        self.assertTrue(self.negotiated(steering.FEATURE_RSS))
+        for feature in (steering.FEATURE_HASH_REPORT, steering.FEATURE_RSS):
+            self.assertTrue(steering.has_feature(self.guest, feature))
         self.assertEqual(self.guest.warnings(), [])
 
     def test_the_driver_has_the_hashes(self):

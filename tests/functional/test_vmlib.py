@@ -5,6 +5,7 @@
 Quick, no network, no privilege.
 """
 
+import contextlib
 import io
 import os
 import socket
@@ -19,8 +20,9 @@ from unittest import mock
 
 from harness import TOP, aptsources, privateapt
 from harness.cases import Case, rows
-from harness.vm import (VmError, initramfs, process, qemu, steering, traffic,
-                        virthost)
+from harness.rss_reference import KEY, NON_EX_TYPES, Config
+from harness.vm import (VmError, hashes, initramfs, process, qemu, steering,
+                        traffic, virthost)
 from harness.vm.channel import Shell
 from harness.vm.guest import Guest
 from harness.vm.histogram import bursts
@@ -167,14 +169,43 @@ class Steering(unittest.TestCase):
 
     def test_features(self):
         bits = ["0"] * 64
-        self.assertFalse(steering.has_rss(FakeGuest("".join(bits) + "\n")))
+        self.assertFalse(steering.has_feature(FakeGuest("".join(bits) + "\n")))
         bits[60] = "1"
-        self.assertTrue(steering.has_rss(FakeGuest("".join(bits) + "\n")))
+        self.assertTrue(steering.has_feature(FakeGuest("".join(bits) + "\n")))
 
     def test_counters_in_order(self):
         guest = FakeGuest("".join(f"rx_queue_{q}_packets: {q * 3}\n"
                                   for q in (10, 2, 0)))
         self.assertEqual(steering.rx_packets(guest), [0, 6, 30])
+
+
+class Hashes(unittest.TestCase):
+    """What the demo says of the hashes that a guest has seen."""
+
+    def compare(self, spoil=lambda found: None):
+        flows = traffic.flows(1, 4, traffic.CLASSES + traffic.OTHER_CLASSES)
+        config = Config(NON_EX_TYPES, KEY, [0])
+        found = {traffic.flow_of(frame): config.hash(frame)[0]
+                 for frames in flows.values() for frame in frames}
+        self.assertEqual(len(found), 24)
+        spoil(found)
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            return hashes.compare(found, flows, config), said.getvalue()
+
+    def test_all_right(self):
+        wrong, text = self.compare()
+        self.assertEqual(wrong, 0)
+        self.assertNotIn("WRONG", text)
+
+    def test_each_wrong_or_missing_hash_counts(self):
+        def spoil(found):
+            first, second = list(found)[:2]
+            found[first] ^= 1 << 31
+            del found[second]
+
+        wrong, text = self.compare(spoil)
+        self.assertEqual(wrong, 2)
+        self.assertEqual(text.count("WRONG"), 1)
 
 
 class Processes(unittest.TestCase):

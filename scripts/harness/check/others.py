@@ -26,14 +26,15 @@ def series(tier, log):
                        timeout=FILE_TIMEOUT)
 
 
-def _demo(tier, vhost, log):
+def _demo(tier, log, *settings):
     """The demo, which ends with status 0 only if all is as predicted."""
-    name = f"demo, vhost={vhost}"
+    name = ", ".join(["demo", *settings])
     if not tier.qemu.exists():
         return [skipped(name, tier.NOT_BUILT)]
     if os.geteuid() != 0 and run(_SUDO, log).status != 0:
         return [skipped(name, "a tap in a network namespace needs root")]
-    return run_program(name, [tier.top / "scripts/demo", f"--vhost={vhost}",
+    return run_program(name, [tier.top / "scripts/demo",
+                              *(f"--{setting}" for setting in settings),
                               f"--qemu={tier.qemu}"], log,
                        timeout=DEMO_TIMEOUT,
                        each_line=lambda line: tier.say("  " + line))
@@ -41,12 +42,17 @@ def _demo(tier, vhost, log):
 
 def demo(tier, log):
     """The demo with vhost=off."""
-    return _demo(tier, "off", log)
+    return _demo(tier, log, "vhost=off")
 
 
 def demo_vhost(tier, log):
     """The demo with vhost=on."""
-    return _demo(tier, "on", log)
+    return _demo(tier, log, "vhost=on")
+
+
+def demo_hash(tier, log):
+    """The demo with vhost=on, and the hash of each packet."""
+    return _demo(tier, log, "vhost=on", "hash=on")
 
 
 def functional(tier, log):

@@ -10,6 +10,8 @@
     tapnet.py     TapNet: a network namespace with a multiqueue tap
     traffic.py    the packets that are sent into the tap
     qstats.c      counters per queue, in guests from Linux 6.12 on
+    rxhash.c      the hash of each packet, in guests
+    hashes.py     which packet came with which hash
     histogram.py  which queue received what
     steering.py   what steers: eBPF program, QEMU or nothing
     virthost.py   VirtualHost: a host of our own, with vhost-net

@@ -198,5 +198,6 @@ def guest_initramfs(kernel, modules=(), others=None):
     """Return the initramfs of ordinary guests, with some files more."""
     return initramfs.build(kernel, initramfs.GUEST_MODULES + tuple(modules),
                            programs=[("ethtool", "ethtool")],
-                           sources=[Path(__file__).with_name("qstats.c")],
+                           sources=[Path(__file__).with_name(name) for name
+                                    in ("qstats.c", "rxhash.c")],
                            others=others)

@@ -13,7 +13,7 @@ from harness import rss_reference
 from . import VmError
 from .process import Descriptor, run
 
-FEATURE_RSS = 60
+FEATURE_RSS, FEATURE_HASH_REPORT = 60, 57
 SOCKET_FILTER = 1           # the program type of tun's steering programs
 
 # ethtool's names of flows -> hash types
@@ -69,10 +69,10 @@ def program_name(identifier):
     return listed.get("name", "")
 
 
-def has_rss(guest, interface="eth0"):
-    """Tell whether the guest's driver and the device agreed on RSS."""
+def has_feature(guest, feature=FEATURE_RSS, interface="eth0"):
+    """Tell whether the guest's driver and the device agreed on a feature."""
     bits = guest.shell(f"cat /sys/class/net/{interface}/device/features")
-    return bits.strip()[FEATURE_RSS:FEATURE_RSS + 1] == "1"
+    return bits.strip()[feature:feature + 1] == "1"
 
 
 class GuestRss:

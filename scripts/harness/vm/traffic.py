@@ -8,6 +8,7 @@ import struct
 GUEST_MAC = "52:54:00:12:34:56"
 SENDER_MAC = "52:54:00:65:43:21"
 TCP, UDP = 6, 17
+OTHER = 253                 # for experiments (RFC 3692): hashed by addresses
 DONT_FRAGMENT = 0x4000
 
 
@@ -78,12 +79,22 @@ CLASSES = (
     ("TCP/IPv6", 6, TCP, 0),
     ("UDP/IPv6", 6, UDP, 0),
 )
+OTHER_CLASSES = (
+    ("other/IPv4", 4, OTHER, 0),
+    ("other/IPv6", 6, OTHER, 0),
+)
 
 
-def flows(seed, count):
+def flow_of(data):
+    """Return the last 12 bytes of a frame up to and with its ports."""
+    end = 38 if data[12] == 0x08 else 58
+    return data[end - 12:end]
+
+
+def flows(seed, count, classes=CLASSES):
     """Return {class name: [frame, …]}, the same for the same seed."""
     answer = {}
-    for name, version, protocol, flags in CLASSES:
+    for name, version, protocol, flags in classes:
         rng = random.Random(f"{seed} {name}")
         frames = set()
         while len(frames) < count:

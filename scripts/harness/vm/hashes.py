@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which hash the guest's driver has put into each packet, read by rxhash."""
+
+from . import traffic
+
+OUTPUT = "/tmp/rxhash"
+START_TIMEOUT = 20          # s
+END_TIMEOUT = 90            # s; rxhash waits 30 s for a packet
+
+
+def begin(guest, count, interface="eth0"):
+    """Have the guest take note of the hashes of so many packets."""
+    guest.shell(f"rxhash {interface} {count} >{OUTPUT} 2>&1 & echo $! >"
+                f"{OUTPUT}.pid; (until grep -qx ready {OUTPUT}; do "
+                f"kill -0 $(cat {OUTPUT}.pid) || {{ cat {OUTPUT}; exit 1; }}; "
+                "sleep 0.1; done)", START_TIMEOUT)
+
+
+def end(guest):
+    """Return {flow: hash} when all packets have come, or no more do."""
+    text = guest.shell(f"while kill -0 $(cat {OUTPUT}.pid) 2>/dev/null; do "
+                       f"sleep 0.1; done; cat {OUTPUT}", END_TIMEOUT)
+    lines = [line.split() for line in text.splitlines()[1:]]
+    return {bytes.fromhex(flow): int(value, 16) for flow, value in lines}
+
+
+def compare(found, flows, config):
+    """Print what came of each class of flows; return how many are wrong.
+
+    found: {flow: hash}; flows: {class name: frames}
+    """
+    wrong = 0
+    for name, frames in flows.items():
+        expected = {traffic.flow_of(frame): config.hash(frame)[0]
+                    for frame in frames}
+        right = sum(found.get(flow) == value
+                    for flow, value in expected.items())
+        wrong += len(frames) - right
+        print(f"  {name:14s}{right:8d}/{len(frames):<6d} "
+              + ("ok" if right == len(frames) else "WRONG"))
+    return wrong
