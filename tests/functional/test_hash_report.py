@@ -7,18 +7,27 @@ with vhost=on in test_vhost_hash.py; here it is what the guest's driver has made
 of them.  With FUNCTIONAL_VHOST=on it takes /dev/vhost-net-hash.
 """
 
+import hashlib
 import os
+import random
 import re
+import socket
+import time
 
 from harness.functional import guests
 from harness.functional.guests import (AUTOMATIC, EBPF, SOFTWARE, VHOST, Case,
                                        RssGuest, flows, run_tests, steering)
 from harness.functional.vhost_card import HASH
 from harness.rss_reference import NAMES
+from harness.vm.process import run
 
 ENGINE, REPORTER = (EBPF, "vhost") if VHOST else (SOFTWARE, "software")
 TRACING = "/sys/kernel/tracing"
 EVENT = f"{TRACING}/events/net/napi_gro_receive_entry"
+HERE, THERE, PORT = "192.0.2.1", "192.0.2.2", 5001
+STREAM = random.Random(12).randbytes(8 << 20)
+SEGMENT = 1448              # bytes of TCP in a packet, without offloads
+TCP_TIMEOUT = 60            # s
 
 
 def why_not():
@@ -106,6 +115,53 @@ class HashReport(Case):
         self.assert_steers(self.guest.config())
         self.guest.shell("ethtool -N eth0 rx-flow-hash udp6 sdfn")
         self.assert_steers(self.guest.config())
+
+    def guest_packets(self, way):
+        return int(self.guest.shell(
+            f"cat /sys/class/net/eth0/statistics/{way}_packets"))
+
+    def connect(self):
+        """Return a connection to the guest, as soon as it listens."""
+        deadline = time.monotonic() + TCP_TIMEOUT
+        while True:
+            try:
+                return socket.create_connection((THERE, PORT), TCP_TIMEOUT)
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def assert_large(self, way, before):
+        """Segmentation was left to the other side, at least at times."""
+        self.assertLess(self.guest_packets(way) - before,
+                        len(STREAM) // SEGMENT)
+
+    def test_TCP_both_ways_with_offloads(self):
+        """The longer header changes neither segments nor checksums."""
+        net = self.guest.netns
+        self.enterContext(net.entered())
+        run("ip", "addr", "add", f"{HERE}/24", "dev", net.name)
+        self.addCleanup(run, "ip", "addr", "flush", "dev", net.name)
+        self.guest.shell(f"ip addr add {THERE}/24 dev eth0; rm -f /tmp/in; "
+                         f"nc -l -p {PORT} >/tmp/in 2>/dev/null &")
+        self.addCleanup(self.guest.shell, "ip addr flush dev eth0")
+        before = self.guest_packets("rx")
+        with self.connect() as connection:
+            connection.sendall(STREAM)
+        text = self.guest.shell("while pidof nc >/dev/null; do sleep 0.1; "
+                                "done; sha256sum </tmp/in", TCP_TIMEOUT)
+        self.assertEqual(text.split()[0], hashlib.sha256(STREAM).hexdigest())
+        self.assert_large("rx", before)
+        before = self.guest_packets("tx")
+        with socket.create_server((HERE, PORT)) as server:
+            server.settimeout(TCP_TIMEOUT)
+            self.guest.shell(f"nc {HERE} {PORT} </tmp/in >/dev/null 2>&1 &")
+            connection, _ = server.accept()
+        connection.settimeout(TCP_TIMEOUT)
+        with connection, connection.makefile("rb") as stream:
+            self.assertEqual(hashlib.sha256(stream.read()).digest(),
+                             hashlib.sha256(STREAM).digest())
+        self.assert_large("tx", before)
 
     def test_rxhash_off_and_on(self):
         """Off: no hashes, and no steering by them."""
