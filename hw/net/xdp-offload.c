@@ -1,0 +1,805 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * -chardev xdp-offload: the other end of the port by which a guest hands its
+ * XDP program to its network card
+ *
+ *     guest ── port ──▶ this ── socket ──▶ qemu-xdp-helper ── bpf() ──▶ tap
+ *
+ * It carries frames (xdp_wire.h), one at a time, limits how often a guest has
+ * the helper begin anew, and owns the life cycle: the
+ * helper's connection ends, and with it all that the guest has in the host,
+ * when the guest closes the port or is reset, when the card or its netdev is
+ * gone, and when either side says what it should not. A card that goes is told
+ * of; of its netdev nobody tells, so that is looked at each second.
+ *
+ *     CLOSED ── a request ──▶ CONNECTS ── the helper is ready ──▶ ASKS ◀─┐
+ *       ▲                        │                                 │     │
+ *       │◀─── the helper says no ┘                  its answer ────┘     │
+ *       │                                                ▼     a request │
+ *       │                                               IDLE ────────────┘
+ *       │ port closed, reset        any but CLOSED
+ *       └──────────────────── BROKEN ◀── nonsense, or the helper is gone
+ *
+ * While a program is in the host the VM cannot migrate.
+ */
+#include "qemu/osdep.h"
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/un.h>
+#include "chardev/char.h"
+#include "ebpf/xdp_helper_wire.h"
+#include "ebpf/xdp_wire.h"
+#include "hw/qdev-core.h"
+#include "monitor/hmp.h"
+#include "monitor/monitor.h"
+#include "net/net.h"
+#include "net/tap.h"
+#include "qapi/error.h"
+#include "qapi/qapi-commands-xdp-offload.h"
+#include "qemu/cutils.h"
+#include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "qemu/option.h"
+#include "qemu/queue.h"
+#include "qemu/sockets.h"
+#include "qemu/timer.h"
+#include "qemu/units.h"
+#include "trace.h"
+#include "xdp-offload-compat.h"
+
+#define TYPE_CHARDEV_XDP_OFFLOAD "chardev-xdp-offload"
+OBJECT_DECLARE_SIMPLE_TYPE(XdpOffload, CHARDEV_XDP_OFFLOAD)
+
+enum {
+    ANSWER_MS = 30000,          /* loading a program takes seconds at most */
+    LOOK_MS = 1000,             /* how often it looks if the netdev is there */
+
+    /*
+     * A new helper has a second of a processor saved, and then a fifth of one
+     * (xdp_session.c). So a connection costs five seconds; ten may be ahead.
+     */
+    CONNECTION_MS = 5000,
+    CREDIT_MS = 9 * CONNECTION_MS,
+};
+
+/* What the helper's counters are, see XdpCounter. */
+enum {
+    PASSED,
+    DROPPED,
+    SENT,
+    UNEXAMINED,
+    PER_PROCESSOR = 8,
+};
+
+/**
+ * XdpOffload:
+ * @socket: to the helper, or -1
+ * @cards: tells when a card goes; from the first connection on
+ * @tap: of the card, while @socket is open
+ * @ifname: its name
+ * @paid_ms: until when the connections that were made are paid for
+ * @in, @in_len: the request that comes, or is being answered
+ * @out, @out_len, @out_at: the answer, and how much of it the guest has
+ * @request: decoded, while ASKS
+ * @examines: there is a program in the host
+ * @memory: bytes that the maps took when the guest asked last, or 0
+ * @blocked: migration is, by @blocker
+ * @counters, @n_counters: the helper's, or NULL
+ * @reason: why something was refused last, or NULL
+ */
+struct XdpOffload {
+    Chardev parent;
+    char *nic, *helper;
+    XdpHelperRequest limits;
+
+    XdpOffloadState state;
+    int socket;
+    DeviceListener cards;
+    NetClientState *tap;
+    char ifname[IFNAMSIZ];
+    QEMUTimer *deadline, *look;
+    int64_t paid_ms;
+    uint8_t in[XDP_WIRE_MAX], out[XDP_WIRE_MAX];
+    size_t in_len, out_len, out_at;
+    XdpWireMessage request;
+
+    bool examines, blocked;
+    char program[XDP_WIRE_NAME];
+    int64_t since_ms;
+    uint64_t memory;
+    Error *blocker;
+    const uint64_t *counters;
+    size_t n_counters;
+    char *reason;
+    QTAILQ_ENTRY(XdpOffload) next;
+};
+
+static QTAILQ_HEAD(, XdpOffload) all = QTAILQ_HEAD_INITIALIZER(all);
+
+static void set_reason(XdpOffload *s, const char *reason)
+{
+    trace_xdp_offload_reason(CHARDEV(s)->label, reason);
+    g_free(s->reason);
+    s->reason = g_strdup(reason);
+}
+
+static void enter(XdpOffload *s, XdpOffloadState state)
+{
+    if (s->state != state) {
+        s->state = state;
+        trace_xdp_offload_state(CHARDEV(s)->label,
+                                XdpOffloadState_str(state));
+    }
+}
+
+static void set_blocked(XdpOffload *s, bool blocked)
+{
+    if (s->blocked && !blocked) {
+        xdp_offload_unblock_migration(&s->blocker);
+    }
+    s->blocked = blocked;
+}
+
+/* Nothing of the guest is in the host any more. */
+static void end_session(XdpOffload *s, XdpOffloadState state)
+{
+    if (s->socket >= 0) {
+        qemu_set_fd_handler(s->socket, NULL, NULL, NULL);
+        close(s->socket);
+        s->socket = -1;
+    }
+    if (s->counters) {
+        munmap((void *)s->counters, s->n_counters * sizeof(*s->counters));
+        s->counters = NULL;
+    }
+    timer_del(s->deadline);
+    timer_del(s->look);
+    s->in_len = s->out_len = s->out_at = 0;
+    s->examines = false;
+    s->memory = 0;
+    set_blocked(s, false);
+    enter(s, state);
+}
+
+/*
+ * The guest learns it by the end of its stream: not now, as it may be in the
+ * middle of a write.
+ */
+static void break_off(XdpOffload *s, const char *reason)
+{
+    set_reason(s, reason);
+    end_session(s, XDP_OFFLOAD_STATE_BROKEN);
+    timer_mod(s->deadline, qemu_clock_get_ms(QEMU_CLOCK_REALTIME));
+}
+
+static void flush(XdpOffload *s)
+{
+    Chardev *chr = CHARDEV(s);
+
+    while (s->out_at < s->out_len) {
+        int room = qemu_chr_be_can_write(chr);
+        int len = MIN(room, (int)(s->out_len - s->out_at));
+
+        if (len <= 0) {
+            return;
+        }
+        s->out_at += len;
+        qemu_chr_be_write(chr, s->out + s->out_at - len, len);
+    }
+    s->out_len = s->out_at = 0;
+}
+
+/*
+ * QEMU itself answers the request. @reason is for the host's administrator; it
+ * may have names that are not the guest's business.
+ */
+static void refuse(XdpOffload *s, uint32_t err, const char *reason)
+{
+    const char *told = "XDP offload is unavailable; in the host \"info"
+                       " xdp-offload\" tells why";
+    const XdpWireMessage answer = {
+        .op = s->request.op, .answer = true, .sequence = s->request.sequence,
+        .error = err, .data = (const uint8_t *)told, .len = strlen(told),
+    };
+    GByteArray *frame = xdp_wire_encode(&answer);
+
+    set_reason(s, reason);
+    s->in_len = 0;
+    memcpy(s->out, frame->data, frame->len);
+    s->out_len = frame->len;
+    g_byte_array_free(frame, true);
+    flush(s);
+}
+
+static NetClientState *find_tap(XdpOffload *s, Error **errp)
+{
+    NetClientState *nc = NULL, *found[1];
+
+    if (qemu_find_net_clients_except(s->nic, found, NET_CLIENT_DRIVER__MAX,
+                                     1) > 0 &&
+        found[0]->info->type == NET_CLIENT_DRIVER_NIC) {
+        nc = found[0];
+    }
+    if (!nc) {
+        error_setg(errp, "there is no network card '%s'", s->nic);
+    } else if (!nc->peer || nc->peer->info->type != NET_CLIENT_DRIVER_TAP ||
+               qemu_get_nic(nc)->peer_deleted) {
+        error_setg(errp, "network card '%s' is not on a tap", s->nic);
+        nc = NULL;
+    }
+    return nc ? nc->peer : NULL;
+}
+
+static bool send_request(XdpOffload *s, int tap_fd)
+{
+    struct iovec iov = { &s->limits, sizeof(s->limits) };
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = { .bytes = { 0 } };
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+        .msg_controllen = sizeof(control),
+    };
+
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(&control.header), &tap_fd, sizeof(int));
+    return sendmsg(s->socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+           sizeof(s->limits);
+}
+
+static void helper_speaks(void *opaque);
+static void device_goes(DeviceListener *listener, DeviceState *dev);
+
+/* Not when it is opened: a chardev is there before the machine is. */
+static void listen_to_cards(XdpOffload *s)
+{
+    if (!s->cards.unrealize) {
+        s->cards.unrealize = device_goes;
+        device_listener_register(&s->cards);
+    }
+}
+
+static bool connect_helper(XdpOffload *s, Error **errp)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    NetClientState *tap = find_tap(s, errp);
+    struct ifreq ifr = { 0 };
+
+    if (!tap) {
+        return false;
+    }
+    if (strlen(s->helper) >= sizeof(address.sun_path)) {
+        error_setg(errp, "the path of the helper's socket is too long");
+        return false;
+    }
+    pstrcpy(address.sun_path, sizeof(address.sun_path), s->helper);
+    s->socket = qemu_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
+    if (s->socket < 0) {
+        error_setg_errno(errp, errno, "cannot make a socket");
+        return false;
+    }
+    if (connect(s->socket, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        !send_request(s, tap_get_fd(tap))) {
+        error_setg_errno(errp, errno, "cannot connect to %s", s->helper);
+        close(s->socket);
+        s->socket = -1;
+        return false;
+    }
+    listen_to_cards(s);
+    s->tap = tap;
+    if (ioctl(tap_get_fd(tap), TUNGETIFF, &ifr) == 0) {
+        pstrcpy(s->ifname, sizeof(s->ifname), ifr.ifr_name);
+    }
+    enter(s, XDP_OFFLOAD_STATE_CONNECTS);
+    qemu_set_fd_handler(s->socket, helper_speaks, NULL, s);
+    timer_mod(s->deadline, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + ANSWER_MS);
+    timer_mod(s->look, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + LOOK_MS);
+    return true;
+}
+
+/* A program comes into the host: from before it is there the VM stays here. */
+static bool may_set(XdpOffload *s)
+{
+    Error *err = NULL;
+    int result;
+
+    if (s->request.op != XDP_OP_PROG_SET || s->blocked) {
+        return true;
+    }
+    error_setg(&s->blocker, "chardev '%s': the guest has an XDP program in the"
+               " host; migration is possible once the guest has unloaded it"
+               " (xdp-offload unload) or its port is unplugged",
+               CHARDEV(s)->label);
+    result = xdp_offload_block_migration(&s->blocker, &err);
+    if (result < 0) {
+        refuse(s, -result, error_get_pretty(err));
+        error_free(err);
+        return false;
+    }
+    set_blocked(s, true);
+    return true;
+}
+
+static void forward(XdpOffload *s)
+{
+    timer_del(s->deadline);
+    enter(s, XDP_OFFLOAD_STATE_IDLE);
+    if (!may_set(s)) {
+        return;
+    }
+    if (send(s->socket, s->in, s->in_len, MSG_NOSIGNAL | MSG_DONTWAIT) !=
+        s->in_len) {
+        break_off(s, "the helper does not take requests");
+        return;
+    }
+    enter(s, XDP_OFFLOAD_STATE_ASKS);
+    timer_mod(s->deadline, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + ANSWER_MS);
+}
+
+/* Connects, as soon as the guest may. */
+static void begin(XdpOffload *s)
+{
+    int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+    Error *err = NULL;
+
+    if (now < s->paid_ms - CREDIT_MS) {
+        enter(s, XDP_OFFLOAD_STATE_CONNECTS);
+        timer_mod(s->deadline, s->paid_ms - CREDIT_MS);
+    } else if (connect_helper(s, &err)) {
+        s->paid_ms = MAX(s->paid_ms, now) + CONNECTION_MS;
+    } else {
+        enter(s, XDP_OFFLOAD_STATE_CLOSED);
+        refuse(s, ENODEV, error_get_pretty(err));
+        error_free(err);
+    }
+}
+
+/* The frame in @in is whole. */
+static void request(XdpOffload *s)
+{
+    /* The helper says what is wrong with a body or an operation. */
+    xdp_wire_decode(s->in, s->in_len, &s->request);
+    if (s->request.answer) {
+        break_off(s, "the guest sent an answer");
+    } else if (s->state == XDP_OFFLOAD_STATE_IDLE) {
+        forward(s);
+    } else {
+        begin(s);
+    }
+}
+
+/* Adds to @in, up to the end of a frame; returns how much it took. */
+static size_t take(XdpOffload *s, const uint8_t *bytes, size_t len)
+{
+    size_t wanted = XDP_WIRE_HEADER;
+    int frame;
+
+    if (s->in_len >= XDP_WIRE_HEADER) {
+        wanted = xdp_wire_frame_len(s->in, s->in_len);  /* it was looked at */
+    }
+    len = MIN(len, wanted - s->in_len);
+    memcpy(s->in + s->in_len, bytes, len);
+    s->in_len += len;
+    frame = xdp_wire_frame_len(s->in, s->in_len);
+    if (frame < 0) {
+        break_off(s, "the guest sent what is no frame");
+    } else if (frame > 0 && s->in_len == frame) {
+        request(s);
+    }
+    return len;
+}
+
+/* Nothing is written before the last request is answered, and that is read. */
+static int xdp_offload_write(Chardev *chr, const uint8_t *bytes, int len)
+{
+    XdpOffload *s = CHARDEV_XDP_OFFLOAD(chr);
+    int done = 0;
+
+    while (done < len && s->state != XDP_OFFLOAD_STATE_BROKEN) {
+        if (s->state == XDP_OFFLOAD_STATE_CONNECTS ||
+            s->state == XDP_OFFLOAD_STATE_ASKS || s->out_len) {
+            break_off(s, "the guest did not wait for an answer");
+            break;
+        }
+        done += take(s, bytes + done, len - done);
+    }
+    return len;
+}
+
+/*
+ * Receives text, with a zero behind it, and a descriptor or -1. Returns the
+ * text's length, 0 at the end, or -1 with errno set.
+ */
+static ssize_t receive_text(XdpOffload *s, char *text, size_t size, int *fd)
+{
+    struct iovec iov = { text, size - 1 };
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = { .bytes = { 0 } };
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+        .msg_controllen = sizeof(control),
+    };
+    ssize_t len = recvmsg(s->socket, &message,
+                          MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *header = len > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+
+    *fd = -1;
+    if (header && header->cmsg_level == SOL_SOCKET &&
+        header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len == CMSG_LEN(sizeof(int))) {
+        memcpy(fd, CMSG_DATA(header), sizeof(*fd));
+    }
+    text[MAX(len, 0)] = 0;
+    return len;
+}
+
+/*
+ * Counters are only shown, so it works without. Not those in a file: it could
+ * become shorter than it was mapped.
+ */
+static void map_counters(XdpOffload *s, int fd, size_t n)
+{
+    struct stat status;
+    void *counters;
+
+    if (fd < 0 || fstat(fd, &status) < 0 || S_ISREG(status.st_mode)) {
+        return;
+    }
+    counters = mmap(NULL, n * sizeof(uint64_t), PROT_READ, MAP_SHARED, fd, 0);
+    if (counters != MAP_FAILED) {
+        s->counters = counters;
+        s->n_counters = n;
+    }
+}
+
+/* The helper's first message, with a descriptor of the counters. */
+static void helper_is_ready(XdpOffload *s)
+{
+    char text[XDP_HELPER_TEXT_MAX + 1];
+    unsigned n = 0;
+    int fd;
+    ssize_t len = receive_text(s, text, sizeof(text), &fd);
+
+    if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (len > 0 && sscanf(text, XDP_HELPER_READY ", %u counters", &n) == 1 &&
+        n > 0 && n <= XDP_HELPER_MAX_COUNTERS) {
+        map_counters(s, fd, n);
+        forward(s);
+    } else {
+        end_session(s, XDP_OFFLOAD_STATE_CLOSED);
+        refuse(s, ENODEV, len > 0 ? text : "the helper ended at once");
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* What an answer tells of the host. */
+static void learn(XdpOffload *s, const XdpWireMessage *answer)
+{
+    if (answer->error) {
+        g_autofree char *text = g_strndup((const char *)answer->data,
+                                          answer->len);
+
+        set_reason(s, text[0] ? text : strerror(answer->error));
+    } else if (answer->op == XDP_OP_PROG_SET) {
+        s->examines = true;
+        s->since_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+        memcpy(s->program, s->request.program.name, sizeof(s->program));
+    } else if (answer->op == XDP_OP_PROG_UNSET ||
+               answer->op == XDP_OP_HELLO) {
+        s->examines = false;
+    } else if (answer->op == XDP_OP_STATS) {
+        s->memory = answer->stats.memory;
+    }
+    set_blocked(s, s->examines);
+}
+
+static void helper_answers(XdpOffload *s)
+{
+    ssize_t len = recv(s->socket, s->out, sizeof(s->out),
+                       MSG_DONTWAIT | MSG_TRUNC);
+    XdpWireMessage answer;
+
+    if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (len <= 0) {
+        break_off(s, "the helper ended");
+        return;
+    }
+    if (s->state != XDP_OFFLOAD_STATE_ASKS || len > sizeof(s->out)) {
+        break_off(s, "the helper sent what it was not asked for");
+        return;
+    }
+    if (xdp_wire_decode(s->out, len, &answer) == -EBADMSG || !answer.answer ||
+        answer.op != s->request.op ||
+        answer.sequence != s->request.sequence) {
+        break_off(s, "the helper sent what is no answer");
+        return;
+    }
+    timer_del(s->deadline);
+    learn(s, &answer);
+    enter(s, XDP_OFFLOAD_STATE_IDLE);
+    s->in_len = 0;
+    s->out_len = len;
+    s->out_at = 0;
+    flush(s);
+}
+
+static void helper_speaks(void *opaque)
+{
+    XdpOffload *s = opaque;
+
+    if (s->state == XDP_OFFLOAD_STATE_CONNECTS) {
+        helper_is_ready(s);
+    } else {
+        helper_answers(s);
+    }
+}
+
+/* A connection is due; no answer for too long; the guest is to learn an end. */
+static void deadline(void *opaque)
+{
+    XdpOffload *s = opaque;
+
+    if (s->state == XDP_OFFLOAD_STATE_BROKEN) {
+        qemu_chr_be_event(CHARDEV(s), CHR_EVENT_CLOSED);
+    } else if (s->socket < 0) {
+        begin(s);
+    } else {
+        break_off(s, "the helper did not answer");
+    }
+}
+
+/* A tap of the host can outlive the netdev. */
+static void look(void *opaque)
+{
+    XdpOffload *s = opaque;
+
+    if (find_tap(s, NULL) != s->tap) {
+        break_off(s, "the netdev of the network card was removed");
+        return;
+    }
+    timer_mod(s->look, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + LOOK_MS);
+}
+
+static void device_goes(DeviceListener *listener, DeviceState *dev)
+{
+    XdpOffload *s = container_of(listener, XdpOffload, cards);
+
+    if (s->socket >= 0 && g_strcmp0(dev->id, s->nic) == 0) {
+        break_off(s, "the network card was removed");
+    }
+}
+
+static void xdp_offload_reset(void *opaque)
+{
+    XdpOffload *s = opaque;
+
+    end_session(s, XDP_OFFLOAD_STATE_CLOSED);
+}
+
+static void xdp_offload_set_fe_open(Chardev *chr, int fe_open)
+{
+    XdpOffload *s = CHARDEV_XDP_OFFLOAD(chr);
+
+    if (!fe_open) {
+        end_session(s, XDP_OFFLOAD_STATE_CLOSED);
+        qemu_chr_be_event(chr, CHR_EVENT_OPENED);
+    }
+}
+
+static void xdp_offload_accept_input(Chardev *chr)
+{
+    flush(CHARDEV_XDP_OFFLOAD(chr));
+}
+
+static void xdp_offload_parse(QemuOpts *opts, ChardevBackend *backend,
+                              Error **errp)
+{
+    const char *nic = qemu_opt_get(opts, "nic");
+    const char *gso = qemu_opt_get(opts, "gso");
+    ChardevXdpOffload *config;
+
+    if (!nic) {
+        error_setg(errp, "chardev: xdp-offload: the network card is missing"
+                   " (nic=ID)");
+        return;
+    }
+    backend->type = CHARDEV_BACKEND_KIND_XDP_OFFLOAD;
+    config = backend->u.xdp_offload.data = g_new0(ChardevXdpOffload, 1);
+    qemu_chr_parse_common(opts, qapi_ChardevXdpOffload_base(config));
+    config->nic = g_strdup(nic);
+    config->helper = g_strdup(qemu_opt_get(opts, "helper"));
+    XDP_OFFLOAD_SET_HAS(config, helper);
+    config->has_maps = config->has_insns = config->has_memory = true;
+    config->maps = qemu_opt_get_number(opts, "maps", 0);
+    config->insns = qemu_opt_get_number(opts, "insns", 0);
+    config->memory = qemu_opt_get_size(opts, "memory", 0);
+    config->has_rewrite = config->has_trusted = config->has_gso = true;
+    config->rewrite = qemu_opt_get_bool(opts, "rewrite", false);
+    config->trusted = qemu_opt_get_bool(opts, "trusted", false);
+    config->gso = qapi_enum_parse(&XdpOffloadGso_lookup, gso,
+                                  XDP_OFFLOAD_GSO_RUN, errp);
+}
+
+static void xdp_offload_open(Chardev *chr, ChardevBackend *backend,
+                             bool *be_opened, Error **errp)
+{
+    XdpOffload *s = CHARDEV_XDP_OFFLOAD(chr);
+    const ChardevXdpOffload *config = backend->u.xdp_offload.data;
+    bool pass = config->has_gso && config->gso == XDP_OFFLOAD_GSO_PASS;
+    size_t i;
+
+    s->nic = g_strdup(config->nic);
+    s->helper = g_strdup(config->helper ?: XDP_HELPER_SOCKET);
+    s->limits = (XdpHelperRequest) {
+        .magic = XDP_HELPER_MAGIC,
+        .flags = (config->rewrite ? XDP_HELPER_REWRITE : 0) |
+                 (config->trusted ? XDP_HELPER_TRUSTED : 0) |
+                 (pass ? XDP_HELPER_GSO_PASS : 0),
+        .max_insns = config->insns, .max_maps = config->maps,
+        .max_memory = config->memory,
+    };
+    /* For the helper's journal only. */
+    pstrcpy(s->limits.name, sizeof(s->limits.name), s->nic[0] ? s->nic : "_");
+    for (i = 0; s->limits.name[i]; i++) {
+        if (!g_ascii_isalnum(s->limits.name[i]) &&
+            !strchr("_.-", s->limits.name[i])) {
+            s->limits.name[i] = '_';
+        }
+    }
+    qemu_register_reset(xdp_offload_reset, s);
+    QTAILQ_INSERT_TAIL(&all, s, next);
+    *be_opened = true;
+}
+
+static void xdp_offload_init(Object *obj)
+{
+    XdpOffload *s = CHARDEV_XDP_OFFLOAD(obj);
+
+    s->socket = -1;
+    s->deadline = timer_new_ms(QEMU_CLOCK_REALTIME, deadline, s);
+    s->look = timer_new_ms(QEMU_CLOCK_REALTIME, look, s);
+}
+
+static void xdp_offload_finalize(Object *obj)
+{
+    XdpOffload *s = CHARDEV_XDP_OFFLOAD(obj);
+
+    end_session(s, XDP_OFFLOAD_STATE_CLOSED);
+    timer_free(s->deadline);
+    timer_free(s->look);
+    if (s->nic) {               /* it was opened */
+        if (s->cards.unrealize) {
+            device_listener_unregister(&s->cards);
+        }
+        qemu_unregister_reset(xdp_offload_reset, s);
+        QTAILQ_REMOVE(&all, s, next);
+    }
+    g_free(s->nic);
+    g_free(s->helper);
+    g_free(s->reason);
+}
+
+static void xdp_offload_class_init(ObjectClass *oc, XDP_OFFLOAD_CLASS_DATA)
+{
+    ChardevClass *cc = CHARDEV_CLASS(oc);
+
+    cc->parse = xdp_offload_parse;
+    cc->open = xdp_offload_open;
+    cc->chr_write = xdp_offload_write;
+    cc->chr_set_fe_open = xdp_offload_set_fe_open;
+    cc->chr_accept_input = xdp_offload_accept_input;
+}
+
+static const TypeInfo xdp_offload_info = {
+    .name = TYPE_CHARDEV_XDP_OFFLOAD,
+    .parent = TYPE_CHARDEV,
+    .instance_size = sizeof(XdpOffload),
+    .instance_init = xdp_offload_init,
+    .instance_finalize = xdp_offload_finalize,
+    .class_init = xdp_offload_class_init,
+};
+
+static uint64_t count(const XdpOffload *s, unsigned counter)
+{
+    uint64_t sum = 0;
+    size_t i;
+
+    for (i = counter; s->counters && i < s->n_counters; i += PER_PROCESSOR) {
+        sum += qatomic_read__nocheck(&s->counters[i]);
+    }
+    return sum;
+}
+
+XdpOffloadInfoList *qmp_x_query_xdp_offload(Error **errp)
+{
+    XdpOffloadInfoList *list = NULL, **tail = &list;
+    XdpOffload *s;
+
+    QTAILQ_FOREACH(s, &all, next) {
+        XdpOffloadInfo *info = g_new0(XdpOffloadInfo, 1);
+
+        info->chardev = g_strdup(CHARDEV(s)->label);
+        info->nic = g_strdup(s->nic);
+        info->state = s->state;
+        if (s->socket >= 0 && s->ifname[0]) {
+            info->tap = g_strdup(s->ifname);
+            XDP_OFFLOAD_SET_HAS(info, tap);
+        }
+        info->reason = g_strdup(s->reason);
+        XDP_OFFLOAD_SET_HAS(info, reason);
+        if (s->examines) {
+            info->program = g_strdup(s->program);
+            XDP_OFFLOAD_SET_HAS(info, program);
+            info->has_milliseconds = true;
+            info->milliseconds = qemu_clock_get_ms(QEMU_CLOCK_REALTIME) -
+                                 s->since_ms;
+        }
+        if (s->memory) {
+            info->has_memory = true;
+            info->memory = s->memory;
+        }
+        if (s->counters) {
+            info->packets = g_new0(XdpOffloadPackets, 1);
+            XDP_OFFLOAD_SET_HAS(info, packets);
+            info->packets->passed = count(s, PASSED);
+            info->packets->dropped = count(s, DROPPED);
+            info->packets->sent = count(s, SENT);
+            info->packets->unexamined = count(s, UNEXAMINED);
+        }
+        QAPI_LIST_APPEND(tail, info);
+    }
+    return list;
+}
+
+static void hmp_info_xdp_offload(Monitor *mon, const QDict *qdict)
+{
+    XdpOffloadInfoList *list = qmp_x_query_xdp_offload(&error_abort), *p;
+
+    for (p = list; p; p = p->next) {
+        const XdpOffloadInfo *info = p->value;
+
+        monitor_printf(mon, "%s: network card %s, %s\n", info->chardev,
+                       info->nic, XdpOffloadState_str(info->state));
+        if (info->program) {
+            monitor_printf(mon, "  program \"%s\" at tap %s for %" PRId64
+                           " s\n", info->program, info->tap ?: "?",
+                           info->milliseconds / 1000);
+        }
+        if (info->has_memory) {
+            monitor_printf(mon, "  maps take %" PRIu64 " KiB\n",
+                           info->memory / KiB);
+        }
+        if (info->packets) {
+            monitor_printf(mon, "  packets: %" PRIu64 " passed, %" PRIu64
+                           " dropped, %" PRIu64 " sent back, %" PRIu64
+                           " not examined\n", info->packets->passed,
+                           info->packets->dropped, info->packets->sent,
+                           info->packets->unexamined);
+        }
+        if (info->reason) {
+            monitor_printf(mon, "  last refused or ended: %s\n", info->reason);
+        }
+    }
+    qapi_free_XdpOffloadInfoList(list);
+}
+
+static void xdp_offload_register(void)
+{
+    type_register_static(&xdp_offload_info);
+    monitor_register_hmp("xdp-offload", true, hmp_info_xdp_offload);
+}
+
+type_init(xdp_offload_register)

@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""XDP offload as a whole: a guest's tool, QEMU, the helper, and packets.
+
+    test (AF_PACKET) ─▶ tap ─▶ guest's program ─▶ QEMU ─▶ guest's program, again
+                         ▲ helper ◀─ QEMU ◀─ port ◀─ xdp-offload
+                         └ in a network namespace of its own
+
+xdp-offload and the programs are the library's (build/lib), as "scripts/check
+--tier lib" builds them; the helper is QEMU's build's.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import socket
+
+from harness import TOP
+from harness.functional.guests import (BOOT_TIMEOUT, MEMORY, Case, best_accel,
+                                       get_kernel, run_tests, tested_qemu)
+from harness.qtest.machine import QEMU
+from harness.vm import traffic
+from harness.vm.process import run, wait_until
+from harness.vm.tapnet import TapNet
+from harness.vm.xdp import CARD, NETDEV, Helper, XdpGuest, card
+
+HELPER = QEMU.parent / "subprojects/qemu-ebpf/tools/qemu-xdp-helper"
+TOOL = TOP / "build/lib/tools/xdp-offload"
+OBJECTS = [TOP / "build/lib/tests" / f"{name}.bpf.o"
+           for name in ("change", "filter", "functions")]
+TIMEOUT = 30
+PACKETS = 50
+DROPPED, PASSED = 5, 6          # ports; the program looks at the last four bits
+
+
+def packet(port):
+    """Return a frame with an UDP datagram to the guest."""
+    return traffic.frame(0x0800, traffic.ipv4_packet(
+        traffic.UDP, bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2)),
+        (1024, port), bytes(18)))
+
+
+def answer():
+    """Return what the program "reflect" makes of packet(DROPPED)."""
+    data = packet(DROPPED)
+    return (data[6:12] + data[:6] + data[12:26] + data[30:34] + data[26:30]
+            + data[36:38] + data[34:36] + data[38:])
+
+
+def why_not():
+    if Case.why_not():
+        return Case.why_not()
+    for path in (HELPER, TOOL, *OBJECTS):
+        if not path.exists():
+            return f"{path.name} is not built (scripts/check --tier lib)"
+    return ""
+
+
+class Offload(Case):
+    """One guest, and a new one where a test has ended it."""
+
+    why_not = staticmethod(why_not)
+    guest = None
+
+    @classmethod
+    def boot(cls):
+        cls.closing = contextlib.ExitStack()
+        cls.net = cls.closing.enter_context(TapNet(1))
+        cls.sender = cls.closing.enter_context(cls.net.packet_socket())
+        cls.helper = cls.closing.enter_context(Helper(HELPER, cls.net))
+        qemu, kernel = tested_qemu(), get_kernel()
+        cls.guest = cls.closing.enter_context(XdpGuest(
+            qemu, kernel, cls.net, cls.helper, TOOL, OBJECTS,
+            options=",rewrite=on,maps=1", accel=best_accel(qemu, kernel),
+            cpus=2, memory=MEMORY, boot_timeout=BOOT_TIMEOUT))
+
+    @classmethod
+    def end(cls):
+        cls.guest = None
+        cls.closing.close()
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.guest:
+            cls.end()
+
+    def setUp(self):
+        super().setUp()
+        if not self.guest:
+            self.boot()
+
+    def load(self, name="drop_port", path="/filter.bpf.o"):
+        """Have it offloaded; drop_port drops packets to the port DROPPED."""
+        self.guest.shell(f"xdp-offload load eth0 {path} sec {name}")
+        if name == "drop_port":
+            self.guest.shell("xdp-offload map update ports key "
+                             f"{DROPPED} value 1")
+        self.assertEqual(self.guest.offload()["program"], name)
+
+    def unload(self):
+        self.guest.shell("xdp-offload unload eth0")
+
+    def shown(self):
+        """Return what the guest's tool tells of its card."""
+        return json.loads(self.guest.shell("xdp-offload show eth0 --json"))[0]
+
+    def passes(self, port=DROPPED):
+        """Send a packet; tell whether it gets into the tap."""
+        try:
+            self.sender.send(packet(port))
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            return False
+        return True
+
+    def receiver(self):
+        """Return a socket that receives what comes out of the tap."""
+        with self.net.entered():
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
+                                 socket.htons(3))       # ETH_P_ALL
+            sock.bind((self.net.name, 0))
+        sock.settimeout(TIMEOUT)
+        return sock
+
+    def received(self):
+        """Return how many packets the guest's card has received."""
+        return int(self.guest.shell(
+            "cat /sys/class/net/eth0/statistics/rx_packets"))
+
+    def assert_over(self, reason=""):
+        """All packets flow, and nothing is left in the host."""
+        self.assertTrue(wait_until(self.passes, TIMEOUT))
+        info = self.guest.offload()
+        self.assertIn(info["state"], ("closed", "broken"))
+        self.assertNotIn("program", info)
+        self.assertIn(reason, info.get("reason", ""))
+        self.assert_nothing_left()
+
+    def assert_nothing_left(self):
+        for process in self.helper.processes:
+            process.wait(TIMEOUT)
+        with self.net.entered():
+            self.assertEqual(run("tc", "filter", "show", "dev", self.net.name,
+                                 "egress"), "")
+
+    def test_it_drops(self):
+        self.load()
+        before = self.received()
+        self.assertFalse(any(self.passes() for _ in range(PACKETS)))
+        self.assertEqual(self.received(), before)
+        info = self.guest.offload()
+        self.assertEqual(info["packets"]["dropped"], PACKETS)
+        self.assertEqual(info["tap"], self.net.name)
+        shown = self.shown()
+        self.assertTrue(shown["offloaded"])
+        self.assertEqual(shown["dropped"], PACKETS)
+        self.assertTrue(self.passes(PASSED))
+        self.assert_words(self.guest.qmp("human-monitor-command", {
+            "command-line": "info xdp-offload"}), "xo0: network card card",
+            f'program "drop_port" at tap {self.net.name}',
+            f"{PACKETS} dropped")
+        self.guest.shell(f"xdp-offload map delete ports key {DROPPED}")
+        self.assertTrue(self.passes())
+        self.unload()
+        self.assert_over()
+
+    def test_it_answers_while_the_guest_stands_still(self):
+        self.load("reflect", "/change.bpf.o")
+        self.guest.qmp("stop")
+        with self.receiver() as receiver:
+            self.passes()
+            frame, (_, _, kind, *_) = receiver.recvfrom(65536)
+            while kind == socket.PACKET_OUTGOING:
+                frame, (_, _, kind, *_) = receiver.recvfrom(65536)
+        self.assertEqual(frame, answer())
+        self.guest.qmp("cont")
+        self.unload()
+
+    def test_a_migration_is_refused(self):
+        self.load()
+        with self.assert_error("chardev 'xo0'", "XDP program"):
+            self.guest.qmp("migrate", {"uri": "exec:cat >/dev/null"})
+        self.unload()
+
+    def test_a_refused_program(self):
+        """It runs in the guest; the reason is told there, and in the host."""
+        status, text = self.guest.try_shell(
+            "xdp-offload load eth0 /functions.bpf.o sec globals")
+        self.assertEqual(status, 2, text)
+        shown = self.shown()
+        self.assertEqual(shown["name"], "globals")
+        self.assertFalse(shown["offloaded"])
+        reason = self.guest.offload()["reason"]
+        self.assert_words(reason, "maps")
+        self.assert_words(text, reason)
+        self.unload()
+
+    def test_the_card_is_replaced(self):
+        """The new card has nothing of the old one's."""
+        self.load()
+        self.guest.qmp("device_del", {"id": CARD})
+        self.guest.wait_event("DEVICE_DELETED")
+        self.guest.qmp("netdev_del", {"id": NETDEV})
+        self.guest.qmp("netdev_add", {
+            "type": "tap", "id": NETDEV, "ifname": self.net.name,
+            "script": "no", "downscript": "no"})
+        self.guest.qmp("device_add", card())
+        self.assert_over("card was removed")
+        self.guest.shell("while pidof xdp-offload || ! ip link set eth0 up; "
+                         "do sleep 0.2; done")
+        self.load()
+        self.assertFalse(self.passes())
+        self.unload()
+
+    def test_the_port_is_closed(self):
+        """The guest's own program stays and drops."""
+        self.load()
+        self.guest.shell("killall -9 xdp-offload")
+        self.assert_over()
+        self.assertEqual(self.shown()["name"], "drop_port")
+        self.unload()
+
+    def test_the_helper_is_killed(self):
+        """The guest's tool offers its program again to the next one."""
+        self.load()
+        os.kill(self.helper.processes[-1].pid, signal.SIGKILL)
+        self.assertTrue(wait_until(self.passes, TIMEOUT))
+        self.assertTrue(wait_until(
+            lambda: "program" in self.guest.offload(), TIMEOUT))
+        self.assertFalse(self.passes())
+        self.unload()
+
+    def test_the_vm_is_killed(self):
+        self.load()
+        os.kill(self.guest.pid, signal.SIGKILL)
+        self.guest.process.wait(TIMEOUT)
+        self.assertTrue(wait_until(self.passes, TIMEOUT))
+        self.assert_nothing_left()
+        self.end()
+
+    def test_the_vm_is_reset(self):
+        self.load()
+        self.guest.qmp("set-action", {"reboot": "reset"})
+        self.guest.qmp("system_reset")
+        self.assert_over()
+        self.end()
+
+
+if __name__ == "__main__":
+    run_tests(__file__)

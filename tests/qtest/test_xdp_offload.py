@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""XDP offload: a chardev between a port of the guest and the helper.
+
+    test ── serial port ──▶ QEMU ── socket ──▶ helper ──▶ tap
+      └───────────────────── packets ──────────────────────▲
+
+The port is an old serial one, which is simpler to drive than virtio-serial.
+The helper is the real one, or one that misbehaves.
+"""
+
+import errno
+import random
+import struct
+import time
+
+from harness.qtest.boards import Pci
+from harness.qtest.machine import BOARD, QEMU, Machine, VmError
+from harness.qtest.rig import (QUEUES, SOFTWARE, Card, Case, TapNet, rows,
+                               run_tests, why_not)
+from harness.vm.process import wait_until
+from harness.vm.xdp import Helper, Listener, chardev
+
+HELPER = QEMU.parent / "subprojects/qemu-ebpf/tools/qemu-xdp-helper"
+PORT, STATUS = 0x3f8, 0x3fd
+HELLO, MAP_CREATE, PROG_SET, PROG_UNSET, LOOKUP = range(1, 6)
+XDP_DROP, XDP_PASS = 1, 2
+TIMEOUT = 20
+FRAME = bytes.fromhex("020000000001" "020000000002" "0800") + bytes(50)
+
+
+def request(operation, body=b"", sequence=1, magic=b"XDPO"):
+    return struct.pack("<4sHHII", magic, 1, operation, sequence,
+                       len(body)) + body
+
+
+def hello():
+    return request(HELLO, bytes(32))
+
+
+def program(verdict, name=b"drops"):
+    """A program that always returns one verdict."""
+    insns = struct.pack("<BBhiBBhi", 0xb7, 0, 0, verdict, 0x95, 0, 0, 0)
+    return request(PROG_SET, struct.pack("<III16s", 1, 1, 2, name) + insns)
+
+
+def skip_reason():
+    if not issubclass(BOARD, Pci) or "x86" not in QEMU.name:
+        return "this machine has no old serial port"
+    if not HELPER.exists():
+        return f"this build has no {HELPER.name}"
+    return why_not()
+
+
+class Rig:
+    """A card on a tap, a port, and a helper."""
+
+    def __init__(self, case, serve=None, options=""):
+        net = case.enterContext(TapNet(QUEUES))
+        self.helper = case.enterContext(Listener(serve) if serve else
+                                        Helper(HELPER, net))
+        self.card = case.enterContext(Card(SOFTWARE, net=net, arguments=[
+            "-chardev", chardev(self.helper, options),
+            "-device", "isa-serial,chardev=xo0"]))
+        self.machine = self.card.machine
+
+    def write(self, data):
+        for byte in data:
+            self.machine.out("outb", PORT, byte)
+
+    def read(self, length):
+        data = bytearray()
+        end = time.monotonic() + TIMEOUT
+        while len(data) < length:
+            if self.machine.io("inb", STATUS) & 1:
+                data.append(self.machine.io("inb", PORT))
+            elif time.monotonic() > end:
+                raise VmError(f"{length - len(data)} bytes did not come")
+        return bytes(data)
+
+    def ask(self, data):
+        """Return the error and the rest of the answer to a request."""
+        self.write(data)
+        return self.read_answer()
+
+    def read_answer(self):
+        header = self.read(16)
+        magic, _, operation, _, length = struct.unpack("<4sHHII", header)
+        assert magic == b"XDPO" and operation & 0x8000, header
+        body = self.read(length)
+        return struct.unpack_from("<I", body)[0], body[4:]
+
+    def info(self):
+        return self.machine.qmp("x-query-xdp-offload")[0]
+
+    def passes(self):
+        """Tell whether a packet gets past the tap's egress."""
+        try:
+            self.card.sender.send(FRAME)
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            return False
+        return True
+
+
+class XdpCase(Case):
+    why_not = staticmethod(skip_reason)
+
+    def offloading(self, options=""):
+        rig = Rig(self, options=options)
+        self.assertEqual(rig.ask(hello())[0], 0)
+        self.assertEqual(rig.ask(program(XDP_DROP))[0], 0)
+        self.assertFalse(rig.passes())
+        return rig
+
+    def assert_over(self, rig, state):
+        self.assertTrue(wait_until(lambda: rig.info()["state"] == state,
+                                   TIMEOUT), rig.info())
+        self.assertNotIn("program", rig.info())
+        self.assertTrue(wait_until(rig.passes, TIMEOUT))
+
+
+class Offload(XdpCase):
+    def test_it_drops(self):
+        rig = self.offloading()
+        info = rig.info()
+        self.assertEqual((info["chardev"], info["nic"], info["program"]),
+                         ("xo0", "card", "drops"))
+        self.assertEqual(info["packets"]["dropped"], 1)
+        self.assertIn('program "drops"', rig.machine.qmp(
+            "human-monitor-command", {"command-line": "info xdp-offload"}))
+        self.assertEqual(rig.ask(request(PROG_UNSET))[0], 0)
+        self.assertTrue(rig.passes())
+
+    def test_a_refused_program(self):
+        rig = self.offloading()
+        error, text = rig.ask(request(PROG_SET, struct.pack(
+            "<III16s", 1, 1, 1, b"bad") + bytes.fromhex("95") + bytes(7)))
+        self.assertEqual(error, errno.EINVAL)
+        self.assertIn(text.decode(), rig.info()["reason"])
+        self.assertFalse(rig.passes())
+
+    def test_limits(self):
+        rig = Rig(self, options=",maps=2,insns=100,memory=1M")
+        error, body = rig.ask(hello())
+        self.assertEqual(error, 0)
+        self.assertEqual(struct.unpack("<IIIIIQ", body[:28])[1:3], (100, 2))
+        self.assertEqual(struct.unpack("<IIIIIQ", body[:28])[5], 1 << 20)
+
+    def test_it_does_not_migrate(self):
+        rig = self.offloading()
+        arguments = {"uri": "exec:cat >/dev/null"}
+        with self.assertRaisesRegex(VmError, "XDP program"):
+            rig.machine.qmp("migrate", arguments)
+        self.assertEqual(rig.ask(request(PROG_UNSET))[0], 0)
+        rig.machine.qmp("migrate", arguments)
+
+    def test_reset(self):
+        rig = self.offloading()
+        rig.machine.qmp("system_reset")
+        self.assert_over(rig, "closed")
+        self.assertEqual(rig.ask(hello())[0], 0)
+
+    def test_netdev_del(self):
+        rig = self.offloading()
+        rig.machine.qmp("netdev_del", {"id": "net0"})
+        self.assert_over(rig, "broken")
+
+    def test_the_helper_is_killed(self):
+        rig = self.offloading()
+        rig.helper.processes[0].kill()
+        self.assert_over(rig, "broken")
+
+    def test_qemu_is_killed(self):
+        rig = self.offloading()
+        rig.machine.process.kill()
+        self.assertTrue(wait_until(
+            lambda: rig.helper.processes[0].poll() is not None, TIMEOUT))
+        self.assertTrue(rig.passes())
+
+
+class Hostile(XdpCase):
+    """What a guest and a helper should not say."""
+
+    @rows({
+        "no frame": (b"x" * 16,),
+        "another version": (b"XDPO\2\0" + bytes(10),),
+        "too long": (struct.pack("<4sHHII", b"XDPO", 1, 1, 1, 65521),),
+        "an answer": (request(HELLO | 0x8000, bytes(4)),),
+        "no patience": (hello() + hello(),),
+    })
+    def check(self, data):
+        rig = self.offloading()
+        rig.write(data)
+        self.assert_over(rig, "broken")
+        rig.machine.qmp("system_reset")
+        self.assertEqual(rig.ask(hello())[0], 0)
+
+    def test_at_random(self):
+        rig = Rig(self)
+        rng = random.Random(1)
+        for _ in range(30):
+            data = bytearray(rng.choice((hello(), program(XDP_PASS))))
+            for _ in range(rng.randrange(4)):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+            rig.write(data)
+            rig.machine.qmp("system_reset")
+        self.assertEqual(rig.ask(hello())[0], 0)
+
+    def test_connections_without_end(self):
+        """After some of them the guest is made to wait."""
+        rig = Rig(self)
+        for _ in range(50):
+            rig.write(hello())
+            info = rig.info()
+            if info["state"] == "connects" and "tap" not in info:
+                break
+            rig.read_answer()
+            rig.machine.qmp("system_reset")
+        else:
+            self.fail("it never has to wait")
+        self.assertEqual(rig.read_answer()[0], 0)
+
+    @rows({
+        "nothing": ([],),
+        "another text": ([b"no room"],),
+        "no descriptor": ([b"xdp 1, 8 counters"],),
+    })
+    def helper(self, messages):
+        """The request is answered, with the reason."""
+        def serve(connection):
+            with connection:
+                connection.recv(4096)
+                for message in messages:
+                    connection.send(message)
+
+        rig = Rig(self, serve)
+        rig.write(hello())
+        self.assertTrue(wait_until(lambda: "reason" in rig.info(), TIMEOUT))
+        self.assertIn(rig.info()["state"], ("closed", "broken"))
+
+
+class Start(Case):
+    """Options that are wrong."""
+
+    @rows({
+        "no card": ("", "the network card is missing"),
+        "gso": (",nic=card,gso=drop", "drop"),
+        "maps": (",nic=card,maps=many", "maps"),
+    })
+    def check(self, options, text):
+        with self.assertRaisesRegex(VmError, text):
+            Machine(["-chardev", "xdp-offload,id=xo0" + options]).stop()
+
+
+if __name__ == "__main__":
+    run_tests(__file__)
