@@ -117,7 +117,9 @@ class Asked:
             if answer.get("status") == "failed":
                 raise VmError("the migration failed: "
                               + answer.get("error-desc", "no reason given"))
-            return answer.get("status") == "completed"
+            return (answer.get("status") == "completed" and
+                    # a moment later, and "cont" is refused before
+                    self.qmp("query-status")["status"] != "finish-migrate")
 
         if not wait_until(ended, timeout, 0.005):
             raise VmError("the migration does not end")
