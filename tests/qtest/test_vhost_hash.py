@@ -16,12 +16,13 @@ import random
 import subprocess
 import tempfile
 
+from harness.functional import nobody
 from harness.functional.vhost_card import HASH, STOCK
 from harness.qtest import rig
 from harness.qtest.faults import Refusal, delete_tap
 from harness.qtest.kernel_objects import (OWN, REPORT, STEERING, names_of,
                                           objects_of, wait_gone)
-from harness.qtest.machine import Machine
+from harness.qtest.machine import Machine, ebpf_rss_fds
 from harness.qtest.migration import MigrationCase
 from harness.qtest.rig import (AUTO, AUTOMATIC, EBPF, QUEUES, SOFTWARE, Card,
                                OwnCardsCase, all_to, flows, rows, run_tests,
@@ -38,6 +39,7 @@ import test_packets
 from test_killed import IN_TAP
 
 IN_FORCE_TIMEOUT = 30
+CHANGES = 100               # of a configuration, while packets come
 NO_NODE = "hash-node=/nonexistent"
 NOT_OFFERED = "net0: hash reports are not offered to the guest: "
 
@@ -72,6 +74,15 @@ class Waits:
 
     def wait_in_force(self, _config, _queues=QUEUES):
         self.wait_settled()
+
+    def assert_hashes(self, config, queues=QUEUES, steers=True):
+        """Queue and hash of each packet are the reference's."""
+        for packet in self.receive(flows()):
+            self.assertEqual(hash_of(packet), config.hash(packet.frame),
+                             packet.frame.hex())
+            if steers:
+                self.assertEqual(packet.queue,
+                                 config.queue(packet.frame) % queues)
 
     def assert_reporter(self, reporter, engine=EBPF):
         rss = self.card.machine.rss()
@@ -110,15 +121,6 @@ class Life(Waits, OwnCardsCase):
 
     def begin_hashes(self, features=HASHES, options="hash=on", **how):
         self.begin(EBPF, options, features, vhost=True, **how)
-
-    def assert_hashes(self, config, queues=QUEUES, steers=True):
-        """Queue and hash of each packet are the reference's."""
-        for packet in self.receive(flows()):
-            self.assertEqual(hash_of(packet), config.hash(packet.frame),
-                             packet.frame.hex())
-            if steers:
-                self.assertEqual(packet.queue,
-                                 config.queue(packet.frame) % queues)
 
     def assert_none(self):
         self.assertEqual({hash_of(packet) for packet in self.receive(flows())},
@@ -201,6 +203,25 @@ class Life(Waits, OwnCardsCase):
                                               QUEUES), OK)
         self.wait_settled()
         self.assert_hashes(spread(seed=seed, key=key))
+
+    def test_packets_while_it_changes(self):
+        """Each has the hash of one configuration or of the other."""
+        self.begin_hashes()
+        configs = [spread(), spread(seed=1, key=KEY[::-1])]
+        self.set_rss(configs[0])
+        seen = set()
+        for step in range(CHANGES):
+            frames = flows(16, seed=step)
+            self.card.send(frames)
+            self.assertEqual(self.nic.set_rss(configs[step % 2], QUEUES), OK)
+            packets = self.nic.wait_packets(len(frames))
+            self.assertEqual(len(packets), len(frames))
+            for packet in packets:
+                by = {number for number, config in enumerate(configs)
+                      if hash_of(packet) == config.hash(packet.frame)}
+                self.assertTrue(by, packet.frame.hex())
+                seen |= by
+        self.assertEqual(seen, {0, 1})
 
     def test_hot_plug(self):
         """A card that insists, first on a host without the node."""
@@ -328,6 +349,47 @@ class Nodes(Waits, OwnCardsCase):
         else:
             self.assert_one_warning(self.card.machine.warnings(), NOT_OFFERED,
                                     "vhostfd= does not report hashes")
+
+
+class Unprivileged(Waits, OwnCardsCase):
+    """An ordinary user's QEMU, with a node that root has opened."""
+
+    engine = EBPF
+
+    @staticmethod
+    def why_not():
+        return why_not() or nobody.why_not()
+
+    def begin_as_nobody(self, options, fds=(), features=HASHES):
+        self.card = self.enterContext(nobody.NobodyCard(
+            {"hash": True, **options}, fds, node=HASH))
+        self.nic = self.card.start(features=features)
+        self.set_rss(spread())
+
+    def assert_reported(self):
+        self.assert_hashes(spread())
+        self.assert_reporter("vhost")
+        self.assertEqual(self.card.warnings(), [])
+
+    def test_helper(self):
+        self.begin_as_nobody({
+            "rss-engine": EBPF,
+            "ebpf-rss-helper": str(nobody.place().privileged_helper())})
+        self.assert_reported()
+
+    def test_six_descriptors(self):
+        with nobody.loaded("--report") as fds:
+            self.begin_as_nobody(ebpf_rss_fds(*fds), fds)
+        self.assert_reported()
+
+    def test_four_descriptors(self):
+        """RSS, and a warning that tells why no hash is reported."""
+        with nobody.loaded() as fds:
+            self.begin_as_nobody(ebpf_rss_fds(*fds), fds, FEATURES)
+        self.assert_steers(spread())
+        self.assert_one_warning(
+            self.card.warnings(), NOT_OFFERED
+            + "not supported with vhost: ebpf-rss-fds has no program for them")
 
 
 class MigrationVhost(Waits, MigrationCase):

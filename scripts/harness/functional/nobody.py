@@ -133,6 +133,7 @@ class NobodyCard(rig.Card):
 
     options    more of the device's: text, or a dictionary, which makes JSON
     fds        descriptors that they speak of
+    node       of vhost-net, which root opens for it; without it vhost=off
     arguments  more of QEMU's
     """
 
@@ -148,12 +149,19 @@ class NobodyCard(rig.Card):
             self._start(queues, options, undo, fds, **how)
             self.undo = undo.pop_all()
 
-    def _start(self, queues, options, undo, fds, arguments=(), **how):
-        queue_list = ":".join(map(str, queues))
+    def _start(self, queues, options, undo, fds, arguments=(), node=None,
+               **how):
+        nodes = [os.open(node, os.O_RDWR | os.O_CLOEXEC) for _ in queues
+                 if node]
+        for fd in nodes:
+            undo.callback(os.close, fd)
+        queue_list, node_list = (":".join(map(str, each))
+                                 for each in (queues, nodes))
+        vhost = f"vhostfds={node_list}" if node else "vhost=off"
         self.machine = NobodyMachine(
-            arguments=["-netdev", f"tap,id=net0,fds={queue_list},vhost=off",
+            arguments=["-netdev", f"tap,id=net0,fds={queue_list},{vhost}",
                        "-device", device_text(options), *arguments],
-            netns=self.net, pass_fds=(*queues, *fds), **how)
+            netns=self.net, pass_fds=(*queues, *nodes, *fds), **how)
         undo.callback(self.machine.stop)
 
     def warnings(self):
@@ -186,13 +194,14 @@ class HotPluggedCard(NobodyCard):
 
 
 @contextlib.contextmanager
-def loaded():
-    """Give descriptors of what the helper loads for root."""
+def loaded(*options):
+    """Give descriptors of what the helper loads for root, by its options."""
     helper = place().helper("root-runs-it")
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, its:
-        subprocess.run([helper, f"--fd={its.fileno()}", "--name=by-root"],
-                       pass_fds=[its.fileno()], check=True, timeout=20)
+        subprocess.run([helper, f"--fd={its.fileno()}", "--name=by-root",
+                        *options], pass_fds=[its.fileno()], check=True,
+                       timeout=20)
         fds = socket.recv_fds(ours, 512, 8)[1]
     try:
         yield fds
