@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
@@ -38,6 +39,7 @@ enum {
     SEEN_V6 = 14 + 40 + 4,
     FLOW = 12,
     SILENCE = 30000,                /* ms */
+    PAUSE = 50000,                  /* us, in which packets gather */
     WHOLE = (1 << SOCKETS) - 1,
 };
 
@@ -101,11 +103,9 @@ static int open_socket(const char *interface, int place)
     return fd;
 }
 
-/* Takes note of four bits of a packet's hash. */
-static void receive(int fd, int place)
+/* Takes note of four bits of the hash of a packet with so many bytes. */
+static void note(const uint8_t *frame, ssize_t len, int place)
 {
-    uint8_t frame[SEEN_V6 + 16];
-    ssize_t len = recv(fd, frame, sizeof(frame), MSG_DONTWAIT);
     ssize_t seen = frame[12] == 0x86 ? SEEN_V6 : SEEN_V4;
     struct packet *packet;
 
@@ -122,6 +122,16 @@ static void receive(int fd, int place)
     packet->known |= 1 << place;
     packet->hash |= (uint32_t)(len - seen) << 4 * place;
     n_whole += packet->known == WHOLE;
+}
+
+static void receive(int fd, int place)
+{
+    uint8_t frame[SEEN_V6 + 16];
+    ssize_t len;
+
+    while ((len = recv(fd, frame, sizeof(frame), MSG_DONTWAIT)) > 0) {
+        note(frame, len, place);
+    }
 }
 
 static void print(const struct packet *packet)
@@ -153,10 +163,9 @@ int main(int argc, char **argv)
     puts("ready");
     fflush(stdout);
     while (n_whole < count && poll(fds, SOCKETS, SILENCE) > 0) {
+        usleep(PAUSE);
         for (int i = 0; i < SOCKETS; i++) {
-            if (fds[i].revents) {
-                receive(fds[i].fd, i);
-            }
+            receive(fds[i].fd, i);
         }
     }
     for (size_t i = 0; i < n_places; i++) {
