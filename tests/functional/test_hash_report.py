@@ -13,17 +13,22 @@ import random
 import re
 import socket
 import time
+from itertools import chain
 
 from harness.functional import guests
 from harness.functional.guests import (AUTOMATIC, EBPF, SOFTWARE, VHOST, Case,
                                        RssGuest, flows, run_tests, steering)
 from harness.functional.vhost_card import HASH
 from harness.rss_reference import NAMES
+from harness.vm import hashes, traffic
 from harness.vm.process import run
 
 ENGINE, REPORTER = (EBPF, "vhost") if VHOST else (SOFTWARE, "software")
 TRACING = "/sys/kernel/tracing"
 EVENT = f"{TRACING}/events/net/napi_gro_receive_entry"
+# enum xdp_rss_hash_type of Linux
+XDP_TYPES = {"IPv4": 0x1, "TCPv4": 0x19, "UDPv4": 0x29,
+             "IPv6": 0x2, "TCPv6": 0x1a, "UDPv6": 0x2a}
 HERE, THERE, PORT = "192.0.2.1", "192.0.2.2", 5001
 STREAM = random.Random(12).randbytes(8 << 20)
 SEGMENT = 1448              # bytes of TCP in a packet, without offloads
@@ -102,6 +107,27 @@ class HashReport(Case):
                 expected[len(frame) - 14] = (
                     value, NAMES[report].startswith(("TCP", "UDP")))
             self.assertEqual(self.traced(frames), expected)
+
+    def test_an_XDP_program_has_hash_and_report_code(self):
+        release = re.match(r"(\d+)\.(\d+)", self.guest.shell("uname -r"))
+        if tuple(map(int, release.groups())) < (6, 10):
+            self.skipTest("Linux tells XDP programs the hash from 6.10 on")
+        self.guest.shell("ethtool -K eth0 rxhash on")
+        some = traffic.flows(5, 12, traffic.CLASSES + traffic.OTHER_CLASSES)
+        frames = [frame + bytes(place) for place, frame in
+                  enumerate(sorted(chain(*some.values()), key=len))]
+        hashes.begin(self.guest, len(frames), "xdphash")
+        self.guest.set_key(3)       # for attaching may turn RSS off
+        config = self.guest.config()
+        self.receive(frames)
+        expected = {}
+        for frame in frames:
+            value, report = config.hash(frame)
+            expected[len(frame)] = value, XDP_TYPES[NAMES[report]], 0
+        self.assertEqual({
+            int(length): (int(value, 16), int(kind, 16), int(error))
+            for length, value, kind, error in hashes.end(self.guest)},
+            expected)
 
     def test_steering_follows_the_table(self):
         for weights in ("1 1 1 1", "6 1 1 0", "0 0 0 1"):

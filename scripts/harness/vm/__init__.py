@@ -11,6 +11,7 @@
     traffic.py    the packets that are sent into the tap
     qstats.c      counters per queue, in guests from Linux 6.12 on
     rxhash.c      the hash of each packet, in guests
+    xdphash.c     the same as XDP programs see it, from Linux 6.10 on
     hashes.py     which packet came with which hash
     histogram.py  which queue received what
     steering.py   what steers: eBPF program, QEMU or nothing

@@ -199,5 +199,5 @@ def guest_initramfs(kernel, modules=(), others=None):
     return initramfs.build(kernel, initramfs.GUEST_MODULES + tuple(modules),
                            programs=[("ethtool", "ethtool")],
                            sources=[Path(__file__).with_name(name) for name
-                                    in ("qstats.c", "rxhash.c")],
+                                    in ("qstats.c", "rxhash.c", "xdphash.c")],
                            others=others)

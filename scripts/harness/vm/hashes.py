@@ -1,26 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which hash the guest's driver has put into each packet, read by rxhash."""
+"""Which hash each packet has in a guest, as rxhash or xdphash tells."""
 
 from . import traffic
 
-OUTPUT = "/tmp/rxhash"
+OUTPUT = "/tmp/hashes"
 START_TIMEOUT = 20          # s
-END_TIMEOUT = 90            # s; rxhash waits 30 s for a packet
+END_TIMEOUT = 90            # s; they wait 30 s for a packet
 
 
-def begin(guest, count, interface="eth0"):
+def begin(guest, count, program="rxhash", interface="eth0"):
     """Have the guest take note of the hashes of so many packets."""
-    guest.shell(f"rxhash {interface} {count} >{OUTPUT} 2>&1 & echo $! >"
+    guest.shell(f"{program} {interface} {count} >{OUTPUT} 2>&1 & echo $! >"
                 f"{OUTPUT}.pid; (until grep -qx ready {OUTPUT}; do "
                 f"kill -0 $(cat {OUTPUT}.pid) || {{ cat {OUTPUT}; exit 1; }}; "
                 "sleep 0.1; done)", START_TIMEOUT)
 
 
 def end(guest):
-    """Return {flow: hash} when all packets have come, or no more do."""
+    """Return the program's lines, in words, when all packets have come.
+
+    Or when no more do.
+    """
     text = guest.shell(f"while kill -0 $(cat {OUTPUT}.pid) 2>/dev/null; do "
                        f"sleep 0.1; done; cat {OUTPUT}", END_TIMEOUT)
-    lines = [line.split() for line in text.splitlines()[1:]]
+    return [line.split() for line in text.splitlines()[1:]]
+
+
+def of_flows(lines):
+    """Return {flow: hash} out of rxhash's lines."""
     return {bytes.fromhex(flow): int(value, 16) for flow, value in lines}
 
 
