@@ -119,7 +119,8 @@ static int read_request(XdpHelperRequest *request, const char **why)
     } control = { .bytes = { 0 } };
     struct msghdr message = {
         .msg_iov = &iov, .msg_iovlen = 1,
-        .msg_control = &control, .msg_controllen = sizeof(control),
+        .msg_control = &control,
+        .msg_controllen = CMSG_LEN(sizeof(int)),    /* no room for two */
     };
     const struct cmsghdr *header;
     ssize_t len;

@@ -7,8 +7,10 @@
 #include "qapi/error.h"
 #if QEMU_VERSION_MAJOR < 10
 #include "sysemu/reset.h"
+#include "sysemu/runstate.h"
 #else
 #include "system/reset.h"
+#include "system/runstate.h"
 #endif
 
 /*

@@ -6,11 +6,11 @@
  *     guest ── port ──▶ this ── socket ──▶ qemu-xdp-helper ── bpf() ──▶ tap
  *
  * It carries frames (xdp_wire.h), one at a time, limits how often a guest has
- * the helper begin anew, and owns the life cycle: the
- * helper's connection ends, and with it all that the guest has in the host,
- * when the guest closes the port or is reset, when the card or its netdev is
- * gone, and when either side says what it should not. A card that goes is told
- * of; of its netdev nobody tells, so that is looked at each second.
+ * the helper begin anew, and owns the life cycle: the helper's connection ends,
+ * and with it all that the guest has in the host, when the guest closes the
+ * port or is reset, when the card or its netdev is gone, and when either side
+ * says what it should not. A card that goes is told of; of its netdev nobody
+ * tells, so that is looked at each second.
  *
  *     CLOSED ── a request ──▶ CONNECTS ── the helper is ready ──▶ ASKS ◀─┐
  *       ▲                        │                                 │     │
@@ -75,10 +75,11 @@ enum {
 
 /**
  * XdpOffload:
+ * @opened: the guest has the port open
  * @socket: to the helper, or -1
  * @cards: tells when a card goes; from the first connection on
  * @tap: of the card, while @socket is open
- * @ifname: its name
+ * @ifname: its name, or empty
  * @paid_ms: until when the connections that were made are paid for
  * @in, @in_len: the request that comes, or is being answered
  * @out, @out_len, @out_at: the answer, and how much of it the guest has
@@ -95,11 +96,13 @@ struct XdpOffload {
     XdpHelperRequest limits;
 
     XdpOffloadState state;
+    bool opened;
     int socket;
     DeviceListener cards;
     NetClientState *tap;
     char ifname[IFNAMSIZ];
     QEMUTimer *deadline, *look;
+    VMChangeStateEntry *runs;
     int64_t paid_ms;
     uint8_t in[XDP_WIRE_MAX], out[XDP_WIRE_MAX];
     size_t in_len, out_len, out_at;
@@ -217,7 +220,8 @@ static NetClientState *find_tap(XdpOffload *s, Error **errp)
 {
     NetClientState *nc = NULL, *found[1];
 
-    if (qemu_find_net_clients_except(s->nic, found, NET_CLIENT_DRIVER__MAX,
+    /* The tap of a card may have the card's own name. */
+    if (qemu_find_net_clients_except(s->nic, found, NET_CLIENT_DRIVER_TAP,
                                      1) > 0 &&
         found[0]->info->type == NET_CLIENT_DRIVER_NIC) {
         nc = found[0];
@@ -292,6 +296,7 @@ static bool connect_helper(XdpOffload *s, Error **errp)
     }
     listen_to_cards(s);
     s->tap = tap;
+    s->ifname[0] = 0;
     if (ioctl(tap_get_fd(tap), TUNGETIFF, &ifr) == 0) {
         pstrcpy(s->ifname, sizeof(s->ifname), ifr.ifr_name);
     }
@@ -400,6 +405,9 @@ static int xdp_offload_write(Chardev *chr, const uint8_t *bytes, int len)
     XdpOffload *s = CHARDEV_XDP_OFFLOAD(chr);
     int done = 0;
 
+    if (!s->opened && s->state != XDP_OFFLOAD_STATE_BROKEN) {
+        break_off(s, "the guest has not opened the port");
+    }
     while (done < len && s->state != XDP_OFFLOAD_STATE_BROKEN) {
         if (s->state == XDP_OFFLOAD_STATE_CONNECTS ||
             s->state == XDP_OFFLOAD_STATE_ASKS || s->out_len) {
@@ -424,7 +432,7 @@ static ssize_t receive_text(XdpOffload *s, char *text, size_t size, int *fd)
     } control = { .bytes = { 0 } };
     struct msghdr message = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-        .msg_controllen = sizeof(control),
+        .msg_controllen = CMSG_LEN(sizeof(int)),    /* no room for two */
     };
     ssize_t len = recvmsg(s->socket, &message,
                           MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -509,6 +517,7 @@ static void helper_answers(XdpOffload *s)
     ssize_t len = recv(s->socket, s->out, sizeof(s->out),
                        MSG_DONTWAIT | MSG_TRUNC);
     XdpWireMessage answer;
+    int decoded;
 
     if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
@@ -521,7 +530,9 @@ static void helper_answers(XdpOffload *s)
         break_off(s, "the helper sent what it was not asked for");
         return;
     }
-    if (xdp_wire_decode(s->out, len, &answer) == -EBADMSG || !answer.answer ||
+    /* An operation that nobody here knows may be one of the helper's. */
+    decoded = xdp_wire_decode(s->out, len, &answer);
+    if ((decoded < 0 && decoded != -EOPNOTSUPP) || !answer.answer ||
         answer.op != s->request.op ||
         answer.sequence != s->request.sequence) {
         break_off(s, "the helper sent what is no answer");
@@ -547,13 +558,18 @@ static void helper_speaks(void *opaque)
     }
 }
 
-/* A connection is due; no answer for too long; the guest is to learn an end. */
+/*
+ * A connection is due; no answer for too long; the guest is to learn an end, or
+ * to have an answer that it could not take.
+ */
 static void deadline(void *opaque)
 {
     XdpOffload *s = opaque;
 
     if (s->state == XDP_OFFLOAD_STATE_BROKEN) {
         qemu_chr_be_event(CHARDEV(s), CHR_EVENT_CLOSED);
+    } else if (s->out_len) {
+        flush(s);
     } else if (s->socket < 0) {
         begin(s);
     } else {
@@ -571,6 +587,16 @@ static void look(void *opaque)
         return;
     }
     timer_mod(s->look, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + LOOK_MS);
+}
+
+/* While the machine is stopped its ports take nothing. */
+static void machine_runs(void *opaque, bool running, RunState state)
+{
+    XdpOffload *s = opaque;
+
+    if (running && (s->out_len || s->state == XDP_OFFLOAD_STATE_BROKEN)) {
+        timer_mod(s->deadline, qemu_clock_get_ms(QEMU_CLOCK_REALTIME));
+    }
 }
 
 static void device_goes(DeviceListener *listener, DeviceState *dev)
@@ -593,10 +619,9 @@ static void xdp_offload_set_fe_open(Chardev *chr, int fe_open)
 {
     XdpOffload *s = CHARDEV_XDP_OFFLOAD(chr);
 
-    if (!fe_open) {
-        end_session(s, XDP_OFFLOAD_STATE_CLOSED);
-        qemu_chr_be_event(chr, CHR_EVENT_OPENED);
-    }
+    s->opened = fe_open;
+    end_session(s, XDP_OFFLOAD_STATE_CLOSED);
+    qemu_chr_be_event(chr, CHR_EVENT_OPENED);
 }
 
 static void xdp_offload_accept_input(Chardev *chr)
@@ -660,6 +685,7 @@ static void xdp_offload_open(Chardev *chr, ChardevBackend *backend,
         }
     }
     qemu_register_reset(xdp_offload_reset, s);
+    s->runs = qemu_add_vm_change_state_handler(machine_runs, s);
     QTAILQ_INSERT_TAIL(&all, s, next);
     *be_opened = true;
 }
@@ -684,6 +710,7 @@ static void xdp_offload_finalize(Object *obj)
         if (s->cards.unrealize) {
             device_listener_unregister(&s->cards);
         }
+        qemu_del_vm_change_state_handler(s->runs);
         qemu_unregister_reset(xdp_offload_reset, s);
         QTAILQ_REMOVE(&all, s, next);
     }
@@ -718,7 +745,7 @@ static uint64_t count(const XdpOffload *s, unsigned counter)
     size_t i;
 
     for (i = counter; s->counters && i < s->n_counters; i += PER_PROCESSOR) {
-        sum += qatomic_read__nocheck(&s->counters[i]);
+        sum += qatomic_read_u64(&s->counters[i]);
     }
     return sum;
 }

@@ -233,6 +233,18 @@ class Offload(Case):
         self.assertFalse(self.passes())
         self.unload()
 
+    def test_the_helper_is_killed_while_the_vm_is_stopped(self):
+        """The guest's tool hears of it when the machine goes on."""
+        self.load()
+        self.guest.qmp("stop")
+        os.kill(self.helper.processes[-1].pid, signal.SIGKILL)
+        self.assertTrue(wait_until(
+            lambda: self.guest.offload()["state"] == "broken", TIMEOUT))
+        self.guest.qmp("cont")
+        self.assertTrue(wait_until(
+            lambda: "program" in self.guest.offload(), TIMEOUT))
+        self.unload()
+
     def test_the_vm_is_killed(self):
         self.load()
         os.kill(self.guest.pid, signal.SIGKILL)

@@ -25,6 +25,7 @@ HELPER = QEMU.parent / "subprojects/qemu-ebpf/tools/qemu-xdp-helper"
 PORT, STATUS = 0x3f8, 0x3fd
 HELLO, MAP_CREATE, PROG_SET, PROG_UNSET, LOOKUP = range(1, 6)
 XDP_DROP, XDP_PASS = 1, 2
+READY = b"xdp 1, 8 counters"        # of a helper
 TIMEOUT = 20
 FRAME = bytes.fromhex("020000000001" "020000000002" "0800") + bytes(50)
 
@@ -55,13 +56,13 @@ def skip_reason():
 class Rig:
     """A card on a tap, a port, and a helper."""
 
-    def __init__(self, case, serve=None, options=""):
+    def __init__(self, case, serve=None, options="", **how):
         net = case.enterContext(TapNet(QUEUES))
         self.helper = case.enterContext(Listener(serve) if serve else
                                         Helper(HELPER, net))
         self.card = case.enterContext(Card(SOFTWARE, net=net, arguments=[
             "-chardev", chardev(self.helper, options),
-            "-device", "isa-serial,chardev=xo0"]))
+            "-device", "isa-serial,chardev=xo0"], **how))
         self.machine = self.card.machine
 
     def write(self, data):
@@ -148,6 +149,10 @@ class Offload(XdpCase):
         self.assertEqual(struct.unpack("<IIIIIQ", body[:28])[1:3], (100, 2))
         self.assertEqual(struct.unpack("<IIIIIQ", body[:28])[5], 1 << 20)
 
+    def test_the_netdev_has_the_name_of_the_card(self):
+        rig = Rig(self, netdev="card")
+        self.assertEqual(rig.ask(hello())[0], 0)
+
     def test_it_does_not_migrate(self):
         rig = self.offloading()
         arguments = {"uri": "exec:cat >/dev/null"}
@@ -223,21 +228,25 @@ class Hostile(XdpCase):
         self.assertEqual(rig.read_answer()[0], 0)
 
     @rows({
-        "nothing": ([],),
-        "another text": ([b"no room"],),
-        "no descriptor": ([b"xdp 1, 8 counters"],),
+        "nothing": ([], "ended"),
+        "another text": ([b"no room"], "no room"),
+        "no descriptor": ([READY], "ended"),
+        "half an answer": ([READY, request(HELLO | 0x8000, bytes(5))],
+                           "no answer"),
     })
-    def helper(self, messages):
+    def helper(self, messages, reason):
         """The request is answered, with the reason."""
         def serve(connection):
             with connection:
-                connection.recv(4096)
                 for message in messages:
+                    connection.recv(4096)
                     connection.send(message)
+                connection.recv(4096)
 
         rig = Rig(self, serve)
         rig.write(hello())
         self.assertTrue(wait_until(lambda: "reason" in rig.info(), TIMEOUT))
+        self.assertIn(reason, rig.info()["reason"])
         self.assertIn(rig.info()["state"], ("closed", "broken"))
 
 
