@@ -39,20 +39,10 @@ def why_not():
     return ""
 
 
-class TapNet(Descriptor):
-    """A namespace, and in it the tap `name` with `queues` queues.
+class Namespace(Descriptor):
+    """A network namespace that is quiet: nothing sends a packet by itself."""
 
-    The namespace is quiet: nothing in it sends a packet by itself, so that
-    the guest's counters count exactly what was sent on purpose.
-    """
-
-    # One tap queue holds a whole burst of the demo's, even if all of it
-    # goes to one queue: a slow guest delays packets, it does not lose them.
-    QUEUE_LENGTH = 4096
-
-    def __init__(self, queues=4, name="tap0"):
-        self.queues = queues
-        self.name = name
+    def __init__(self):
         home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             _check(libc.unshare(CLONE_NEWNET), "cannot make a network "
@@ -71,11 +61,6 @@ class TapNet(Descriptor):
                 with open(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6",
                           "w") as file:
                     file.write("1")
-        multi = ["multi_queue"] if self.queues > 1 else []
-        run("ip", "tuntap", "add", "dev", self.name, "mode", "tap",
-            "vnet_hdr", *multi)
-        run("ip", "link", "set", self.name, "txqueuelen", self.QUEUE_LENGTH,
-            "up")
 
     @contextlib.contextmanager
     def entered(self):
@@ -93,12 +78,44 @@ class TapNet(Descriptor):
                    "host's network namespace")
             os.close(home)
 
-    def packet_socket(self):
-        """Return a socket that sends whole frames into the tap."""
+    def path(self):
+        """Return a path of the namespace, for ip link."""
+        return f"/proc/{os.getpid()}/fd/{self.fd}"
+
+    def packet_socket(self, device):
+        """Return a socket that sends whole frames into a device."""
         with self.entered():
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            sock.bind((self.name, 0))
+            sock.bind((device, 0))
         return sock
+
+
+class TapNet(Namespace):
+    """A namespace, and in it the tap `name` with `queues` queues.
+
+    The guest's counters count exactly what was sent on purpose.
+    """
+
+    # One tap queue holds a whole burst of the demo's, even if all of it
+    # goes to one queue: a slow guest delays packets, it does not lose them.
+    QUEUE_LENGTH = 4096
+
+    def __init__(self, queues=4, name="tap0"):
+        self.queues = queues
+        self.name = name
+        super().__init__()
+
+    def _set_up(self):
+        super()._set_up()
+        multi = ["multi_queue"] if self.queues > 1 else []
+        run("ip", "tuntap", "add", "dev", self.name, "mode", "tap",
+            "vnet_hdr", *multi)
+        run("ip", "link", "set", self.name, "txqueuelen", self.QUEUE_LENGTH,
+            "up")
+
+    def packet_socket(self, device=None):
+        """Return a socket that sends whole frames into the tap."""
+        return super().packet_socket(device or self.name)
 
     def open_queue(self):
         """Return a descriptor of a queue of the tap."""
