@@ -26,6 +26,12 @@ demo-steer:
 	@$(DEPS) library guest
 	@scripts/demo-steer
 
+.PHONY: demo-xdp
+demo-xdp:
+	@$(DEPS) library qemu guest
+	@scripts/build
+	@scripts/demo-xdp --qemu=$(OURS)/qemu-system-x86_64
+
 .PHONY: check
 check:
 	@$(DEPS) library qemu guest tests
@@ -91,6 +97,7 @@ help:
 	@echo '                  VHOST=on: with vhost-net; HASH=on: and its hash'
 	@echo '                  reports; QEMU=FILE: another QEMU'
 	@echo 'make demo-steer   show tap-steer replace programs under traffic'
+	@echo 'make demo-xdp     show a flood that a guest drops in its host'
 	@echo 'make check        run all tests but those that take long'
 	@echo '                  TIER=A,B: others (scripts/check --help)'
 	@echo 'make check-full   run all tests'
