@@ -87,8 +87,8 @@ static const char *advice(void)
     return have_capabilities()
         ? " (not for lack of CAP_BPF and CAP_PERFMON: a user namespace,"
           " seccomp or a security module may forbid it; before Linux 5.11 it"
-          " also needs 64 KiB of locked memory for each device: see"
-          " RLIMIT_MEMLOCK, ulimit -l)"
+          " also needs 64 KiB of locked memory for each device, 128 with hash"
+          " reports: see RLIMIT_MEMLOCK, ulimit -l)"
         : " (needs CAP_BPF and CAP_PERFMON, or root)";
 }
 

@@ -40,6 +40,7 @@ from test_killed import IN_TAP
 
 IN_FORCE_TIMEOUT = 30
 CHANGES = 100               # of a configuration, while packets come
+MEMLOCK = 128 << 10         # what the message speaks of
 NO_NODE = "hash-node=/nonexistent"
 NOT_OFFERED = "net0: hash reports are not offered to the guest: "
 
@@ -361,8 +362,10 @@ class Unprivileged(Waits, OwnCardsCase):
         return why_not() or nobody.why_not()
 
     def begin_as_nobody(self, options, fds=(), features=HASHES):
+        """It has as much locked memory as Linux 5.10 is said to take."""
         self.card = self.enterContext(nobody.NobodyCard(
-            {"hash": True, **options}, fds, node=HASH))
+            {"hash": True, **options}, fds, node=HASH,
+            prefix=["prlimit", f"--memlock={MEMLOCK}:{MEMLOCK}"]))
         self.nic = self.card.start(features=features)
         self.set_rss(spread())
 
