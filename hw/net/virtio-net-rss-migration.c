@@ -96,6 +96,7 @@ const VMStateDescription vmstate_virtio_net_rss = {
     },
 };
 
+/* @not_offered: NULL where it was the backend that took the feature away */
 static void say_missing(VirtIONet *n, unsigned feature, const char *what,
                         const char *property, const char *not_offered)
 {
@@ -110,7 +111,8 @@ static void say_missing(VirtIONet *n, unsigned feature, const char *what,
                      " %s=off", what, property);
     } else {
         error_report("virtio-net: the guest uses %s, which is unavailable"
-                     " here: %s", what, not_offered);
+                     " here: %s", what,
+                     not_offered ?: "the backend does not support it");
     }
 }
 
