@@ -224,12 +224,34 @@ static void virtio_net_rss_unavailable(GError **error)
                         " any more");
 }
 
-/* What is attached goes on by the configuration that the guest has. */
+/* With vhost: what was accepted ends, as nothing else can do it. */
+static void virtio_net_rss_give_up(VirtIONet *n, const GError *reason)
+{
+    virtio_net_rss_warn(n, reason, n->rss.populate_hash
+                        ? "RSS and hash reports are off" : "RSS is off");
+    virtio_net_rss_off(n);
+}
+
+/*
+ * With vhost: what is attached, or waits for that, goes on by the configuration
+ * that the guest has. A bottom half that was to come still comes.
+ */
 static void virtio_net_rss_restore(VirtIONet *n)
 {
-    if (ebpf_rss_set_all(n->rss.ebpf, &n->rss.guest.config) ==
-        EBPF_RSS_DEFERRED) {
-        n->rss.state = VIRTIO_NET_RSS_EBPF_CHANGES;
+    g_autoptr(GError) err = NULL;
+
+    switch (ebpf_rss_set_all(n->rss.ebpf, &n->rss.guest.config)) {
+    case EBPF_RSS_IN_FORCE:
+        break;
+    case EBPF_RSS_DEFERRED:
+        if (n->rss.state == VIRTIO_NET_RSS_EBPF) {
+            n->rss.state = VIRTIO_NET_RSS_EBPF_CHANGES;
+        }
+        break;
+    case EBPF_RSS_UNAVAILABLE:
+        virtio_net_rss_unavailable(&err);
+        virtio_net_rss_give_up(n, err);
+        break;
     }
 }
 
@@ -238,7 +260,8 @@ static void virtio_net_rss_restore(VirtIONet *n)
  * there already goes on without a gap.
  *
  * Returns: the state that this leads to; or VIRTIO_NET_RSS_OFF with @error
- * set, and then nothing is done by @config
+ * set, and then nothing is done by @config: with vhost all goes on as it was,
+ * and without it the caller has another engine
  */
 static VirtIONetRssState virtio_net_rss_try_ebpf(VirtIONet *n,
                                                  const RssConfig *config,
@@ -250,7 +273,8 @@ static VirtIONetRssState virtio_net_rss_try_ebpf(VirtIONet *n,
         if (virtio_net_rss_attach_to(n, places, error)) {
             return VIRTIO_NET_RSS_EBPF;
         }
-        if (n->rss.attached) {
+        if (virtio_net_rss_has_vhost(n) &&
+            (n->rss.attached || n->rss.state == VIRTIO_NET_RSS_EBPF_WAITS)) {
             virtio_net_rss_restore(n);
         }
         return VIRTIO_NET_RSS_OFF;
@@ -339,9 +363,7 @@ void virtio_net_rss_off(VirtIONet *n)
 static void virtio_net_rss_failed(VirtIONet *n, const GError *reason)
 {
     if (virtio_net_rss_has_vhost(n)) {
-        virtio_net_rss_warn(n, reason, n->rss.populate_hash
-                            ? "RSS and hash reports are off" : "RSS is off");
-        virtio_net_rss_off(n);
+        virtio_net_rss_give_up(n, reason);
     } else {
         virtio_net_rss_set_software(n, &n->rss.guest, reason);
     }
