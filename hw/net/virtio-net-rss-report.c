@@ -61,13 +61,15 @@ static bool refuse(GError **error, const char *node, const char *what)
     return false;
 }
 
-static const char *remedy(int err)
+/* Where the user named the node, no package is what is missing. */
+static const char *remedy(VirtIONet *n, int err)
 {
     switch (err) {
     case ENOENT:
     case ENODEV:
     case ENXIO:
-        return " (the package vhost-net-hash-dkms has it)";
+        return n->rss.hash_node ? ""
+               : " (the package vhost-net-hash-dkms has it)";
     case EACCES:
     case EPERM:
         return " (or hand it over with vhostfd=)";
@@ -76,27 +78,32 @@ static const char *remedy(int err)
     }
 }
 
-static bool move_queue(VirtIONet *n, NetClientState *nc, GError **error)
+static const char *node_path(VirtIONet *n)
 {
-    const char *node = n->rss.hash_node ?: HASH_NODE;
-    int fd = open(node, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    return n->rss.hash_node ?: HASH_NODE;
+}
+
+/* Returns a descriptor of the node, or -1 with @error set. */
+static int open_node(VirtIONet *n, GError **error)
+{
+    int fd = open(node_path(n), O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0) {
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL, "cannot open %s: %s%s",
-                    node, strerror(errno), remedy(errno));
-        return false;
-    }
-    if (!reports_hashes(fd)) {
+                    node_path(n), strerror(errno), remedy(n, errno));
+    } else if (!reports_hashes(fd)) {
         close(fd);
-        return refuse(error, node, "does not report hashes");
+        fd = -1;
+        refuse(error, node_path(n), "does not report hashes");
     }
-    if (!tap_move_vhost(nc, fd)) {
-        return refuse(error, node, "cannot be set up");
-    }
-    return true;
+    return fd;
 }
 
-bool virtio_net_rss_find_reporter(VirtIONet *n, GError **error)
+/*
+ * Opens the node for each queue that is to be moved there: @fds, which are -1,
+ * are the caller's, also on failure.
+ */
+static bool open_nodes(VirtIONet *n, int *fds, GError **error)
 {
     NICPeers *peers = &n->nic_conf.peers;
     int i;
@@ -114,11 +121,35 @@ bool virtio_net_rss_find_reporter(VirtIONet *n, GError **error)
             return refuse(error, "vhostfd=", "does not report hashes (hand over"
                           " a descriptor of " HASH_NODE ")");
         }
-        if (!move_queue(n, peers->ncs[i], error)) {
+        fds[i] = open_node(n, error);
+        if (fds[i] < 0) {
             return false;
         }
     }
     return true;
+}
+
+/* No queue is moved before there is a node for each. */
+bool virtio_net_rss_find_reporter(VirtIONet *n, GError **error)
+{
+    NICPeers *peers = &n->nic_conf.peers;
+    g_autofree int *fds = g_new(int, peers->queues);
+    bool found;
+    int i;
+
+    memset(fds, -1, peers->queues * sizeof(*fds));
+    found = open_nodes(n, fds, error);
+    for (i = 0; i < peers->queues; i++) {
+        if (fds[i] < 0) {
+            continue;
+        }
+        if (!found) {
+            close(fds[i]);
+        } else if (!tap_move_vhost(peers->ncs[i], fds[i])) {
+            found = refuse(error, node_path(n), "cannot be set up");
+        }
+    }
+    return found;
 }
 
 bool virtio_net_rss_report(VirtIONet *n, GError **error)
