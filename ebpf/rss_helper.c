@@ -71,13 +71,18 @@ static bool conclude(RssAnswerOutcome outcome, const RssAnswer *answer,
     case RSS_ANSWERED:
         return rss_answer_take(answer, helper, ask->report, fds, error);
     case RSS_ANSWER_TOO_LATE:
-        rss_answer_error(error, "%s did not answer within %g s", helper,
-                         ask->timeout_ms / 1000.0);
+        g_set_error(error, RSS_ERROR, RSS_ERROR_NO_ANSWER,
+                    "%s did not answer within %g s", helper,
+                    ask->timeout_ms / 1000.0);
         return false;
     default:
-        rss_answer_error(error, status < 0 ? "%s ended without an answer" :
-                         "%s ended without an answer, with exit status %d",
-                         helper, status);
+        if (status < 0) {
+            g_set_error(error, RSS_ERROR, RSS_ERROR_NO_ANSWER,
+                        "%s ended without an answer", helper);
+        } else {
+            rss_answer_error(error, "%s ended without an answer, with exit"
+                             " status %d", helper, status);
+        }
         return false;
     }
 }

@@ -183,7 +183,10 @@ static Helper find_helper(VirtIONet *n)
     return helper;
 }
 
-/* Both programs, or that which steers from a helper that knows no other. */
+/*
+ * Both programs, or that which steers from a helper that knows no other. One
+ * that has not answered is not waited for again, while the monitor waits.
+ */
 static bool ask_helper(VirtIONet *n, const char *path, const char *name,
                        int fds[EBPF_RSS_ALL_FDS], GError **error)
 {
@@ -195,6 +198,10 @@ static bool ask_helper(VirtIONet *n, const char *path, const char *name,
     if (ebpf_rss_open_report_by_helper(path, name, fds, fds + EBPF_RSS_FDS,
                                        &err)) {
         return true;
+    }
+    if (g_error_matches(err, RSS_ERROR, RSS_ERROR_NO_ANSWER)) {
+        g_propagate_error(error, g_steal_pointer(&err));
+        return false;
     }
     no_reports(n, err->message);
     return ebpf_rss_open_by_helper(path, name, fds, error);

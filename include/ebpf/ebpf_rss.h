@@ -84,7 +84,8 @@ bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error);
  * it.
  *
  * Returns: false with @error set to what is wrong with the helper
- * (RSS_ERROR_PRIVILEGE), and @fds not touched, on failure
+ * (RSS_ERROR_NO_ANSWER if it had its time and to ask again takes as long, else
+ * RSS_ERROR_PRIVILEGE), and @fds not touched, on failure
  */
 bool ebpf_rss_open_by_helper(const char *helper, const char *name,
                              int fds[EBPF_RSS_FDS], GError **error);
@@ -165,7 +166,7 @@ bool ebpf_rss_open_report(const char *name, const int fds[EBPF_RSS_FDS],
  * @report_fds: as for ebpf_rss_open_report()
  *
  * Both programs from one helper. One of before there was a program that reports
- * hashes refuses; it may be asked for the other alone.
+ * hashes refuses (RSS_ERROR_PRIVILEGE); it may be asked for the other alone.
  *
  * Returns: as ebpf_rss_open_by_helper(), and then both are not touched
  */

@@ -23,6 +23,7 @@ typedef enum RssError {
     RSS_ERROR_KERNEL,       /* the kernel refused */
     RSS_ERROR_PRIVILEGE,    /* the kernel refused for lack of privilege */
     RSS_ERROR_BUILD,        /* this build cannot do it */
+    RSS_ERROR_NO_ANSWER,    /* a helper had its time, and did not answer */
 } RssError;
 
 /**

@@ -380,6 +380,23 @@ class Unprivileged(Waits, OwnCardsCase):
             "ebpf-rss-helper": str(nobody.place().privileged_helper())})
         self.assert_reported()
 
+    def test_a_helper_that_does_not_answer(self):
+        """It is asked once: QEMU stands still meanwhile."""
+        folder = self.enterContext(
+            tempfile.TemporaryDirectory(prefix="qtest-silent-"))
+        helper, asked = f"{folder}/helper", f"{folder}/asked"
+        with open(helper, "x") as file:
+            file.write(f"#!/bin/sh\necho >> {asked}\nexec sleep 60\n")
+        os.chmod(helper, 0o755)
+        with Card(AUTO, f"hash=on,ebpf-rss-helper={helper}", vhost=True,
+                  without_bpf=True) as card:
+            warnings = card.machine.warnings()
+            self.assertEqual(len(warnings), 2, warnings)
+            for warning in warnings:
+                self.assertIn("did not answer within 10 s", warning)
+        with open(asked) as file:
+            self.assertEqual(file.read(), "\n")
+
     def test_six_descriptors(self):
         with nobody.loaded("--report") as fds:
             self.begin_as_nobody(ebpf_rss_fds(*fds), fds)

@@ -16,6 +16,14 @@ int count_fds(void)
     return n;
 }
 
+/* What fits the message; where a child has ended that has its exit status. */
+static RssError code_of(const GError *error)
+{
+    return error && (strstr(error->message, "did not answer") ||
+                     g_str_has_suffix(error->message, "without an answer"))
+           ? RSS_ERROR_NO_ANSWER : RSS_ERROR_PRIVILEGE;
+}
+
 void call_helper(const char *helper, const char *name, const char *message,
                  int timeout_ms)
 {
@@ -35,7 +43,7 @@ void call_helper(const char *helper, const char *name, const char *message,
         }
     }
     if (message) {
-        g_assert_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE);
+        g_assert_error(error, RSS_ERROR, code_of(error));
         g_assert_nonnull(strstr(error->message, helper));
         if (!strstr(error->message, message)) {
             g_error("'%s' is not in '%s'", message, error->message);
