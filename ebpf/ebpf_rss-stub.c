@@ -51,6 +51,14 @@ bool ebpf_rss_open_report_by_helper(const char *helper, const char *name,
     return false;
 }
 
+bool ebpf_rss_check_report(const int fds[EBPF_RSS_FDS],
+                           const int report_fds[EBPF_RSS_REPORT_FDS],
+                           GError **error)
+{
+    set_error(error);
+    return false;
+}
+
 bool ebpf_rss_adopt_report(EBPFRSS *rss,
                            const int report_fds[EBPF_RSS_REPORT_FDS],
                            GError **error)

@@ -244,6 +244,41 @@ bool ebpf_rss_open_report(const char *name, const int fds[EBPF_RSS_FDS],
                                    text), text, error);
 }
 
+/* Checks the descriptors. Returns the mapped tables, or NULL. */
+static struct rss_hash_map *
+map_hashes(int config_fd, const int report_fds[EBPF_RSS_REPORT_FDS],
+           GError **error)
+{
+    size_t size = sizeof(struct rss_hash_map);
+
+    if (!check_field(report_fds[EBPF_RSS_FD_REPORT],
+                     "program for hash reports", "prog_type",
+                     BPF_PROG_TYPE_SOCKET_FILTER, error) ||
+        !check_map(report_fds[EBPF_RSS_FD_HASHES], "map of hash tables",
+                   BPF_MAP_TYPE_ARRAY, size, error) ||
+        !check_uses_maps(report_fds[EBPF_RSS_FD_REPORT], config_fd,
+                         report_fds[EBPF_RSS_FD_HASHES],
+                         "program for hash reports", "hash tables", error)) {
+        return NULL;
+    }
+    return map_memory(report_fds[EBPF_RSS_FD_HASHES], size, "hash tables",
+                      error);
+}
+
+bool ebpf_rss_check_report(const int fds[EBPF_RSS_FDS],
+                           const int report_fds[EBPF_RSS_REPORT_FDS],
+                           GError **error)
+{
+    struct rss_hash_map *hashes = map_hashes(fds[EBPF_RSS_FD_CONFIG],
+                                             report_fds, error);
+
+    if (!hashes) {
+        return false;
+    }
+    munmap(hashes, sizeof(*hashes));
+    return true;
+}
+
 bool ebpf_rss_adopt_report(EBPFRSS *rss,
                            const int report_fds[EBPF_RSS_REPORT_FDS],
                            GError **error)
@@ -251,18 +286,7 @@ bool ebpf_rss_adopt_report(EBPFRSS *rss,
     struct rss_hash_map *hashes;
 
     g_assert(rss->report_fds[EBPF_RSS_FD_REPORT] < 0);
-    if (!check_field(report_fds[EBPF_RSS_FD_REPORT],
-                     "program for hash reports", "prog_type",
-                     BPF_PROG_TYPE_SOCKET_FILTER, error) ||
-        !check_map(report_fds[EBPF_RSS_FD_HASHES], "map of hash tables",
-                   BPF_MAP_TYPE_ARRAY, sizeof(*hashes), error) ||
-        !check_uses_maps(report_fds[EBPF_RSS_FD_REPORT], rss->config_fd,
-                         report_fds[EBPF_RSS_FD_HASHES],
-                         "program for hash reports", "hash tables", error)) {
-        return false;
-    }
-    hashes = map_memory(report_fds[EBPF_RSS_FD_HASHES], sizeof(*hashes),
-                        "hash tables", error);
+    hashes = map_hashes(rss->config_fd, report_fds, error);
     if (!hashes) {
         return false;
     }

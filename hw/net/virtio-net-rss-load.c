@@ -62,6 +62,8 @@ static void virtio_net_rss_notify(void *opaque)
     " .data.config, .data.counters and grace of the object that request-ebpf" \
     " of this QEMU returns"
 
+#define UNUSABLE "unusable descriptors from %s: "
+
 /* With vhost hashes cannot be reported; what comes first is said. */
 static void no_reports(VirtIONet *n, const char *reason)
 {
@@ -81,39 +83,50 @@ static bool wants_report(VirtIONet *n)
 
 /*
  * Makes a handle of a program, and of the one that reports hashes where that
- * is not -1. On failure those of @fds that are not -1 are the caller's.
+ * is not -1. Without the latter there still is RSS. On failure all are the
+ * caller's. @from: where they come from, if not from QEMU itself
  */
-static EBPFRSS *adopt_all(VirtIONet *n, int fds[EBPF_RSS_ALL_FDS],
-                          GError **error)
+static EBPFRSS *adopt_all(VirtIONet *n, const char *from,
+                          const int fds[EBPF_RSS_ALL_FDS], GError **error)
 {
-    g_autoptr(EBPFRSS) ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n,
-                                             error);
+    EBPFRSS *ebpf = ebpf_rss_adopt(fds, virtio_net_rss_notify, n, error);
+    g_autoptr(GError) err = NULL;
     int i;
 
-    if (!ebpf) {
-        return NULL;
-    }
-    if (fds[EBPF_RSS_FDS] >= 0 &&
-        !ebpf_rss_adopt_report(ebpf, fds + EBPF_RSS_FDS, error)) {
-        for (i = 0; i < EBPF_RSS_FDS; i++) {
-            fds[i] = -1;                /* the handle's, which goes */
+    if (ebpf && fds[EBPF_RSS_FDS] >= 0 &&
+        !ebpf_rss_adopt_report(ebpf, fds + EBPF_RSS_FDS, &err)) {
+        for (i = EBPF_RSS_FDS; i < EBPF_RSS_ALL_FDS; i++) {
+            close(fds[i]);
         }
-        return NULL;
+        if (from) {
+            g_prefix_error(&err, UNUSABLE, from);
+        }
+        no_reports(n, err->message);
     }
-    return g_steal_pointer(&ebpf);
+    return ebpf;
+}
+
+/* One that was named is ours, and a number stays as it is. */
+static void drop_fd(int *fd, const char *name)
+{
+    if (*fd >= 0 && !qemu_isdigit(name[0])) {
+        close(*fd);
+    }
+    *fd = -1;
 }
 
 /*
  * Uses the descriptors in "7:8:9:10", each a number or a name given with getfd.
  * Without the last one, as loaders of old have it, QEMU may lack a way to wait.
- * Two more are those of the program that reports hashes.
+ * Two more are those of the program that reports hashes; where none is wanted
+ * they are not looked at.
  * Those with names are ours, whatever comes of it; numbers stay open if they
- * do not fit.
+ * do not fit, or are not wanted.
  */
 static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
 {
     g_auto(GStrv) name = g_strsplit(n->rss.ebpf_fds, ":", -1);
-    int n_fds = g_strv_length(name), fds[EBPF_RSS_ALL_FDS], got;
+    int n_fds = g_strv_length(name), fds[EBPF_RSS_ALL_FDS], got, i;
     g_autoptr(GError) misfit = NULL;
     EBPFRSS *ebpf = NULL;
     Error *err = NULL;
@@ -133,8 +146,14 @@ static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
             break;
         }
     }
+    for (i = EBPF_RSS_FDS; i < got && !wants_report(n); i++) {
+        drop_fd(&fds[i], name[i]);
+    }
     if (got == n_fds) {
-        ebpf = adopt_all(n, fds, &misfit);
+        if (fds[EBPF_RSS_FDS] < 0 ||
+            ebpf_rss_check_report(fds, fds + EBPF_RSS_FDS, &misfit)) {
+            ebpf = adopt_all(n, "ebpf-rss-fds", fds, &misfit);
+        }
         if (!ebpf) {
             g_set_error(error, RSS_ERROR, misfit->code,
                         "ebpf-rss-fds=%s: %s" FITTING_FDS, n->rss.ebpf_fds,
@@ -146,9 +165,7 @@ static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
         error_free(err);
     }
     while (!ebpf && got--) {
-        if (fds[got] >= 0 && !qemu_isdigit(name[got][0])) {
-            close(fds[got]);
-        }
+        drop_fd(&fds[got], name[got]);
     }
     return ebpf;
 }
@@ -233,12 +250,16 @@ static bool open_by_helper(VirtIONet *n, const Helper *helper,
     return false;
 }
 
-static EBPFRSS *adopt_loaded(VirtIONet *n, int fds[EBPF_RSS_ALL_FDS],
-                             GError **error)
+/* @helper: who has loaded them, or NULL */
+static EBPFRSS *adopt_loaded(VirtIONet *n, const char *helper,
+                             const int fds[EBPF_RSS_ALL_FDS], GError **error)
 {
-    EBPFRSS *ebpf = adopt_all(n, fds, error);
+    EBPFRSS *ebpf = adopt_all(n, helper, fds, error);
     int i;
 
+    if (!ebpf && helper) {
+        g_prefix_error(error, UNUSABLE, helper);
+    }
     for (i = 0; !ebpf && i < EBPF_RSS_ALL_FDS; i++) {
         if (fds[i] >= 0) {
             close(fds[i]);
@@ -253,7 +274,6 @@ static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
     g_autoptr(GError) no_report = NULL;
     GError *err = NULL;
     int fds[EBPF_RSS_ALL_FDS];
-    EBPFRSS *ebpf;
     Helper helper;
 
     if (n->rss.ebpf_fds) {
@@ -268,7 +288,7 @@ static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
                                   &no_report)) {
             no_reports(n, no_report->message);
         }
-        return adopt_loaded(n, fds, error);
+        return adopt_loaded(n, NULL, fds, error);
     }
     if (!g_error_matches(err, RSS_ERROR, RSS_ERROR_PRIVILEGE)) {
         g_propagate_error(error, err);
@@ -281,11 +301,7 @@ static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
         return NULL;
     }
     trace_virtio_net_rss_load(n, path);
-    ebpf = adopt_loaded(n, fds, error);
-    if (!ebpf) {
-        g_prefix_error(error, "unusable descriptors from %s: ", path);
-    }
-    return ebpf;
+    return adopt_loaded(n, path, fds, error);
 }
 
 /* Where another QEMU may use the tap, its program stays there meanwhile. */

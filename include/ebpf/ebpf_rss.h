@@ -176,6 +176,19 @@ bool ebpf_rss_open_report_by_helper(const char *helper, const char *name,
                                     GError **error);
 
 /**
+ * ebpf_rss_check_report:
+ * @fds: as for ebpf_rss_adopt()
+ * @report_fds: as for ebpf_rss_adopt_report(); all stay the caller's
+ *
+ * For who must know it before @fds become a handle's.
+ *
+ * Returns: false with @error set if ebpf_rss_adopt_report() would refuse
+ */
+bool ebpf_rss_check_report(const int fds[EBPF_RSS_FDS],
+                           const int report_fds[EBPF_RSS_REPORT_FDS],
+                           GError **error);
+
+/**
  * ebpf_rss_adopt_report:
  * @rss: a handle that has not reported hashes before
  * @report_fds: opened with or for the descriptors of @rss, in this process or

@@ -180,12 +180,16 @@ static void test_refused(void)
         for (j = 0; j < G_N_ELEMENTS(wrong); j++) {
             g_autoptr(GError) error = NULL;
 
+            g_assert_false(ebpf_rss_check_report(fds[0], wrong[j], &error));
+            g_assert_error(error, RSS_ERROR, RSS_ERROR_KERNEL);
+            g_clear_error(&error);
             g_assert_false(ebpf_rss_adopt_report(rss, wrong[j], &error));
             g_assert_error(error, RSS_ERROR, RSS_ERROR_KERNEL);
             g_test_message("%s", error->message);
             g_assert_cmpint(ebpf_rss_report_fd(rss), ==, -1);
         }
     }
+    g_assert_true(ebpf_rss_check_report(fds[1], report_fds, NULL));
     for (i = 0; i < EBPF_RSS_REPORT_FDS; i++) {
         g_assert_cmpint(close(report_fds[i]), ==, 0);
     }

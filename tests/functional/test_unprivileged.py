@@ -316,6 +316,16 @@ class StartUp(Case):
         with loaded() as fds:
             NobodyCard(fds_option(fds), fds).close()
 
+    @rows({"hash=off": {"hash": False}, "vhost=off": {"hash": True}},
+          "six descriptors, ")
+    def check_six(self, options):
+        """Where no one wants the last two, they are not looked at."""
+        with loaded() as fds:
+            six = ebpf_rss_fds(*fds, fds[CONFIG], fds[CONFIG])
+            with NobodyCard({**options, **six}, fds) as card:
+                self.assertEqual(card.warnings(), [])
+                self.assertTrue(card.machine.rss()["offered"])
+
     @unittest.skipUnless(len(os.sched_getaffinity(0)) > 1,
                          "membarrier() needs two processors")
     def test_three_descriptors(self):

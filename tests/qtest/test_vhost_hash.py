@@ -397,6 +397,16 @@ class Unprivileged(Waits, OwnCardsCase):
         with open(asked) as file:
             self.assertEqual(file.read(), "\n")
 
+    @rows({"the report program": 4, "the hash tables": 5}, "not fitting: ")
+    def check_six_descriptors(self, position):
+        """It is an error: who hands over six insists."""
+        with nobody.loaded("--report") as fds:
+            os.dup2(fds[2], fds[position])
+            with self.assert_error("the eBPF engine is unavailable",
+                                   "ebpf-rss-fds", f" {fds[position]} "):
+                nobody.NobodyCard({"hash": True, **ebpf_rss_fds(*fds)}, fds,
+                                  node=HASH).close()
+
     def test_six_descriptors(self):
         with nobody.loaded("--report") as fds:
             self.begin_as_nobody(ebpf_rss_fds(*fds), fds)

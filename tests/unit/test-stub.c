@@ -19,6 +19,9 @@ static void test_load(void)
     g_assert_false(ebpf_rss_open_report("test", fds, report_fds, &error));
     g_assert_error(error, RSS_ERROR, RSS_ERROR_BUILD);
     g_clear_error(&error);
+    g_assert_false(ebpf_rss_check_report(fds, report_fds, &error));
+    g_assert_error(error, RSS_ERROR, RSS_ERROR_BUILD);
+    g_clear_error(&error);
     g_assert_false(ebpf_rss_open_report_by_helper("helper", "test", fds,
                                                   report_fds, &error));
     g_assert_error(error, RSS_ERROR, RSS_ERROR_BUILD);
