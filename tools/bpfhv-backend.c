@@ -3,7 +3,7 @@
  * bpfhv-backend: serves the queues of one bpfhv card, for a QEMU that does the
  * control. See docs/bpfhv-backend.rst.
  *
- *     QEMU ── socket ──▶ -link.c ──▶ -card.c ──▶ ebpf/bpfhv/bpfhv_ring.c
+ *     QEMU ── net/bpfhv_link.c ──▶ -card.c ──▶ ebpf/bpfhv/bpfhv_ring.c
  *                                      │  ├──▶ -memory.c     the guest's
  *     bpfhv-ctl ──▶ -control.c ────────┘  └──▶ -port.c       tap, sink, source
  *
@@ -39,7 +39,7 @@ typedef struct Backend {
     Options options;
     Port *port;
     Card *card;
-    Link link;
+    BpfhvLink link;
     int signals, control;       /* -1: there is none */
     bool ends;
 } Backend;
@@ -191,7 +191,7 @@ static void backend_close(Backend *backend)
 {
     card_free(backend->card);
     port_free(backend->port);
-    link_clear(&backend->link);
+    bpfhv_link_clear(&backend->link);
     if (backend->link.socket >= 0) {
         close(backend->link.socket);
     }
@@ -218,34 +218,34 @@ static void end(Backend *backend, const char *why)
 /* One message at most: packets are not to wait for many. */
 static void serve_link(Backend *backend)
 {
-    Link *link = &backend->link;
+    BpfhvLink *link = &backend->link;
     BpfhvProxyMessage message, answer;
 
     if (link->out) {
-        if (!link_flush(link)) {
+        if (!bpfhv_link_flush(link)) {
             end(backend, "QEMU has closed the connection");
         }
         return;
     }
-    switch (link_receive(link, &message)) {
-    case LINK_WAITS:
+    switch (bpfhv_link_receive(link, &message)) {
+    case BPFHV_LINK_WAITS:
         return;
-    case LINK_MESSAGE:
+    case BPFHV_LINK_MESSAGE:
         card_request(backend->card, &message, link->fds, &answer);
         break;
-    case LINK_BAD_MESSAGE:
+    case BPFHV_LINK_BAD_MESSAGE:
         answer = (BpfhvProxyMessage) {
             .type = message.type, .answer = true, .refused = true,
             .text = "the request makes no sense",
         };
         break;
-    case LINK_ENDED:
+    case BPFHV_LINK_ENDED:
         end(backend, link->len ? "QEMU does not speak version 2 of the"
             " protocol" : "QEMU has closed the connection");
         return;
     }
-    link_next(link);
-    if (!link_send(link, &answer, NULL)) {
+    bpfhv_link_next(link);
+    if (!bpfhv_link_send(link, &answer, NULL)) {
         end(backend, "QEMU has closed the connection");
     }
 }
@@ -269,7 +269,7 @@ static void serve_signal(Backend *backend)
 /* Wait, or only look, and do what the sockets want. */
 static void serve_sockets(Backend *backend, GArray *fds, bool waits)
 {
-    const Link *link = &backend->link;
+    const BpfhvLink *link = &backend->link;
     struct pollfd first[NUM_POLL] = {
         [POLL_SOCKET] = { link->socket, link->out ? POLLOUT : POLLIN },
         [POLL_SIGNAL] = { backend->signals, POLLIN },

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "bpfhv-backend-link.h"
+#include "net/bpfhv_link.h"
 #include "ebpf/bpfhv_code.h"
 #include "ebpf/bpfhv_ring.h"
 #include "linux/bpfhv/bpfhv_abi.h"

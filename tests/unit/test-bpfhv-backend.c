@@ -31,7 +31,7 @@
 #include "bpfhv_run.h"
 #include "ebpf/bpfhv/sring.h"
 #include "tap_net.h"
-#include "tools/bpfhv-backend-link.h"
+#include "net/bpfhv_link.h"
 
 enum {
     PATIENCE_MS = 30000,        /* nothing here takes so long */
@@ -82,7 +82,7 @@ typedef struct Rig {
     GPid backend;
     int listener, memory, upgrade;
     uint8_t *low, *high;
-    Link link;
+    BpfhvLink link;
     uint64_t features;
     unsigned pairs;
     uint32_t ctx_size;
@@ -133,7 +133,7 @@ static void rig_start(Rig *rig, const char *options)
                   end_with_parent, NULL, &rig->backend, &error);
     g_assert_no_error(error);
     g_assert_true(wait_for(rig->listener, POLLIN));
-    rig->link = (Link) {
+    rig->link = (BpfhvLink) {
         .socket = accept4(rig->listener, NULL, NULL, SOCK_CLOEXEC),
         .receives_answers = true,
     };
@@ -145,7 +145,7 @@ static int rig_stop(Rig *rig)
 {
     int status = -1;
 
-    link_clear(&rig->link);
+    bpfhv_link_clear(&rig->link);
     close(rig->link.socket);
     rig->link.socket = -1;
     g_assert_cmpint(waitpid(rig->backend, &status, 0), ==, rig->backend);
@@ -210,14 +210,15 @@ static BpfhvProxyMessage ask(Rig *rig, const BpfhvProxyMessage *message,
                              const int *fds)
 {
     BpfhvProxyMessage answer = { 0 };
-    LinkState state;
+    BpfhvLinkState state;
 
-    link_next(&rig->link);
-    g_assert_true(link_send(&rig->link, message, fds));
-    while ((state = link_receive(&rig->link, &answer)) == LINK_WAITS) {
+    bpfhv_link_next(&rig->link);
+    g_assert_true(bpfhv_link_send(&rig->link, message, fds));
+    while ((state = bpfhv_link_receive(&rig->link, &answer)) ==
+           BPFHV_LINK_WAITS) {
         g_assert_true(wait_for(rig->link.socket, POLLIN));
     }
-    g_assert_cmpint(state, ==, LINK_MESSAGE);
+    g_assert_cmpint(state, ==, BPFHV_LINK_MESSAGE);
     g_assert_cmpint(answer.type, ==, message->type);
     return answer;
 }
@@ -1085,15 +1086,16 @@ static void test_pieces(void)
     g_autoptr(GByteArray) frame = bpfhv_proxy_encode(
         &(BpfhvProxyMessage) { BPFHV_PROXY_SET_FEATURES });
     BpfhvProxyMessage answer;
-    LinkState state;
+    BpfhvLinkState state;
 
     for (guint i = 0; i < frame->len; i++) {
         g_assert_cmpint(send(rig->link.socket, frame->data + i, 1, 0), ==, 1);
     }
-    while ((state = link_receive(&rig->link, &answer)) == LINK_WAITS) {
+    while ((state = bpfhv_link_receive(&rig->link, &answer)) ==
+           BPFHV_LINK_WAITS) {
         g_assert_true(wait_for(rig->link.socket, POLLIN));
     }
-    g_assert_cmpint(state, ==, LINK_MESSAGE);
+    g_assert_cmpint(state, ==, BPFHV_LINK_MESSAGE);
     g_assert_false(answer.refused);
 }
 
@@ -1122,12 +1124,14 @@ static void test_stopped(void)
     begin(rig, 1);
     kill(rig->backend, SIGSTOP);
     publish_packets(rig, 1, 5);
-    link_next(&rig->link);
-    g_assert_true(link_send(&rig->link, &get, NULL));
-    g_assert_cmpint(link_receive(&rig->link, &answer), ==, LINK_WAITS);
+    bpfhv_link_next(&rig->link);
+    g_assert_true(bpfhv_link_send(&rig->link, &get, NULL));
+    g_assert_cmpint(bpfhv_link_receive(&rig->link, &answer), ==,
+                    BPFHV_LINK_WAITS);
     kill(rig->backend, SIGCONT);
     g_assert_true(wait_for(rig->link.socket, POLLIN));
-    g_assert_cmpint(link_receive(&rig->link, &answer), ==, LINK_MESSAGE);
+    g_assert_cmpint(bpfhv_link_receive(&rig->link, &answer), ==,
+                    BPFHV_LINK_MESSAGE);
     send_packets(rig, 1, 100, &bytes);
 }
 

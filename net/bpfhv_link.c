@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bpfhv-backend-link.h"
+#include "net/bpfhv_link.h"
 
 typedef union Control {
     struct cmsghdr header;
@@ -17,7 +17,7 @@ typedef union Control {
 } Control;
 
 /* Keep the descriptors of @message; false: there are more than there may be. */
-static bool take_fds(Link *link, struct msghdr *message)
+static bool take_fds(BpfhvLink *link, struct msghdr *message)
 {
     struct cmsghdr *header;
 
@@ -44,8 +44,8 @@ static bool take_fds(Link *link, struct msghdr *message)
     return !(message->msg_flags & MSG_CTRUNC);
 }
 
-/* Read until there are @want bytes in all: LINK_MESSAGE. */
-static LinkState read_up_to(Link *link, size_t want)
+/* Read until there are @want bytes in all: BPFHV_LINK_MESSAGE. */
+static BpfhvLinkState read_up_to(BpfhvLink *link, size_t want)
 {
     while (link->len < want) {
         struct iovec iov = { link->in + link->len, want - link->len };
@@ -62,45 +62,45 @@ static LinkState read_up_to(Link *link, size_t want)
             continue;
         }
         if (got < 0 && errno == EAGAIN) {
-            return LINK_WAITS;
+            return BPFHV_LINK_WAITS;
         }
         if (got <= 0 || !take_fds(link, &message) ||
             (link->len && link->n_fds != had)) {
-            return LINK_ENDED;
+            return BPFHV_LINK_ENDED;
         }
         link->len += got;
     }
-    return LINK_MESSAGE;
+    return BPFHV_LINK_MESSAGE;
 }
 
-LinkState link_receive(Link *link, BpfhvProxyMessage *message)
+BpfhvLinkState bpfhv_link_receive(BpfhvLink *link, BpfhvProxyMessage *message)
 {
-    LinkState state = read_up_to(link, BPFHV_PROXY_HEADER);
+    BpfhvLinkState state = read_up_to(link, BPFHV_PROXY_HEADER);
     int len;
 
-    if (state != LINK_MESSAGE) {
+    if (state != BPFHV_LINK_MESSAGE) {
         return state;
     }
     len = bpfhv_proxy_frame_len(link->in, link->len);
     if (len < 0) {
-        return LINK_ENDED;
+        return BPFHV_LINK_ENDED;
     }
     state = read_up_to(link, len);
-    if (state != LINK_MESSAGE) {
+    if (state != BPFHV_LINK_MESSAGE) {
         return state;
     }
     switch (bpfhv_proxy_decode(link->in, len, link->receives_answers,
                                link->n_fds, message)) {
     case 0:
-        return LINK_MESSAGE;
+        return BPFHV_LINK_MESSAGE;
     case -EINVAL:
-        return LINK_BAD_MESSAGE;
+        return BPFHV_LINK_BAD_MESSAGE;
     default:
-        return LINK_ENDED;
+        return BPFHV_LINK_ENDED;
     }
 }
 
-void link_next(Link *link)
+void bpfhv_link_next(BpfhvLink *link)
 {
     for (unsigned i = 0; i < link->n_fds; i++) {
         if (link->fds[i] >= 0) {
@@ -112,7 +112,7 @@ void link_next(Link *link)
 }
 
 /* Send from @out on; descriptors go with the first byte. */
-static bool send_some(Link *link, const int *fds, unsigned n_fds)
+static bool send_some(BpfhvLink *link, const int *fds, unsigned n_fds)
 {
     struct iovec iov = { link->out->data, link->out->len };
     Control control = { .bytes = { 0 } };
@@ -137,7 +137,7 @@ static bool send_some(Link *link, const int *fds, unsigned n_fds)
     return true;
 }
 
-bool link_flush(Link *link)
+bool bpfhv_link_flush(BpfhvLink *link)
 {
     bool good = !link->out || send_some(link, NULL, 0);
 
@@ -147,16 +147,17 @@ bool link_flush(Link *link)
     return good;
 }
 
-bool link_send(Link *link, const BpfhvProxyMessage *message, const int *fds)
+bool bpfhv_link_send(BpfhvLink *link, const BpfhvProxyMessage *message,
+                     const int *fds)
 {
     g_assert(!link->out);
     link->out = bpfhv_proxy_encode(message);
     return link->out && send_some(link, fds, message->n_fds) &&
-           link_flush(link);
+           bpfhv_link_flush(link);
 }
 
-void link_clear(Link *link)
+void bpfhv_link_clear(BpfhvLink *link)
 {
-    link_next(link);
+    bpfhv_link_next(link);
     g_clear_pointer(&link->out, g_byte_array_unref);
 }
