@@ -413,10 +413,6 @@ static bool any_enabled(const Card *card)
     return card->enabled[RX] || card->enabled[TX];
 }
 
-static bool refuse_while_enabled(const Card *card, GError **error)
-{
-    return !any_enabled(card) || refuse(error, "queues are enabled");
-}
 
 static bool get_features(Card *card, const BpfhvProxyMessage *message,
                          int *fds, BpfhvProxyMessage *answer, GError **error)
@@ -526,11 +522,19 @@ static bool is_queue(const Card *card, const BpfhvProxyMessage *message,
            refuse(error, "there is no queue %u", message->queue);
 }
 
+/* Is this a queue, and one that rests? */
+static bool may_change(const Card *card, const BpfhvProxyMessage *message,
+                       GError **error)
+{
+    return is_queue(card, message, error) &&
+           (!card->enabled[direction_of(card, message->queue)] ||
+            refuse(error, "queue %u is enabled", message->queue));
+}
+
 static bool set_queue_ctx(Card *card, const BpfhvProxyMessage *message,
                           int *fds, BpfhvProxyMessage *answer, GError **error)
 {
-    if (!is_queue(card, message, error) ||
-        !refuse_while_enabled(card, error)) {
+    if (!may_change(card, message, error)) {
         return false;
     }
     if (message->gpa % CTX_ALIGNMENT) {
@@ -566,8 +570,7 @@ static bool take_fd(const BpfhvProxyMessage *message, int *fds, int *place,
 static bool set_queue_kick(Card *card, const BpfhvProxyMessage *message,
                            int *fds, BpfhvProxyMessage *answer, GError **error)
 {
-    return is_queue(card, message, error) &&
-           refuse_while_enabled(card, error) &&
+    return may_change(card, message, error) &&
            take_fd(message, fds, &card->queue[message->queue].kick, error);
 }
 
@@ -650,8 +653,8 @@ static bool tx_disable(Card *card, const BpfhvProxyMessage *message,
 static bool upgrade(Card *card, const BpfhvProxyMessage *message,
                     int *fds, BpfhvProxyMessage *answer, GError **error)
 {
-    if (!refuse_while_enabled(card, error)) {
-        return false;
+    if (any_enabled(card)) {
+        return refuse(error, "queues are enabled");
     }
     card_reset(card);
     if (card->next_model) {

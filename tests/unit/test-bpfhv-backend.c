@@ -922,14 +922,20 @@ static void test_refused_running(void)
     static const BpfhvProxyMessage enabled[] = {
         { BPFHV_PROXY_SET_QUEUE_CTX, .queue = 1 },
         { BPFHV_PROXY_SET_QUEUE_KICK, .queue = 1 },
-        { BPFHV_PROXY_UPGRADE },
     };
     g_autoptr(Rig) rig = rig_new("--sink");
     uint64_t bytes = 0;
 
     begin(rig, 1);
     refused_all(rig, enabled, G_N_ELEMENTS(enabled), NULL,
-                "queues are enabled");
+                "queue 1 is enabled");
+    refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_UPGRADE }, NULL,
+            "queues are enabled");
+    must_do(rig, BPFHV_PROXY_RX_DISABLE);   /* the others rest */
+    must(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_QUEUE_CTX }, NULL);
+    must(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_QUEUE_CTX,
+         .gpa = CTX_GPA }, NULL);
+    must_do(rig, BPFHV_PROXY_RX_ENABLE);
     refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_FEATURES }, NULL,
             "in use");
     refused(rig, &(BpfhvProxyMessage) { BPFHV_PROXY_SET_PARAMETERS,
