@@ -12,6 +12,18 @@
 #include "qapi/error.h"
 #if QEMU_VERSION_MAJOR >= 10
 #include "hw/pci/pci_device.h"
+#include "system/hostmem.h"
+#include "system/runstate.h"
+#if QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR < 2
+#include "exec/address-spaces.h"
+#include "exec/ramblock.h"
+#else
+#include "system/address-spaces.h"
+#endif
+#else
+#include "exec/address-spaces.h"
+#include "sysemu/hostmem.h"
+#include "sysemu/runstate.h"
 #endif
 
 /* A device's properties became constant, and their array lost its last. */
@@ -55,6 +67,26 @@ static inline void bpfhv_unblock_migration(Error **reason)
     }
 #else
     migrate_del_blocker(reason);
+#endif
+}
+
+/* Who uses a chardev got a better name. */
+#if QEMU_VERSION_MAJOR > 10 || \
+    (QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR >= 2)
+#define BPFHV_CHARDEV CharFrontend
+#else
+#define BPFHV_CHARDEV CharBackend
+#endif
+
+/* Where in its file a region of RAM begins, in bytes. */
+static inline uint64_t bpfhv_fd_offset(MemoryRegion *mr)
+{
+#if QEMU_VERSION_MAJOR < 10
+    return 0;
+#elif QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR < 2
+    return mr->ram_block->fd_offset;
+#else
+    return qemu_ram_get_fd_offset(mr->ram_block);
 #endif
 }
 

@@ -30,9 +30,11 @@ typedef struct BpfhvMapping {
  * @index: which one it is, also of its vector and its doorbell
  * @nc: the network client that it belongs to
  * @kick: the doorbell
+ * @irq: a backend's interrupt
  * @ctx_address: where the guest has its context; 0: it has none
- * @ctx: mapped; its @ptr is %NULL if there is none, or it cannot be reached now
- * @ring: %NULL: there is no context
+ * @ctx: mapped; its @ptr is %NULL if there is none, or it cannot be reached
+ *       now, or a backend serves the queue
+ * @ring: %NULL: there is no context, or a backend serves the queue
  * @bh: transmit: runs the queue
  * @waits: transmit: the peer is busy, and calls when it is not
  * @told: a fault was logged
@@ -43,7 +45,7 @@ typedef struct BpfhvQueue {
     uint32_t index;
     bool receives;
     NetClientState *nc;
-    EventNotifier kick;
+    EventNotifier kick, irq;
     uint64_t ctx_address;
     MemoryRegionCache ctx;
     BpfhvRing *ring;
@@ -55,16 +57,29 @@ typedef struct BpfhvQueue {
 } BpfhvQueue;
 
 /**
+ * BpfhvSizes: registers that the format of the rings decides
+ * @rx_ctx, @tx_ctx: bytes of a context
+ * @rx_bufs, @tx_bufs: buffers of a queue
+ */
+typedef struct BpfhvSizes {
+    uint32_t rx_ctx, tx_ctx, rx_bufs, tx_bufs;
+} BpfhvSizes;
+
+/* What there is for a device whose queues a backend serves. */
+typedef struct BpfhvRemote BpfhvRemote;
+
+/**
  * BpfhvState: the device
  * @registers, @doorbells, @programs: the regions
  * @listener: tells when guest memory is at another place
  * @blocker: why there is no migration
  * @num_pairs: of queues, as many as the netdev has
  * @has_vnet_hdr: the netdev has packets' metadata
- * @model: the format of the rings
- * @code: its programs
+ * @remote: a backend serves the queues; %NULL: QEMU itself does
+ * @model: the format of the rings; of a backend's, only until there is one
+ * @code, @sizes: the programs, and what goes with them
  * @next_model: not %NULL: an upgrade is wanted, to this one
- * @model_name: the property's, before the device is realized
+ * @model_name: the property's, before the device is realized; %NULL: not set
  * @enabled: BPFHV_STATUS_RX_ENABLED and BPFHV_STATUS_TX_ENABLED
  * @features: those that the driver has chosen
  * @queue_select, @prog_select, @ctx_lo, @dump_ofs: registers
@@ -83,8 +98,10 @@ struct BpfhvState {
     bool has_vnet_hdr;
     BpfhvQueue queues[BPFHV_MAX_QUEUES];
 
+    BpfhvRemote *remote;
     const BpfhvModel *model, *next_model;
     BpfhvCode *code;
+    BpfhvSizes sizes;
     char *model_name;
 
     uint32_t enabled;
@@ -97,6 +114,18 @@ struct BpfhvState {
 static inline uint32_t bpfhv_num_queues(const BpfhvState *s)
 {
     return 2 * s->num_pairs;
+}
+
+/* The bit of STATUS for the queue's direction. */
+static inline uint32_t bpfhv_enable_bit(const BpfhvQueue *q)
+{
+    return q->receives ? BPFHV_STATUS_RX_ENABLED : BPFHV_STATUS_TX_ENABLED;
+}
+
+/* STATUS has changed. */
+static inline void bpfhv_tell_status(BpfhvState *s)
+{
+    msix_notify(PCI_DEVICE(s), bpfhv_num_queues(s));
 }
 
 /* Queues (bpfhv-queue.c); all of them run with the BQL held. */
@@ -119,8 +148,14 @@ void bpfhv_queues_cleanup(BpfhvState *s);
  */
 bool bpfhv_queue_set_ctx(BpfhvQueue *q, uint64_t address);
 
+/* Is this a place for the queue's context, of which all can be reached? */
+bool bpfhv_queue_reaches(BpfhvQueue *q, uint64_t address);
+
 /* Guest memory may be at another place. */
 void bpfhv_queue_remap(BpfhvQueue *q);
+
+/* Another eventfd for its doorbell. Return: 0, or -errno: it is the old one. */
+int bpfhv_queue_renew_kick(BpfhvQueue *q);
 
 /* The queues of one way are enabled: there may be something to do. */
 void bpfhv_queues_start(BpfhvState *s, bool receive);
@@ -133,5 +168,43 @@ void bpfhv_queues_stop(BpfhvState *s, bool receive);
 
 /* The doorbell was rung. */
 void bpfhv_queue_kick(BpfhvQueue *q);
+
+/* A backend's queues (bpfhv-remote.c); all of it runs with the BQL held. */
+
+/* %NULL: the netdev is another one than bpfhv-proxy. */
+BpfhvRemote *bpfhv_remote_new(BpfhvState *s);
+
+/* After bpfhv_queues_init(). False: @errp is set. */
+bool bpfhv_remote_start(BpfhvRemote *r, Error **errp);
+
+/* Before bpfhv_queues_cleanup(); @r may be %NULL. */
+void bpfhv_remote_free(BpfhvRemote *r);
+
+/*
+ * The device begins anew, with no contexts, no features, and queues that are
+ * disabled: if there is a backend, it is what that says from now on.
+ */
+void bpfhv_remote_renew(BpfhvRemote *r);
+
+/* What the backend offers; features that the driver has chosen. */
+uint32_t bpfhv_remote_offered(const BpfhvRemote *r);
+void bpfhv_remote_set_features(BpfhvRemote *r);
+
+/* A queue has another context, or none. */
+void bpfhv_remote_set_ctx(BpfhvRemote *r, const BpfhvQueue *q);
+
+/* What queues are enabled, or whether the link is up, may have changed. */
+void bpfhv_remote_enable(BpfhvRemote *r);
+
+/* BPFHV_STATUS_LINK: a backend serves; BPFHV_STATUS_UPGRADE: one wants to. */
+uint32_t bpfhv_remote_status(const BpfhvRemote *r);
+const char *bpfhv_remote_describe(const BpfhvRemote *r);
+
+/* Does the backend reach all of this? */
+bool bpfhv_remote_reaches(const BpfhvRemote *r, uint64_t address,
+                          uint64_t len);
+
+/* Contexts may be out of reach: their queues lose them. */
+void bpfhv_remote_memory_changed(BpfhvRemote *r);
 
 #endif

@@ -24,14 +24,9 @@ enum {
     TX_BURST = 256,
 };
 
-static uint32_t enable_bit(const BpfhvQueue *q)
-{
-    return q->receives ? BPFHV_STATUS_RX_ENABLED : BPFHV_STATUS_TX_ENABLED;
-}
-
 static bool is_served(const BpfhvQueue *q)
 {
-    return q->s->enabled & enable_bit(q) && q->ring && q->ctx.ptr;
+    return q->s->enabled & bpfhv_enable_bit(q) && q->ring && q->ctx.ptr;
 }
 
 /* Tell of what the guest did wrong, once. */
@@ -108,10 +103,15 @@ static void unmap_buffers(BpfhvQueue *q)
     q->num_maps = 0;
 }
 
+static uint32_t ctx_size(const BpfhvQueue *q)
+{
+    return q->receives ? q->s->sizes.rx_ctx : q->s->sizes.tx_ctx;
+}
+
 /* Map all of a context, or nothing. */
 static bool map_ctx(BpfhvQueue *q, MemoryRegionCache *cache, uint64_t address)
 {
-    uint32_t size = q->s->model->ctx_size;
+    uint32_t size = ctx_size(q);
     int64_t got = address_space_cache_init(
         cache, pci_get_address_space(PCI_DEVICE(q->s)), address, size, true);
 
@@ -126,10 +126,23 @@ static bool map_ctx(BpfhvQueue *q, MemoryRegionCache *cache, uint64_t address)
 static void unmap_ctx(BpfhvQueue *q)
 {
     if (q->ctx.ptr) {
-        address_space_cache_invalidate(&q->ctx, 0, q->s->model->ctx_size);
+        address_space_cache_invalidate(&q->ctx, 0, ctx_size(q));
         address_space_cache_destroy(&q->ctx);
         memset(&q->ctx, 0, sizeof(q->ctx));
     }
+}
+
+bool bpfhv_queue_reaches(BpfhvQueue *q, uint64_t address)
+{
+    MemoryRegionCache cache = { 0 };
+
+    if (address % 128 || address > UINT64_MAX - ctx_size(q) ||
+        !map_ctx(q, &cache, address)) {
+        return false;
+    }
+    address_space_cache_destroy(&cache);
+    return !q->s->remote ||
+           bpfhv_remote_reaches(q->s->remote, address, ctx_size(q));
 }
 
 bool bpfhv_queue_set_ctx(BpfhvQueue *q, uint64_t address)
@@ -137,8 +150,14 @@ bool bpfhv_queue_set_ctx(BpfhvQueue *q, uint64_t address)
     const BpfhvState *s = q->s;
     MemoryRegionCache cache = { 0 };
 
-    if (address % 128 || address > UINT64_MAX - s->model->ctx_size ||
-        (address && !map_ctx(q, &cache, address))) {
+    if (address && !bpfhv_queue_reaches(q, address)) {
+        return false;
+    }
+    if (s->remote) {
+        q->ctx_address = address;
+        return true;
+    }
+    if (address && !map_ctx(q, &cache, address)) {
         return false;
     }
     unmap_ctx(q);
@@ -287,13 +306,20 @@ static void link_changed(NetClientState *nc)
 {
     BpfhvState *s = qemu_get_nic_opaque(nc);
 
-    msix_notify(PCI_DEVICE(s), bpfhv_num_queues(s));
+    if (s->remote) {
+        bpfhv_remote_enable(s->remote);
+    }
+    bpfhv_tell_status(s);
 }
 
 /* Both ways */
 
 void bpfhv_queue_kick(BpfhvQueue *q)
 {
+    if (q->s->remote) {
+        event_notifier_set(&q->kick);
+        return;
+    }
     if (!is_served(q)) {
         return;
     }
@@ -344,6 +370,34 @@ static NetClientInfo client_info = {
     .link_status_changed = link_changed,
 };
 
+static void add_doorbell(BpfhvQueue *q)
+{
+    memory_region_add_eventfd(&q->s->doorbells,
+                              q->index * BPFHV_DOORBELL_SIZE, 4, false, 0,
+                              &q->kick);
+}
+
+static void remove_doorbell(BpfhvQueue *q)
+{
+    memory_region_del_eventfd(&q->s->doorbells,
+                              q->index * BPFHV_DOORBELL_SIZE, 4, false, 0,
+                              &q->kick);
+}
+
+int bpfhv_queue_renew_kick(BpfhvQueue *q)
+{
+    EventNotifier fresh = { 0 };
+    int ret = event_notifier_init(&fresh, false);
+
+    if (ret == 0) {
+        remove_doorbell(q);
+        event_notifier_cleanup(&q->kick);
+        q->kick = fresh;
+        add_doorbell(q);
+    }
+    return ret;
+}
+
 static bool queue_init(BpfhvState *s, uint32_t index, Error **errp)
 {
     BpfhvQueue *q = &s->queues[index];
@@ -362,9 +416,10 @@ static bool queue_init(BpfhvState *s, uint32_t index, Error **errp)
         q->bh = qemu_bh_new_guarded(tx_run, q,
                                     &DEVICE(s)->mem_reentrancy_guard);
     }
-    event_notifier_set_handler(&q->kick, on_kick);
-    memory_region_add_eventfd(&s->doorbells, index * BPFHV_DOORBELL_SIZE, 4,
-                              false, 0, &q->kick);
+    if (!s->remote) {
+        event_notifier_set_handler(&q->kick, on_kick);
+    }
+    add_doorbell(q);
     return true;
 }
 
@@ -373,9 +428,7 @@ static void queue_cleanup(BpfhvQueue *q)
     if (!q->s) {
         return;         /* it was never made */
     }
-    memory_region_del_eventfd(&q->s->doorbells,
-                              q->index * BPFHV_DOORBELL_SIZE, 4, false, 0,
-                              &q->kick);
+    remove_doorbell(q);
     event_notifier_set_handler(&q->kick, NULL);
     event_notifier_cleanup(&q->kick);
     bpfhv_queue_set_ctx(q, 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * bpfhv-pci: a network card that hands its driver the code for its rings.
- * docs/bpfhv_abi.rst is the specification; bpfhv-queue.c serves the queues.
+ * docs/bpfhv_abi.rst is the specification; bpfhv-queue.c serves the queues, or
+ * bpfhv-remote.c has a backend do it.
  *
  *     a model works ◀───────────────────┐
  *           │ "model" is set              │
@@ -29,22 +30,30 @@ enum {
     EXPRESS_CAPABILITY = 0xa0,
 };
 
+#define DEFAULT_MODEL "sring_gso"
+
 static uint32_t status(const BpfhvState *s)
 {
-    return s->enabled | (s->next_model ? BPFHV_STATUS_UPGRADE : 0) |
-           (qemu_get_queue(s->nic)->link_down ? 0 : BPFHV_STATUS_LINK);
+    uint32_t status = s->enabled |
+                      (s->remote ? bpfhv_remote_status(s->remote) :
+                       BPFHV_STATUS_LINK) |
+                      (s->next_model ? BPFHV_STATUS_UPGRADE : 0);
+
+    return qemu_get_queue(s->nic)->link_down ? status & ~BPFHV_STATUS_LINK
+                                             : status;
 }
 
 /* What model and netdev can do together. */
 static uint32_t offered(const BpfhvState *s)
 {
-    return s->model->features & (s->has_vnet_hdr ? ~0u : BPFHV_F_SG);
+    return s->remote ? bpfhv_remote_offered(s->remote) :
+           s->model->features & (s->has_vnet_hdr ? ~0u : BPFHV_F_SG);
 }
 
 static bool has_ctx(const BpfhvState *s)
 {
     for (uint32_t i = 0; i < bpfhv_num_queues(s); i++) {
-        if (s->queues[i].ring) {
+        if (s->queues[i].ctx_address) {
             return true;
         }
     }
@@ -57,11 +66,8 @@ static bool is_enabled(const BpfhvState *s, bool receive)
                                    BPFHV_STATUS_TX_ENABLED);
 }
 
-static void set_features(BpfhvState *s, uint32_t features)
+static void choose_features(BpfhvState *s, uint32_t features)
 {
-    if (features & ~offered(s) || s->enabled || has_ctx(s)) {
-        return;
-    }
     s->features = features;
     for (uint32_t i = 0; s->has_vnet_hdr && i < s->num_pairs; i++) {
         bpfhv_set_offload(qemu_get_subqueue(s->nic, i)->peer,
@@ -70,13 +76,29 @@ static void set_features(BpfhvState *s, uint32_t features)
     }
 }
 
+static void set_features(BpfhvState *s, uint32_t features)
+{
+    if (features & ~offered(s) || s->enabled || has_ctx(s)) {
+        return;
+    }
+    choose_features(s, features);
+    if (s->remote) {
+        bpfhv_remote_set_features(s->remote);
+    }
+}
+
 static void set_ctx(BpfhvState *s, uint32_t high)
 {
     bool receive = s->queue_select < s->num_pairs;
+    BpfhvQueue *q;
 
-    if (s->queue_select < bpfhv_num_queues(s) && !is_enabled(s, receive)) {
-        bpfhv_queue_set_ctx(&s->queues[s->queue_select],
-                            (uint64_t)high << 32 | s->ctx_lo);
+    if (s->queue_select >= bpfhv_num_queues(s) || is_enabled(s, receive)) {
+        return;
+    }
+    q = &s->queues[s->queue_select];
+    if (bpfhv_queue_set_ctx(q, (uint64_t)high << 32 | s->ctx_lo) &&
+        s->remote) {
+        bpfhv_remote_set_ctx(s->remote, q);
     }
 }
 
@@ -85,19 +107,27 @@ static void enable(BpfhvState *s, bool receive)
     uint32_t first = receive ? 0 : s->num_pairs;
 
     for (uint32_t i = 0; i < s->num_pairs; i++) {
-        if (!s->queues[first + i].ring) {
+        if (!s->queues[first + i].ctx_address) {
             return;
         }
     }
     s->enabled |= receive ? BPFHV_STATUS_RX_ENABLED : BPFHV_STATUS_TX_ENABLED;
-    bpfhv_queues_start(s, receive);
+    if (s->remote) {
+        bpfhv_remote_enable(s->remote);
+    } else {
+        bpfhv_queues_start(s, receive);
+    }
 }
 
 static void disable(BpfhvState *s, bool receive)
 {
     s->enabled &= receive ? ~BPFHV_STATUS_RX_ENABLED :
                             ~BPFHV_STATUS_TX_ENABLED;
-    bpfhv_queues_stop(s, receive);
+    if (s->remote) {
+        bpfhv_remote_enable(s->remote);
+    } else {
+        bpfhv_queues_stop(s, receive);
+    }
 }
 
 /* As after power on: no contexts, no features. */
@@ -108,7 +138,7 @@ static void begin_anew(BpfhvState *s)
     for (uint32_t i = 0; i < bpfhv_num_queues(s); i++) {
         bpfhv_queue_set_ctx(&s->queues[i], 0);
     }
-    set_features(s, 0);
+    choose_features(s, 0);
     s->queue_select = s->prog_select = s->ctx_lo = s->dump_ofs = 0;
 }
 
@@ -127,6 +157,10 @@ static bool use_model(BpfhvState *s, const BpfhvModel *model, Error **errp)
     bpfhv_code_free(s->code);
     s->code = code;
     s->model = model;
+    s->sizes = (BpfhvSizes) {
+        .rx_ctx = model->ctx_size, .tx_ctx = model->ctx_size,
+        .rx_bufs = model->max_bufs, .tx_bufs = model->max_bufs,
+    };
     return true;
 }
 
@@ -136,6 +170,10 @@ static void upgrade(BpfhvState *s)
     const BpfhvModel *next = s->next_model;
     Error *err = NULL;
 
+    if (s->remote) {
+        bpfhv_remote_renew(s->remote);
+        return;
+    }
     s->next_model = NULL;
     if (next && !use_model(s, next, &err)) {
         warn_reportf_err(err, "%s: the model remains %s: ",
@@ -145,23 +183,30 @@ static void upgrade(BpfhvState *s)
 
 static void upgrade_ready(BpfhvState *s)
 {
-    if (s->next_model && !s->enabled) {
+    if (status(s) & BPFHV_STATUS_UPGRADE && !s->enabled) {
         begin_anew(s);
         upgrade(s);
     }
+}
+
+static char *describe_queue(const BpfhvQueue *q)
+{
+    return q->ring ? bpfhv_ring_describe(q->ring) :
+           q->ctx_address ? g_strdup("the backend's") :
+           g_strdup("no context");
 }
 
 static void make_dump(BpfhvState *s)
 {
     g_string_printf(s->dump, "%s, model %s, next %s, status %#x, "
                     "features %#x of %#x\n", qemu_get_queue(s->nic)->name,
+                    s->remote ? bpfhv_remote_describe(s->remote) :
                     s->model->name,
                     s->next_model ? s->next_model->name : "none", status(s),
                     s->features, offered(s));
     for (uint32_t i = 0; i < bpfhv_num_queues(s); i++) {
         const BpfhvQueue *q = &s->queues[i];
-        g_autofree char *line = q->ring ? bpfhv_ring_describe(q->ring) :
-                                          g_strdup("no context");
+        g_autofree char *line = describe_queue(q);
 
         g_string_append_printf(s->dump, "%u: %s%s\n", i, line,
                                q->ring && !q->ctx.ptr ? ", out of reach" : "");
@@ -226,11 +271,13 @@ static uint64_t registers_read(void *opaque, hwaddr addr, unsigned size)
     case BPFHV_REG_NUM_TX_QUEUES:
         return s->num_pairs;
     case BPFHV_REG_NUM_RX_BUFS:
+        return s->sizes.rx_bufs;
     case BPFHV_REG_NUM_TX_BUFS:
-        return s->model->max_bufs;
+        return s->sizes.tx_bufs;
     case BPFHV_REG_RX_CTX_SIZE:
+        return s->sizes.rx_ctx;
     case BPFHV_REG_TX_CTX_SIZE:
-        return s->model->ctx_size;
+        return s->sizes.tx_ctx;
     case BPFHV_REG_DOORBELL_SIZE:
         return BPFHV_DOORBELL_SIZE;
     case BPFHV_REG_PROG_SIZE:
@@ -342,6 +389,10 @@ static void memory_changed(MemoryListener *listener)
 {
     BpfhvState *s = container_of(listener, BpfhvState, listener);
 
+    if (s->remote) {
+        bpfhv_remote_memory_changed(s->remote);
+        return;
+    }
     for (uint32_t i = 0; i < bpfhv_num_queues(s); i++) {
         bpfhv_queue_remap(&s->queues[i]);
     }
@@ -359,8 +410,12 @@ static void bpfhv_reset(DeviceState *dev)
 static bool find_model(BpfhvState *s, Error **errp)
 {
     ERRP_GUARD();
-    const BpfhvModel *model = bpfhv_model_find(s->model_name);
+    const BpfhvModel *model = bpfhv_model_find(s->model_name ?: DEFAULT_MODEL);
 
+    if (s->remote && s->model_name) {
+        error_setg(errp, "the backend of bpfhv-proxy chooses the model");
+        return false;
+    }
     if (!model) {
         error_setg(errp, "model '%s' is unknown", s->model_name);
         error_append_hint(errp, "There are sring, sring_gso and "
@@ -419,6 +474,8 @@ static void bpfhv_exit(PCIDevice *pci)
         memory_listener_unregister(&s->listener);
         s->listening = false;
     }
+    bpfhv_remote_free(s->remote);
+    s->remote = NULL;
     bpfhv_queues_cleanup(s);
     if (msix_present(pci)) {
         msix_uninit_exclusive_bar(pci);
@@ -442,7 +499,10 @@ static void bpfhv_realize(PCIDevice *pci, Error **errp)
                    s->num_pairs, BPFHV_MAX_QUEUE_PAIRS);
         return;
     }
+    s->remote = bpfhv_remote_new(s);
     if (!find_model(s, errp)) {
+        bpfhv_remote_free(s->remote);
+        s->remote = NULL;
         return;
     }
     s->dump = g_string_new(NULL);
@@ -453,7 +513,8 @@ static void bpfhv_realize(PCIDevice *pci, Error **errp)
         pcie_endpoint_cap_init(pci, EXPRESS_CAPABILITY);
     }
     if (!block_migration(s, errp) || !add_vectors(s, errp) ||
-        !bpfhv_queues_init(s, errp)) {
+        !bpfhv_queues_init(s, errp) ||
+        (s->remote && !bpfhv_remote_start(s->remote, errp))) {
         bpfhv_exit(pci);
         return;
     }
@@ -468,7 +529,9 @@ static char *get_model(Object *obj, Error **errp)
 {
     BpfhvState *s = BPFHV(obj);
 
-    return g_strdup(s->model ? s->model->name : s->model_name);
+    return g_strdup(s->remote ? "the backend's" :
+                    s->model ? s->model->name :
+                    s->model_name ?: DEFAULT_MODEL);
 }
 
 /* Before the device is realized its model; then an upgrade to it. */
@@ -486,13 +549,17 @@ static void set_model(Object *obj, const char *value, Error **errp)
         error_setg(errp, "model '%s' is unknown", value);
         return;
     }
+    if (s->remote) {
+        error_setg(errp, "the backend of bpfhv-proxy chooses the model "
+                   "(bpfhv-ctl)");
+        return;
+    }
     s->next_model = model;
-    msix_notify(PCI_DEVICE(s), bpfhv_num_queues(s));
+    bpfhv_tell_status(s);
 }
 
 static void bpfhv_instance_init(Object *obj)
 {
-    BPFHV(obj)->model_name = g_strdup("sring_gso");
     /* Room for the configuration space that PCI Express has. */
     PCI_DEVICE(obj)->cap_present |= QEMU_PCI_CAP_EXPRESS;
 }

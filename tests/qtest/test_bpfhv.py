@@ -3,12 +3,19 @@
 """bpfhv-pci as a guest's driver sees it, and as one sees it that lies.
 
     driver (harness/qtest/bpfhv.py) ─ bpfhv-pci ─ netdev socket ─ test
+                                         └─ bpfhv-proxy ─ bpfhv-backend, or
+                                            a backend that lies
 """
 
+import array
+import contextlib
+import os
 import select
+import signal
 import socket
 import struct
 import subprocess
+import threading
 
 from harness.cases import Case
 from harness.qtest import bpfhv
@@ -18,6 +25,7 @@ from harness.qtest.machine import BOARD, MEMORY, QEMU, Machine
 from harness.qtest.randomly import Steps
 from harness.qtest.rig import only_pci, rows, run_tests
 from harness.vm import VmError
+from harness.vm import bpfhv as backends
 from harness.vm.process import wait_until
 from harness.vm.tapnet import TapNet, why_not
 
@@ -302,6 +310,9 @@ class Interrupts(BpfhvCase):
 
     def setUp(self):
         super().setUp()
+        self.use_vectors()
+
+    def use_vectors(self):
         nic, machine = self.nic, self.machine
         position = nic.pci_config("b", 0x34)
         while nic.pci_config("b", position) != 0x11:
@@ -310,7 +321,7 @@ class Interrupts(BpfhvCase):
         for vector in range(3):
             entry = nic.bars[2] + 16 * vector
             machine.out("writel", entry,
-                        machine.board.ram + self.MESSAGES + 4 * vector)
+                        machine.board.ram + Interrupts.MESSAGES + 4 * vector)
             machine.out("writel", entry + 4, 0)
             machine.out("writel", entry + 8, 100 + vector)
             machine.out("writel", entry + 12, 0)
@@ -504,6 +515,398 @@ class Hostile(BpfhvCase):
         self.rng.choice([lambda: self.model_is(self.rng.choice(MODELS)),
                          lambda: self.machine.qmp("query-status"),
                          self.nic.dump])()
+
+
+# What a request is, and how a backend answers that has no rings to serve.
+(GET_FEATURES, SET_FEATURES, SET_PARAMETERS, GET_PROGRAM, SET_MEMORY,
+ SET_QUEUE_CTX, SET_QUEUE_KICK, SET_QUEUE_IRQ, SET_UPGRADE, RX_ENABLE_,
+ TX_ENABLE_, RX_DISABLE_, TX_DISABLE_, UPGRADE_) = range(1, 15)
+NAMES = ("GET_FEATURES SET_FEATURES SET_PARAMETERS GET_PROGRAM SET_MEMORY "
+         "SET_QUEUE_CTX SET_QUEUE_KICK SET_QUEUE_IRQ SET_UPGRADE RX_ENABLE "
+         "TX_ENABLE RX_DISABLE TX_DISABLE UPGRADE").split()
+VERSION = 2
+REFUSED = 8
+HEADER = struct.Struct("<III")
+ANSWERS = {GET_FEATURES: struct.pack("<Q", 1),
+           SET_PARAMETERS: struct.pack("<4I", 2176, 2176, 16, 16),
+           GET_PROGRAM: struct.pack("<II", 0xb4, 0) + struct.pack("<II", 0x95,
+                                                                  0)}
+
+
+class Liar(threading.Thread):
+    """A backend that answers one kind of request in its own way.
+
+    lie(answer) returns what to send; None: it closes
+    """
+
+    def __init__(self, path, kind=None, lie=None):
+        super().__init__(daemon=True)
+        self.kind, self.lie = kind, lie
+        self.asked = []
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(TIMEOUT)
+        self.socket.connect(os.fspath(path))
+        self.start()
+
+    def take(self, size):
+        """Read so many bytes, and close what came with them."""
+        data = b""
+        while len(data) < size:
+            part, others, *_ = self.socket.recvmsg(size - len(data), 256)
+            for *_, fds in others:
+                for fd in array.array("i", fds):
+                    os.close(fd)
+            if not part:
+                raise EOFError
+            data += part
+        return data
+
+    def run(self):
+        with contextlib.suppress(EOFError, OSError), self.socket:
+            while True:
+                kind, _, size = HEADER.unpack(self.take(12))
+                self.take(size)
+                self.asked.append(kind)
+                body = ANSWERS.get(kind, b"")
+                answer = HEADER.pack(kind, VERSION, len(body)) + body
+                if kind == self.kind:
+                    answer = self.lie(answer)
+                if answer is None:
+                    return
+                self.socket.sendall(answer)
+                if 0 < len(answer) < HEADER.size:
+                    return
+
+
+LIES = {"closes": lambda answer: None,
+        "closes within its answer": lambda answer: answer[:5],
+        "another type": lambda answer: bytes([answer[0] % 14 + 1]) +
+        answer[1:],
+        "an unknown type": lambda answer: b"\xff" + answer[1:],
+        "version 1": lambda answer: answer[:4] + b"\1" + answer[5:],
+        "a byte more": lambda answer: answer[:8] + struct.pack(
+            "<I", len(answer) - 11) + answer[12:] + b"x",
+        "very long": lambda answer: answer[:8] + b"\0\0\1\0" + answer[12:],
+        "refuses": lambda answer: answer[:4] + bytes([VERSION | REFUSED]) +
+        answer[5:8] + struct.pack("<I", 2) + b"no",
+        "not printable": lambda answer: answer[:4] + bytes(
+            [VERSION | REFUSED]) + answer[5:8] + struct.pack("<I", 1) + b"\n"}
+
+
+class ProxyCase(BpfhvCase):
+    """A card whose queues another process serves."""
+
+    queues = 1
+
+    def begin(self, arguments=(), **how):
+        self.place = self.enterContext(backends.Backends())
+        self.machine = self.enterContext(Machine(
+            [*self.place.arguments(self.queues), "-device",
+             f"bpfhv-pci,id=card,netdev=net0,mac={MAC},addr={SLOT:#x}",
+             *arguments], **how))
+        self.nic = Bpfhv(self.machine, SLOT)
+
+    def wait_status(self, bit, value=True):
+        self.assertTrue(wait_until(
+            lambda: bool(self.nic.status & bit) == value, TIMEOUT))
+
+    def take(self):
+        """Be a driver that is asked for an upgrade."""
+        self.wait_status(bpfhv.UPGRADE)
+        self.nic.control(bpfhv.RX_DISABLE, bpfhv.TX_DISABLE,
+                         bpfhv.UPGRADE_READY)
+
+    def serve(self, *options, model="sring_gso", **how):
+        """Have a backend serve the card, which its driver starts."""
+        backend = self.place.start(*options, model=model, **how)
+        self.take()
+        self.nic.start()
+        return backend
+
+
+class Proxy(ProxyCase):
+    why_not = staticmethod(lambda: BpfhvCase.why_not() or backends.why_not())
+
+    def assert_source(self, count=COUNT):
+        """Each packet of the backend's is there, once, in order."""
+        packets = self.wait_received(count)
+        first = struct.unpack_from("<Q", packets[0], 14)[0]
+        self.assertEqual([struct.unpack_from("<Q", each, 14)[0]
+                          for each in packets],
+                         list(range(first, first + len(packets))))
+
+    def assert_sink(self, backend, count=BATCH):
+        """The backend takes what is sent."""
+        before = self.counted(backend, "tx0")
+        self.nic.send([packet(number) for number in range(count)])
+        self.assertTrue(wait_until(
+            lambda: self.counted(backend, "tx0") == before + count, TIMEOUT))
+        self.assertTrue(wait_until(lambda: self.nic.sent(), TIMEOUT))
+
+    @staticmethod
+    def counted(backend, queue):
+        """Return how many packets bpfhv-ctl says that a queue has had."""
+        line, = (line for line in backend.ctl("stats").splitlines()
+                 if line.startswith(queue))
+        return int(line.split()[2])
+
+    @rows({model: model for model in MODELS}, "packets: ")
+    def check(self, model):
+        backend = self.serve("--source", "200", model=model)
+        self.assert_source()
+        self.assert_sink(backend)
+        self.assert_words(backend.ctl("stats"), f"model {model}", "works")
+
+    def test_nobody_there(self):
+        """The driver starts; nothing is served until there is a backend."""
+        self.assertEqual(self.nic.status, 0)
+        self.nic.start()
+        self.assertEqual(self.nic.status, bpfhv.RX_ENABLED | bpfhv.TX_ENABLED)
+        self.nic.send([packet(1)])
+        self.assertEqual((self.nic.sent(), self.nic.received()), (0, []))
+        self.serve("--source", "60", model="vring_packed")
+        self.assert_source()
+        self.assertEqual(self.machine.warnings(), [])
+
+    def test_reset(self):
+        backend = self.serve("--source", "60")
+        for _ in range(3):
+            self.machine.qmp("system_reset")
+            self.nic = Bpfhv(self.machine, SLOT)
+            self.assertEqual(self.nic.status, bpfhv.LINK)
+            self.nic.start()
+            self.assert_source()
+        self.assert_sink(backend)
+
+    def test_upgrades(self):
+        """Each model to each, while packets wait."""
+        backend = self.serve("--source", "60")
+        for model in (*MODELS, *MODELS[::-1]):
+            self.assert_source()
+            backend.ctl("upgrade", model)
+            self.wait_status(bpfhv.UPGRADE)
+            self.assert_source()        # until the driver is ready
+            self.take()
+            self.assertEqual(self.nic.status, bpfhv.LINK)
+            self.nic.start()
+            self.assert_sink(backend)
+            self.assert_words(backend.ctl("stats"), f"model {model}", "works")
+
+    def test_killed(self):
+        """And so is each that comes after it."""
+        for model in MODELS:
+            backend = self.serve("--source", "60", model=model)
+            self.assert_source()
+            backend.signal()
+            self.wait_status(bpfhv.LINK, False)
+            self.nic.send([packet(1)])
+        self.assertEqual(len(self.machine.warnings()), len(MODELS))
+        self.assert_words(self.machine.warnings()[0], "net0", "link is down",
+                          "closed the connection")
+
+    def test_stopped(self):
+        """The machine waits for it, but not for ever."""
+        backend = self.serve("--source", "60")
+        backend.signal(signal.SIGSTOP)
+        self.nic.stop()
+        self.assertFalse(self.nic.status & bpfhv.LINK)
+        self.assert_one_warning(self.machine.warnings(), "does not answer "
+                                "RX_DISABLE in time")
+        # It has used up the time that a backend may take at once.
+        self.assertTrue(wait_until(
+            lambda: self.serve("--source", "60") and
+            self.nic.status & bpfhv.LINK, TIMEOUT))
+        self.assert_source()
+
+    def test_link_and_machine(self):
+        """Queues rest while the link is down, and while the machine is."""
+        backend = self.serve("--sink")
+        for command, arguments, works in (
+                ("set_link", {"name": "card", "up": False}, False),
+                ("set_link", {"name": "card", "up": True}, True),
+                ("stop", None, False), ("cont", None, True)):
+            self.machine.qmp(command, arguments)
+            self.assertIn("works" if works else "disabled",
+                          backend.ctl("stats"))
+        self.assert_sink(backend)
+
+    def test_contexts(self):
+        """Only those that the backend reaches are taken."""
+        self.serve("--sink")
+        self.nic.stop()
+        for address in (64, MEMORY, MEMORY - 128):
+            self.nic.set_ctx(0, address)
+            self.nic.control(bpfhv.RX_ENABLE)
+            self.assertFalse(self.nic.status & bpfhv.RX_ENABLED)
+        self.nic.start()
+        self.nic.control(bpfhv.RX_DISABLE)      # of one direction only
+        self.nic.set_ctx(0, self.nic.queues[0].ctx)
+        self.nic.control(bpfhv.RX_ENABLE)
+        self.assertEqual(self.nic.status, bpfhv.LINK | bpfhv.RX_ENABLED |
+                         bpfhv.TX_ENABLED)
+
+    def test_bus_master_off(self):
+        """Contexts that the card may not reach any more are gone."""
+        backend = self.serve("--source", "60")
+        self.nic.pci_config("w", 4, 0x0002)
+        self.assertEqual(self.nic.status, bpfhv.LINK)
+        self.assertIn("disabled", backend.ctl("stats"))
+
+    def test_interrupts(self):
+        self.serve("--source", "60")
+        rx = self.nic.queues[0]
+        messages = Interrupts.MESSAGES
+        Interrupts.use_vectors(self)
+        while True:
+            self.nic.received()
+            struct.pack_into("<I", self.machine.memory, rx.ctx + 8, 1)
+            if rx.run(bpfhv.INTERRUPTS) == 0:
+                break
+        self.assertTrue(wait_until(
+            lambda: struct.unpack_from("<I", self.machine.memory,
+                                       messages)[0], TIMEOUT))
+
+    def test_hot_unplug(self):
+        """The backend rests, and serves the next card."""
+        if not issubclass(BOARD, Pc):
+            self.skipTest("the register that ejects is the pc's")
+        backend = self.serve("--source", "60")
+        self.machine.qmp("device_del", {"id": "card"})
+        self.machine.out("outl", 0xae08, 1 << SLOT)
+        self.machine.wait_event("DEVICE_DELETED")
+        self.assertIn("no guest", backend.ctl("stats"))
+
+
+class ProxyTap(ProxyCase):
+    """Two queue pairs on a tap."""
+
+    why_not = staticmethod(lambda: Proxy.why_not() or why_not())
+    queues = 2
+
+    def test_queues(self):
+        net = self.enterContext(TapNet(2))
+        with net.entered():
+            self.place.start("--tap", net.name, "--queues", "2")
+            sock = self.enterContext(socket.socket(
+                socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)))
+            sock.bind((net.name, ETH_P_ALL))
+        sock.settimeout(TIMEOUT)
+        self.take()
+        self.assertEqual(self.nic.reg(bpfhv.NUM_TX_QUEUES), 2)
+        self.assertEqual(self.nic.reg(bpfhv.FEATURES), 0x7f)
+        self.nic.start(0x7f)
+        for pair in range(2):
+            self.nic.send([packet(pair)], pair)
+            while (got := sock.recv(2000))[12:14] != b"\x88\xb5":
+                pass
+            self.assertEqual(got, packet(pair))
+        sock.send(packet(9))
+        self.assertTrue(wait_until(
+            lambda: packet(9) in sum(map(self.nic.received, range(2)), []),
+            TIMEOUT))
+
+
+class HostileBackend(ProxyCase):
+    """It is given up, which is told; the machine goes on."""
+
+    def drive(self):
+        """Do what has QEMU send each kind of request."""
+        self.take()
+        with contextlib.suppress(ValueError):   # its programs are no good
+            self.nic.start(self.nic.reg(bpfhv.FEATURES))
+        self.nic.stop()
+
+    def test_honest(self):
+        """The one that the others are like is taken."""
+        liar = Liar(self.place.socket)
+        self.drive()
+        self.assertEqual(self.nic.status, bpfhv.LINK)
+        self.assertEqual(set(liar.asked), set(range(1, 15)))
+        self.assertEqual(self.nic.reg(bpfhv.NUM_RX_BUFS), 16)
+        self.assertEqual(self.machine.warnings(), [])
+
+    @rows({name: (kind,) for kind, name in enumerate(NAMES, 1)})
+    def check(self, kind):
+        for name, lie in LIES.items():
+            with self.subTest(name):
+                before = len(self.machine.warnings())
+                liar = Liar(self.place.socket, kind, lie)
+                self.drive()
+                self.wait_status(bpfhv.LINK, False)
+                self.assertIn(kind, liar.asked)
+                liar.join(TIMEOUT)
+                self.assert_one_warning(self.machine.warnings()[before:],
+                                        "net0", NAMES[kind - 1])
+        self.machine.qmp("query-status")
+
+    def test_told_a_few_times_only(self):
+        for _ in range(20):
+            Liar(self.place.socket, UPGRADE_, LIES["refuses"])
+            self.take()
+            self.wait_status(bpfhv.LINK, False)
+            self.wait_status(bpfhv.UPGRADE, False)
+        self.assertEqual(len(self.machine.warnings()), 16)
+        self.assertIn("not told", self.machine.warnings()[-1])
+
+    def test_silent(self):
+        """It costs the machine seconds, but not for each that comes."""
+        for number in range(10):
+            liar = Liar(self.place.socket, UPGRADE_, lambda answer: b"")
+            self.take()
+            liar.join(TIMEOUT)
+            self.assertFalse(self.nic.status & bpfhv.LINK)
+            self.assertRegex(self.machine.warnings()[number],
+                             r"does not answer \w+ in time")
+
+    def test_floods(self):
+        """What nobody has asked for is no answer."""
+        liar = Liar(self.place.socket)
+        self.drive()
+        liar.socket.sendall(HEADER.pack(SET_MEMORY, VERSION, 0) * 1000)
+        self.nic.start()
+        self.wait_status(bpfhv.LINK, False)
+        self.assert_one_warning(self.machine.warnings(), "makes no sense")
+
+
+class ProxyRefused(ProxyCase):
+    """What the administrator is told."""
+
+    def setUp(self):
+        Case.setUp(self)
+
+    def begin(self, arguments=()):
+        self.place = self.enterContext(backends.Backends())
+        self.machine = self.enterContext(Machine(
+            [*self.place.arguments(), *arguments]))
+
+    def test_memory(self):
+        self.begin(["-object", f"memory-backend-ram,id=own,size={MEMORY}",
+                    "-M", "memory-backend=own"])
+        with self.assert_error("'own'", "not shared", "share=on"):
+            self.machine.qmp("device_add", {"driver": "bpfhv-pci",
+                                            "netdev": "net0"})
+
+    def test_model(self):
+        self.begin()
+        with self.assert_error("backend", "chooses the model"):
+            self.machine.qmp("device_add", {
+                "driver": "bpfhv-pci", "netdev": "net0", "model": "sring"})
+
+    def test_other_cards(self):
+        self.begin()
+        with self.assert_error("bpfhv-pci only"):
+            self.machine.qmp("device_add", {"driver": "e1000",
+                                            "netdev": "net0"})
+
+    @rows({"no chardev": ({"chardev": "none"}, "no chardev 'none'"),
+           "not a socket": ({"chardev": "null"}, "not a unix socket"),
+           "too many queues": ({"chardev": "backend", "queues": 33},
+                               "1 to 32")})
+    def refuses(self, options, words):
+        self.begin(["-chardev", "null,id=null"])
+        with self.assert_error(words):
+            self.machine.qmp("netdev_add", {"type": "bpfhv-proxy",
+                                            "id": "other", **options})
 
 
 if __name__ == "__main__":
