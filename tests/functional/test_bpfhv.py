@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """bpfhv's driver in a Linux guest: the module, and the card if QEMU has it.
 
+QEMU serves the card's queues, or bpfhv-backend does.
+
 BPFHV_SUITE names the Debian suite whose kernel the guest has, if not this
 machine's.
 """
@@ -16,10 +18,11 @@ import threading
 
 from harness.functional.guests import (BOOT_TIMEOUT, MEMORY, Case, run_tests,
                                        tested_qemu)
+from harness.vm import bpfhv
 from harness.vm.guest import Guest, guest_initramfs
 from harness.vm.kernel import get_kernel
 from harness.vm.module import get_bpfhv
-from harness.vm.process import run
+from harness.vm.process import run, wait_until
 from harness.vm.tapnet import TapNet
 
 SUITE = os.environ.get("BPFHV_SUITE")
@@ -75,18 +78,22 @@ class Card(Case):
     """Packets through a card."""
 
     why_not = staticmethod(why_no_card)
-    options = ""
+
+    @classmethod
+    def netdev(cls):
+        """Return QEMU's arguments for "net0"."""
+        return ["-netdev", cls.net.netdev()]
 
     @classmethod
     def setUpClass(cls):
-        if why_no_card():
+        if cls.why_not():
             return
         cls.net = cls.enterClassContext(TapNet(1))
         with cls.net.entered():
             run("ip", "addr", "add", f"{HERE}/24", "dev", cls.net.name)
         cls.guest = cls.enterClassContext(BpfhvGuest(
-            ["-netdev", cls.net.netdev(), "-device",
-             f"{CARD},id=card,netdev=net0{cls.options}"], netns=cls.net))
+            [*cls.netdev(), "-device", f"{CARD},id=card,netdev=net0"],
+            netns=cls.net))
         cls.guest.shell(f"ip addr add {THERE}/24 dev eth0 && "
                         "ip link set eth0 up")
 
@@ -94,7 +101,7 @@ class Card(Case):
         with self.net.entered():
             return socket.create_server((HERE, 0))
 
-    def serve(self, listener, work):
+    def serve_peer(self, listener, work):
         """Let work(connection) be done while the guest connects."""
         def accept():
             with listener.accept()[0] as connection:
@@ -109,7 +116,7 @@ class Card(Case):
     def send(self, data):
         """Send bytes to the guest's /tmp/data by TCP."""
         with self.listen() as listener:
-            thread = self.serve(listener, lambda peer: peer.sendall(data))
+            thread = self.serve_peer(listener, lambda peer: peer.sendall(data))
             self.guest.shell(f"nc {HERE} {listener.getsockname()[1]} "
                              "</dev/null >/tmp/data", TIMEOUT)
             thread.join()
@@ -123,7 +130,7 @@ class Card(Case):
                 parts.append(part)
 
         with self.listen() as listener:
-            thread = self.serve(listener, read)
+            thread = self.serve_peer(listener, read)
             self.guest.shell(f"nc {HERE} {listener.getsockname()[1]} "
                              "</tmp/data >/dev/null", TIMEOUT)
             thread.join()
@@ -146,6 +153,11 @@ class Card(Case):
         return int(re.search(r"upgrades: (\d+)",
                              self.guest.shell("ethtool -S eth0"))[1])
 
+    def upgrade(self, model):
+        """Ask the guest to take another model."""
+        self.guest.qmp("qom-set", {"path": "card", "property": "model",
+                                   "value": model})
+
     @contextlib.contextmanager
     def other_models(self):
         """The card becomes another again and again, and is the first then."""
@@ -153,8 +165,7 @@ class Card(Case):
 
         def change():
             for model in itertools.cycle(MODELS):
-                self.guest.qmp("qom-set", {"path": "card", "property": "model",
-                                           "value": model})
+                self.upgrade(model)
                 if end.wait(0.1) and model == MODELS[-1]:
                     return
 
@@ -203,6 +214,59 @@ class Card(Case):
     def tearDown(self):
         self.assertEqual(self.guest.crash(), "")
         self.assertNotIn("broken", self.guest.log())
+
+
+class Proxy(Card):
+    """The same, with the queues served by bpfhv-backend."""
+
+    @staticmethod
+    def why_not():
+        return why_no_card() or bpfhv.why_not()
+
+    @classmethod
+    def netdev(cls):
+        cls.place = cls.enterClassContext(bpfhv.Backends())
+        return [*cls.place.arguments(), *bpfhv.shared_memory(MEMORY)]
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if not cls.why_not():
+            cls.serve()
+
+    @classmethod
+    def serve(cls):
+        cls.backend = cls.place.start("--tap", cls.net.name, net=cls.net)
+        cls.guest.shell("timeout 60 sh -c 'until grep -q 1 "
+                        "/sys/class/net/eth0/carrier; do sleep 0.1; done'")
+
+    def upgrade(self, model):
+        self.backend.ctl("upgrade", model)
+
+    def test_the_backend_is_killed(self):
+        """Another one takes its place; a connection goes on."""
+        data = random.Random(1).randbytes(BYTES)
+        received = []
+
+        def read(peer):
+            while part := peer.recv(1 << 16):
+                received.append(part)
+                if len(received) == 1:
+                    first.set()
+
+        first = threading.Event()
+        self.send(data)
+        with self.listen() as listener:
+            thread = self.serve_peer(listener, read)
+            port = listener.getsockname()[1]
+            self.guest.shell(f"(nc {HERE} {port} </tmp/data >/dev/null) &")
+            self.assertTrue(first.wait(TIMEOUT))
+            self.backend.signal()
+            self.assertTrue(wait_until(lambda: "0" in self.guest.shell(
+                "cat /sys/class/net/eth0/carrier"), TIMEOUT))
+            self.serve()
+            thread.join(TIMEOUT)
+        self.assertEqual(b"".join(received), data)
 
 
 if __name__ == "__main__":

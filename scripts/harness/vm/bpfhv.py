@@ -7,6 +7,7 @@
         backend.ctl("upgrade", "vring_packed")
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -32,15 +33,21 @@ def shared_memory(megabytes):
             "share=on", "-M", "memory-backend=shared"]
 
 
+def inside(net):
+    """Be in the namespace of a TapNet, if there is one."""
+    return net.entered() if net else contextlib.nullcontext()
+
+
 class Backend:
     """A process that runs."""
 
-    def __init__(self, process, control):
-        self.process, self.control = process, control
+    def __init__(self, process, control, net):
+        self.process, self.control, self.net = process, control, net
 
     def ctl(self, *words):
-        """Run bpfhv-ctl; return what it says."""
-        return run(TOOLS / "bpfhv-ctl", self.control, *words)
+        """Run bpfhv-ctl, whose answer comes to its namespace only."""
+        with inside(self.net):
+            return run(TOOLS / "bpfhv-ctl", self.control, *words)
 
     def stop(self):
         """End it as an administrator does; return its exit status."""
@@ -67,14 +74,15 @@ class Backends(Closing):
                 "wait=off", "-netdev",
                 f"bpfhv-proxy,id=net0,chardev=backend,queues={queues}"]
 
-    def start(self, *options, model="sring_gso", **how):
-        """Start a backend that connects to the socket."""
+    def start(self, *options, model="sring_gso", net=None):
+        """Start a backend, in the namespace of a TapNet or here."""
         control = self.folder / f"control{len(self.started)}"
-        process = spawn([TOOLS / "bpfhv-backend", "--socket", self.socket,
-                         "--control", control, "--model", model, *options],
-                        **how)
+        with inside(net):
+            process = spawn([TOOLS / "bpfhv-backend", "--socket", self.socket,
+                             "--control", control, "--model", model,
+                             *options])
         self.started.append(process)
-        return Backend(process, control)
+        return Backend(process, control, net)
 
     def close(self):
         for process in self.started:
