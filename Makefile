@@ -32,6 +32,12 @@ demo-xdp:
 	@scripts/build
 	@scripts/demo-xdp --qemu=$(OURS)/qemu-system-x86_64
 
+.PHONY: demo-bpfhv
+demo-bpfhv:
+	@$(DEPS) library qemu guest modules
+	@scripts/build
+	@scripts/demo-bpfhv
+
 .PHONY: check
 check:
 	@$(DEPS) library qemu guest tests
@@ -98,6 +104,7 @@ help:
 	@echo '                  reports; QEMU=FILE: another QEMU'
 	@echo 'make demo-steer   show tap-steer replace programs under traffic'
 	@echo 'make demo-xdp     show a flood that a guest drops in its host'
+	@echo 'make demo-bpfhv   show a card change its driver under a TCP stream'
 	@echo 'make check        run all tests but those that take long'
 	@echo '                  TIER=A,B: others (scripts/check --help)'
 	@echo 'make check-full   run all tests'
