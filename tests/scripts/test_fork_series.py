@@ -208,7 +208,7 @@ class RealSeries(unittest.TestCase):
             parse(file)
 
     def test_few_rules_differ_by_base(self):
-        self.assertLess(tree.count_differing(TOP)[0], 20)
+        self.assertLess(tree.count_differing(TOP)[0], 16)
 
 
 if __name__ == "__main__":
