@@ -8,6 +8,7 @@
     functional/     guests with a card that has RSS
     bench/          the measurements of scripts/bench
     cases.py        what a test is made of: names, rows
+    library.py      the library, built for a program of it
     files.py        files that another run may use at the same time
     privateapt.py   packages of any release, downloaded into the cache
     rss_reference.py    the tests' second reference
