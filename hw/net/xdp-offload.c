@@ -24,33 +24,18 @@
  */
 #include "qemu/osdep.h"
 #include <linux/if_tun.h>
-#include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/un.h>
-#include "chardev/char.h"
-#include "ebpf/xdp_helper_wire.h"
-#include "ebpf/xdp_wire.h"
-#include "hw/qdev-core.h"
-#include "monitor/hmp.h"
-#include "monitor/monitor.h"
-#include "net/net.h"
 #include "net/tap.h"
 #include "qapi/error.h"
-#include "qapi/qapi-commands-xdp-offload.h"
 #include "qemu/cutils.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
 #include "qemu/option.h"
-#include "qemu/queue.h"
 #include "qemu/sockets.h"
-#include "qemu/timer.h"
-#include "qemu/units.h"
 #include "trace.h"
-#include "xdp-offload-compat.h"
-
-#define TYPE_CHARDEV_XDP_OFFLOAD "chardev-xdp-offload"
-OBJECT_DECLARE_SIMPLE_TYPE(XdpOffload, CHARDEV_XDP_OFFLOAD)
+#include "xdp-offload-internal.h"
 
 enum {
     ANSWER_MS = 30000,          /* loading a program takes seconds at most */
@@ -64,62 +49,13 @@ enum {
     CREDIT_MS = 9 * CONNECTION_MS,
 };
 
-/* What the helper's counters are, see XdpCounter. */
-enum {
-    PASSED,
-    DROPPED,
-    SENT,
-    UNEXAMINED,
-    PER_PROCESSOR = 8,
-};
+/* Beside a message to the helper or from it: a descriptor. */
+typedef union Control {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+} Control;
 
-/**
- * XdpOffload:
- * @opened: the guest has the port open
- * @socket: to the helper, or -1
- * @cards: tells when a card goes; from the first connection on
- * @tap: of the card, while @socket is open
- * @ifname: its name, or empty
- * @paid_ms: until when the connections that were made are paid for
- * @in, @in_len: the request that comes, or is being answered
- * @out, @out_len, @out_at: the answer, and how much of it the guest has
- * @request: decoded, while ASKS
- * @examines: there is a program in the host
- * @memory: bytes that the maps took when the guest asked last, or 0
- * @blocked: migration is, by @blocker
- * @counters, @n_counters: the helper's, or NULL
- * @reason: why something was refused last, or NULL
- */
-struct XdpOffload {
-    Chardev parent;
-    char *nic, *helper;
-    XdpHelperRequest limits;
-
-    XdpOffloadState state;
-    bool opened;
-    int socket;
-    DeviceListener cards;
-    NetClientState *tap;
-    char ifname[IFNAMSIZ];
-    QEMUTimer *deadline, *look;
-    VMChangeStateEntry *runs;
-    int64_t paid_ms;
-    uint8_t in[XDP_WIRE_MAX], out[XDP_WIRE_MAX];
-    size_t in_len, out_len, out_at;
-    XdpWireMessage request;
-
-    bool examines, blocked;
-    char program[XDP_WIRE_NAME];
-    int64_t since_ms;
-    uint64_t memory;
-    Error *blocker;
-    const uint64_t *counters;
-    size_t n_counters;
-    char *reason;
-    QTAILQ_ENTRY(XdpOffload) next;
-};
-
-static QTAILQ_HEAD(, XdpOffload) all = QTAILQ_HEAD_INITIALIZER(all);
+XdpOffloads xdp_offloads = QTAILQ_HEAD_INITIALIZER(xdp_offloads);
 
 static void set_reason(XdpOffload *s, const char *reason)
 {
@@ -239,10 +175,7 @@ static NetClientState *find_tap(XdpOffload *s, Error **errp)
 static bool send_request(XdpOffload *s, int tap_fd)
 {
     struct iovec iov = { &s->limits, sizeof(s->limits) };
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = { .bytes = { 0 } };
+    Control control = { .bytes = { 0 } };
     struct msghdr message = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
         .msg_controllen = sizeof(control),
@@ -426,10 +359,7 @@ static int xdp_offload_write(Chardev *chr, const uint8_t *bytes, int len)
 static ssize_t receive_text(XdpOffload *s, char *text, size_t size, int *fd)
 {
     struct iovec iov = { text, size - 1 };
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = { .bytes = { 0 } };
+    Control control = { .bytes = { 0 } };
     struct msghdr message = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
         .msg_controllen = CMSG_LEN(sizeof(int)),    /* no room for two */
@@ -686,7 +616,7 @@ static void xdp_offload_open(Chardev *chr, ChardevBackend *backend,
     }
     qemu_register_reset(xdp_offload_reset, s);
     s->runs = qemu_add_vm_change_state_handler(machine_runs, s);
-    QTAILQ_INSERT_TAIL(&all, s, next);
+    QTAILQ_INSERT_TAIL(&xdp_offloads, s, next);
     *be_opened = true;
 }
 
@@ -712,7 +642,7 @@ static void xdp_offload_finalize(Object *obj)
         }
         qemu_del_vm_change_state_handler(s->runs);
         qemu_unregister_reset(xdp_offload_reset, s);
-        QTAILQ_REMOVE(&all, s, next);
+        QTAILQ_REMOVE(&xdp_offloads, s, next);
     }
     g_free(s->nic);
     g_free(s->helper);
@@ -739,94 +669,9 @@ static const TypeInfo xdp_offload_info = {
     .class_init = xdp_offload_class_init,
 };
 
-static uint64_t count(const XdpOffload *s, unsigned counter)
-{
-    uint64_t sum = 0;
-    size_t i;
-
-    for (i = counter; s->counters && i < s->n_counters; i += PER_PROCESSOR) {
-        sum += qatomic_read_u64(&s->counters[i]);
-    }
-    return sum;
-}
-
-XdpOffloadInfoList *qmp_x_query_xdp_offload(Error **errp)
-{
-    XdpOffloadInfoList *list = NULL, **tail = &list;
-    XdpOffload *s;
-
-    QTAILQ_FOREACH(s, &all, next) {
-        XdpOffloadInfo *info = g_new0(XdpOffloadInfo, 1);
-
-        info->chardev = g_strdup(CHARDEV(s)->label);
-        info->nic = g_strdup(s->nic);
-        info->state = s->state;
-        if (s->socket >= 0 && s->ifname[0]) {
-            info->tap = g_strdup(s->ifname);
-            XDP_OFFLOAD_SET_HAS(info, tap);
-        }
-        info->reason = g_strdup(s->reason);
-        XDP_OFFLOAD_SET_HAS(info, reason);
-        if (s->examines) {
-            info->program = g_strdup(s->program);
-            XDP_OFFLOAD_SET_HAS(info, program);
-            info->has_milliseconds = true;
-            info->milliseconds = qemu_clock_get_ms(QEMU_CLOCK_REALTIME) -
-                                 s->since_ms;
-        }
-        if (s->memory) {
-            info->has_memory = true;
-            info->memory = s->memory;
-        }
-        if (s->counters) {
-            info->packets = g_new0(XdpOffloadPackets, 1);
-            XDP_OFFLOAD_SET_HAS(info, packets);
-            info->packets->passed = count(s, PASSED);
-            info->packets->dropped = count(s, DROPPED);
-            info->packets->sent = count(s, SENT);
-            info->packets->unexamined = count(s, UNEXAMINED);
-        }
-        QAPI_LIST_APPEND(tail, info);
-    }
-    return list;
-}
-
-static void hmp_info_xdp_offload(Monitor *mon, const QDict *qdict)
-{
-    XdpOffloadInfoList *list = qmp_x_query_xdp_offload(&error_abort), *p;
-
-    for (p = list; p; p = p->next) {
-        const XdpOffloadInfo *info = p->value;
-
-        monitor_printf(mon, "%s: network card %s, %s\n", info->chardev,
-                       info->nic, XdpOffloadState_str(info->state));
-        if (info->program) {
-            monitor_printf(mon, "  program \"%s\" at tap %s for %" PRId64
-                           " s\n", info->program, info->tap ?: "?",
-                           info->milliseconds / 1000);
-        }
-        if (info->has_memory) {
-            monitor_printf(mon, "  maps take %" PRIu64 " KiB\n",
-                           info->memory / KiB);
-        }
-        if (info->packets) {
-            monitor_printf(mon, "  packets: %" PRIu64 " passed, %" PRIu64
-                           " dropped, %" PRIu64 " sent back, %" PRIu64
-                           " not examined\n", info->packets->passed,
-                           info->packets->dropped, info->packets->sent,
-                           info->packets->unexamined);
-        }
-        if (info->reason) {
-            monitor_printf(mon, "  last refused or ended: %s\n", info->reason);
-        }
-    }
-    qapi_free_XdpOffloadInfoList(list);
-}
-
 static void xdp_offload_register(void)
 {
     type_register_static(&xdp_offload_info);
-    monitor_register_hmp("xdp-offload", true, hmp_info_xdp_offload);
 }
 
 type_init(xdp_offload_register)
