@@ -232,7 +232,9 @@ static RssCounters wait_for_run(EBPFRSS *rss, const RssCounters *before,
 /*
  * Configures a program that has long been left alone. Returns how many runs
  * saw anything but what was in force in the meantime. There is one runner: so
- * when a run has counted for a configuration, no run before it is left.
+ * when a run has counted for a configuration, no run before it is left. Gives
+ * up, with none, where it is over and there is still no slot: with --three no
+ * slot becomes free while one processor is offline.
  */
 static unsigned step(Storm *s, EBPFRSS *rss)
 {
@@ -241,6 +243,9 @@ static unsigned step(Storm *s, EBPFRSS *rss)
 
     g_atomic_pointer_set(&s->rss, rss);
     while (!publish(s, rss, n)) {
+        if (is_over(s)) {
+            return 0;
+        }
         g_thread_yield();
     }
     permitted = 1u << queue_of[n];
