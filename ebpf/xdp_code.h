@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "xdp_limits.h"
+#include "ebpf/xdp_limits.h"
 
 #define XDP_ERROR (xdp_error_quark())
 GQuark xdp_error_quark(void);

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include "chardev/char.h"
 #include "ebpf/xdp_helper_wire.h"
+#include "ebpf/xdp_limits.h"
 #include "ebpf/xdp_wire.h"
 #include "hw/qdev-core.h"
 #include "net/net.h"

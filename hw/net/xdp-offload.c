@@ -578,14 +578,24 @@ static void xdp_offload_parse(QemuOpts *opts, ChardevBackend *backend,
     config->helper = g_strdup(qemu_opt_get(opts, "helper"));
     XDP_OFFLOAD_SET_HAS(config, helper);
     config->has_maps = config->has_insns = config->has_memory = true;
-    config->maps = qemu_opt_get_number(opts, "maps", 0);
-    config->insns = qemu_opt_get_number(opts, "insns", 0);
-    config->memory = qemu_opt_get_size(opts, "memory", 0);
+    config->maps = qemu_opt_get_number(opts, "maps", XDP_MAX_MAPS);
+    config->insns = qemu_opt_get_number(opts, "insns", XDP_MAX_INSNS);
+    config->memory = qemu_opt_get_size(opts, "memory", XDP_MAX_MEMORY);
     config->has_rewrite = config->has_trusted = config->has_gso = true;
     config->rewrite = qemu_opt_get_bool(opts, "rewrite", false);
     config->trusted = qemu_opt_get_bool(opts, "trusted", false);
     config->gso = qapi_enum_parse(&XdpOffloadGso_lookup, gso,
                                   XDP_OFFLOAD_GSO_RUN, errp);
+}
+
+static bool may_be(const char *name, bool given, uint64_t value, uint64_t most,
+                   Error **errp)
+{
+    if (given && (value < 1 || value > most)) {
+        error_setg(errp, "%s must be from 1 to %" PRIu64, name, most);
+        return false;
+    }
+    return true;
 }
 
 static void xdp_offload_open(Chardev *chr, ChardevBackend *backend,
@@ -596,6 +606,13 @@ static void xdp_offload_open(Chardev *chr, ChardevBackend *backend,
     bool pass = config->has_gso && config->gso == XDP_OFFLOAD_GSO_PASS;
     size_t i;
 
+    if (!may_be("maps", config->has_maps, config->maps, XDP_MAX_MAPS, errp) ||
+        !may_be("insns", config->has_insns, config->insns, XDP_MAX_INSNS,
+                errp) ||
+        !may_be("memory", config->has_memory, config->memory, XDP_MAX_MEMORY,
+                errp)) {
+        return;
+    }
     s->nic = g_strdup(config->nic);
     s->helper = g_strdup(config->helper ?: XDP_HELPER_SOCKET);
     s->limits = (XdpHelperRequest) {

@@ -257,6 +257,11 @@ class Start(Case):
         "no card": ("", "the network card is missing"),
         "gso": (",nic=card,gso=drop", "drop"),
         "maps": (",nic=card,maps=many", "maps"),
+        "too many maps": (",nic=card,maps=17", "maps must be from 1 to 16"),
+        "maps beyond 32 bits": (",nic=card,maps=4294967297", "maps must be"),
+        "no maps": (",nic=card,maps=0", "maps must be"),
+        "too many instructions": (",nic=card,insns=4097", "insns must be"),
+        "too much memory": (",nic=card,memory=5G", "memory must be"),
     })
     def check(self, options, text):
         with self.assertRaisesRegex(VmError, text):
