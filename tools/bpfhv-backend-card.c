@@ -101,7 +101,9 @@ static BpfhvCode *read_model(const Options *options, const char *name,
 
     *model = bpfhv_model_find(name);
     if (!*model) {
-        refuse(error, "there is no model %s", name);
+        g_autofree char *names = bpfhv_model_names();
+
+        refuse(error, "there is no model %s; there are %s", name, names);
         return NULL;
     }
     if (!options->programs) {

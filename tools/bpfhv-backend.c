@@ -35,6 +35,8 @@ enum {
     NUM_POLL,
 };
 
+#define DEFAULT_MODEL "sring_gso"
+
 typedef struct Backend {
     Options options;
     Port *port;
@@ -69,6 +71,9 @@ bool refuse(GError **error, const char *format, ...)
 static bool parse_options(Options *options, int *argc, char ***argv,
                           GError **error)
 {
+    g_autofree char *names = bpfhv_model_names();
+    g_autofree char *models = g_strdup_printf(
+        "format of the rings: %s (default: " DEFAULT_MODEL ")", names);
     const GOptionEntry entries[] = {
         { "socket", 's', 0, G_OPTION_ARG_FILENAME, &options->socket,
           "where QEMU's chardev listens", "PATH" },
@@ -79,8 +84,7 @@ static bool parse_options(Options *options, int *argc, char ***argv,
         { "source", 0, 0, G_OPTION_ARG_INT, &options->source,
           "the same, and the guest gets packets of so many bytes", "BYTES" },
         { "model", 'm', 0, G_OPTION_ARG_STRING, &options->model,
-          "format of the rings: sring, sring_gso (default), vring_packed",
-          "MODEL" },
+          models, "MODEL" },
         { "queues", 'q', 0, G_OPTION_ARG_INT, &options->queues,
           "queue pairs, 1 (default) to 32", "N" },
         { "busy-wait", 'b', 0, G_OPTION_ARG_NONE, &options->busy,
@@ -102,7 +106,7 @@ static bool parse_options(Options *options, int *argc, char ***argv,
         return false;
     }
     if (!options->model) {
-        options->model = g_strdup("sring_gso");
+        options->model = g_strdup(DEFAULT_MODEL);
     }
     return true;
 }

@@ -52,6 +52,16 @@ const BpfhvModel *bpfhv_model_find(const char *name)
     return NULL;
 }
 
+char *bpfhv_model_names(void)
+{
+    const char *names[BPFHV_NUM_MODELS + 1] = { NULL };
+
+    for (int i = 0; i < BPFHV_NUM_MODELS; i++) {
+        names[i] = bpfhv_models[i].name;
+    }
+    return g_strjoinv(", ", (char **)names);
+}
+
 BpfhvRing *bpfhv_ring_new(const BpfhvModel *model, uint32_t features,
                           bool receives, void *ctx, BpfhvMap map,
                           void *opaque)

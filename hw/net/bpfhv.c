@@ -407,9 +407,15 @@ static void bpfhv_reset(DeviceState *dev)
     g_string_truncate(s->dump, 0);
 }
 
+static void unknown_model(const char *name, Error **errp)
+{
+    g_autofree char *names = bpfhv_model_names();
+
+    error_setg(errp, "model '%s' is unknown; there are %s", name, names);
+}
+
 static bool find_model(BpfhvState *s, Error **errp)
 {
-    ERRP_GUARD();
     const BpfhvModel *model = bpfhv_model_find(s->model_name ?: DEFAULT_MODEL);
 
     if (s->remote && s->model_name) {
@@ -417,9 +423,7 @@ static bool find_model(BpfhvState *s, Error **errp)
         return false;
     }
     if (!model) {
-        error_setg(errp, "model '%s' is unknown", s->model_name);
-        error_append_hint(errp, "There are sring, sring_gso and "
-                          "vring_packed.\n");
+        unknown_model(s->model_name, errp);
         return false;
     }
     return use_model(s, model, errp);
@@ -546,7 +550,7 @@ static void set_model(Object *obj, const char *value, Error **errp)
         return;
     }
     if (!model) {
-        error_setg(errp, "model '%s' is unknown", value);
+        unknown_model(value, errp);
         return;
     }
     if (s->remote) {

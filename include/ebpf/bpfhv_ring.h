@@ -43,6 +43,9 @@ extern const BpfhvModel bpfhv_models[BPFHV_NUM_MODELS];
 /* The model with this name, or %NULL. */
 const BpfhvModel *bpfhv_model_find(const char *name);
 
+/* The names of all, "a, b, c", to be freed with g_free(). */
+char *bpfhv_model_names(void);
+
 /**
  * BpfhvMap: the only way to the memory that buffers are in
  * @opaque: what bpfhv_ring_new() was given
