@@ -270,7 +270,8 @@ static bool serve_tx(Card *card, unsigned i)
 
     for (; n < BATCH && bpfhv_ring_next_to_send(queue->ring, &packet); n++) {
         wake(queue);
-        if (port_send(card->port, port_queue(card, i), &packet)) {
+        if (packet.len &&
+            port_send(card->port, port_queue(card, i), &packet)) {
             queue->packets++;
             queue->bytes += packet.len;
         } else {

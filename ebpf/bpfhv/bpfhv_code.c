@@ -5,6 +5,7 @@
 #include "ebpf/bpfhv_code.h"
 #include "bpfhv_sring.skel.h"
 #include "bpfhv_sring_gso.skel.h"
+#include "bpfhv_sring_sum.skel.h"
 #include "bpfhv_vring_packed.skel.h"
 
 static const char *const sections[BPFHV_NUM_PROGRAMS] = {
@@ -87,6 +88,7 @@ BpfhvCode *bpfhv_code_of(const BpfhvModel *model, GError **error)
         { "sring", bpfhv_sring__elf_bytes },
         { "sring_gso", bpfhv_sring_gso__elf_bytes },
         { "vring_packed", bpfhv_vring_packed__elf_bytes },
+        { "sring_sum", bpfhv_sring_sum__elf_bytes },
     };
 
     for (int i = 0; i < BPFHV_NUM_MODELS; i++) {

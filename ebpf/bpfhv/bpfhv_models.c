@@ -8,6 +8,7 @@
 #include "bpfhv_models.h"
 #include "sring.h"
 #include "sring_gso.h"
+#include "sring_sum.h"
 #include "vring_packed.h"
 
 /* What the guest wrote before @place can be read behind this. */
@@ -16,10 +17,12 @@
 /* And the guest sees @value only with all that was written before. */
 #define store(place, value) __atomic_store_n(&(place), value, __ATOMIC_RELEASE)
 
-/* sring and sring_gso: the indices are at the same place. */
+/* sring, sring_gso and sring_sum: the indices are at the same place. */
 
 _Static_assert(offsetof(struct sring_ctx, head) ==
-               offsetof(struct sring_gso_ctx, head), "one head for both");
+               offsetof(struct sring_gso_ctx, head) &&
+               offsetof(struct sring_ctx, head) ==
+               offsetof(struct sring_sum_ctx, head), "one head for all");
 
 static struct sring_head *head_of(const BpfhvHost *host)
 {
@@ -121,6 +124,40 @@ static void gso_give(BpfhvHost *host, const struct bpfhv_buf *bufs,
     store(ctx->head.cons, host->given);
 }
 
+static bool sum_take(BpfhvHost *host, struct bpfhv_buf *buf)
+{
+    struct sring_sum_ctx *ctx = host->ctx;
+    uint32_t place = host->taken % SRING_ENTRIES;
+    struct sring_sum_desc *desc = &ctx->desc[place];
+
+    if (!sring_may_take(host)) {
+        return false;
+    }
+    *buf = (struct bpfhv_buf) {
+        .paddr = load(desc->paddr), .len = load(desc->len),
+        .cookie = load(ctx->cookie[place]),
+    };
+    host->damaged = load(desc->sum) !=
+                    sring_sum_of(buf->paddr, buf->len, host->taken);
+    host->taken++;
+    return true;
+}
+
+static void sum_give(BpfhvHost *host, const struct bpfhv_buf *bufs,
+                     uint32_t count)
+{
+    struct sring_sum_ctx *ctx = host->ctx;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct sring_sum_desc *desc = &ctx->desc[host->given % SRING_ENTRIES];
+
+        store(desc->len, bufs[i].len);
+        store(desc->sum, sring_sum_of(0, bufs[i].len, host->given));
+        host->given++;
+    }
+    store(ctx->head.cons, host->given);
+}
+
 /* vring_packed */
 
 static struct vring_packed *ring_of(const BpfhvHost *host)
@@ -194,6 +231,10 @@ static const BpfhvModelOps vring_ops = {
     vring_want_kicks,
 };
 
+static const BpfhvModelOps sum_ops = {
+    true, sring_has_more, sum_take, sum_give, sring_needs, sring_want_kicks,
+};
+
 const BpfhvModel bpfhv_models[BPFHV_NUM_MODELS] = {
     { "sring", sizeof(struct sring_ctx), SRING_ENTRIES, 0, &sring_ops },
     { "sring_gso", sizeof(struct sring_gso_ctx), SRING_ENTRIES,
@@ -201,4 +242,5 @@ const BpfhvModel bpfhv_models[BPFHV_NUM_MODELS] = {
       BPFHV_F_LRO4 | BPFHV_F_TSO6 | BPFHV_F_LRO6, &gso_ops },
     { "vring_packed", sizeof(struct vring_packed_ctx), VRING_ENTRIES, 0,
       &vring_ops },
+    { "sring_sum", sizeof(struct sring_sum_ctx), SRING_ENTRIES, 0, &sum_ops },
 };

@@ -10,12 +10,15 @@
  * @ctx: its context
  * @taken: how many buffers have been taken, since the first
  * @given: how many have been given back
+ * @damaged: what was taken last is not what the guest has published: its packet
+ *           is to be dropped
  * @fault: %NULL, or how the guest has broken the rules
  */
 typedef struct BpfhvHost {
     const BpfhvModel *model;
     void *ctx;
     uint32_t taken, given;
+    bool damaged;
     const char *fault;
 } BpfhvHost;
 
@@ -23,7 +26,8 @@ typedef struct BpfhvHost {
  * BpfhvModelOps: what the host does with a queue
  * @in_order: buffers are given back in the order of their publishing
  * @has_more: is there something to take?
- * @take: the next published buffer; false: there is none, or a fault
+ * @take: the next published buffer; false: there is none, or a fault. Only a
+ *        model without SG sets @damaged, each time
  * @give: give back @count buffers, at once; their paddr does not matter
  * @needs_interrupt: now that more was given back, behind @old
  * @want_kicks: or not

@@ -5,6 +5,8 @@
  * A buffer is taken from the model's ring once, into @held, and everything is
  * decided by that copy. From there it goes to @done, when its packet is sent or
  * filled, and back to the guest, packets whole, when @done is full or flushed.
+ * A damaged one goes the same way, with no bytes, and the caller drops a packet
+ * for it: so the work of a call has a limit, whatever the guest publishes.
  *
  * Limits
  *  - a packet has at most BPFHV_CTX_BUFS buffers, as in a context;
@@ -26,6 +28,7 @@ _Static_assert(sizeof(BpfhvVnetHdr) == sizeof(struct virtio_net_hdr) &&
  * @features: those that the driver has chosen
  * @held: buffers that were taken and not used yet
  * @done: buffers that can be given back
+ * @damaged: how many of them were damaged
  * @told: what was given back when the guest's wish for interrupts was last
  *        looked at
  */
@@ -39,6 +42,7 @@ struct BpfhvRing {
     uint32_t num_held;
     struct bpfhv_buf done[BPFHV_CTX_BUFS];
     uint32_t num_done;
+    uint32_t damaged;
     uint32_t told;
 };
 
@@ -214,6 +218,9 @@ bool bpfhv_ring_next_to_send(BpfhvRing *ring, BpfhvPacket *packet)
     if (ring->host.fault || !hold_packet(ring)) {
         return false;
     }
+    if (ring->host.damaged) {
+        return true;
+    }
     for (uint32_t i = 0; i < ring->num_held; i++) {
         const struct bpfhv_buf *buf = &ring->held[i];
 
@@ -244,6 +251,8 @@ static void give(BpfhvRing *ring)
 /* The first @count of the buffers that are held are done, a packet. */
 static void finish(BpfhvRing *ring, uint32_t count)
 {
+    ring->damaged += ring->host.damaged;
+    ring->host.damaged = false;
     if (ring->num_done + count > BPFHV_CTX_BUFS) {
         give(ring);
     }
@@ -274,6 +283,11 @@ bool bpfhv_ring_next_room(BpfhvRing *ring, uint32_t room, BpfhvPacket *packet)
     for (uint32_t i = 0; i < max_bufs && packet->len < room; i++) {
         if (i == ring->num_held && !hold_more(ring)) {
             return false;
+        }
+        if (ring->host.damaged) {
+            ring->held[0].len = 0;
+            finish(ring, 1);
+            return true;
         }
         if (!packet_add(ring, packet, &ring->held[i],
                         MIN(ring->held[i].len, room - packet->len))) {
@@ -372,8 +386,10 @@ bool bpfhv_ring_kicks_on(BpfhvRing *ring)
 char *bpfhv_ring_describe(const BpfhvRing *ring)
 {
     return g_strdup_printf("%s %s: %u buffers taken, %u given back, "
-                           "%u held; %s", ring->receives ? "rx" : "tx",
+                           "%u held, %u damaged; %s",
+                           ring->receives ? "rx" : "tx",
                            ring->host.model->name, ring->host.taken,
                            ring->host.given, ring->num_held + ring->num_done,
+                           ring->damaged,
                            ring->host.fault ? ring->host.fault : "works");
 }

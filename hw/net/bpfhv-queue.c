@@ -207,7 +207,8 @@ static bool tx_one(BpfhvQueue *q)
         return false;
     }
     /* 0: the netdev has a copy, and is busy. */
-    q->waits = qemu_sendv_packet_async(q->nc, packet.iov + !hdr,
+    q->waits = packet.len &&
+               qemu_sendv_packet_async(q->nc, packet.iov + !hdr,
                                        packet.num_iov - !hdr,
                                        tx_complete) == 0;
     unmap_buffers(q);

@@ -14,7 +14,7 @@
 #include "linux/bpfhv/bpfhv_abi.h"
 
 enum {
-    BPFHV_NUM_MODELS = 3,
+    BPFHV_NUM_MODELS = 4,
 
     /* Bytes of a packet: the longest that IP has, behind two VLAN tags */
     BPFHV_MAX_PACKET = 65535 + 14 + 8,
@@ -133,7 +133,8 @@ const char *bpfhv_ring_fault(const BpfhvRing *ring);
  * It remains the next one until bpfhv_ring_sent(). Its metadata have been
  * checked against its length and the features, its bytes have not.
  *
- * Return: whether there is one, of at least one byte.
+ * Return: whether there is one. @packet->len is 0 if it arrived damaged, which
+ * its model can tell: the caller drops it.
  */
 bool bpfhv_ring_next_to_send(BpfhvRing *ring, BpfhvPacket *packet);
 
@@ -147,7 +148,8 @@ void bpfhv_ring_sent(BpfhvRing *ring);
  * @packet: where it is, with an empty header
  *
  * @packet->len is less than @room if a packet can have no more in the buffers
- * that the guest has published: who has a longer one drops it.
+ * that the guest has published: who has a longer one drops it. It is 0 if a
+ * buffer arrived damaged, which goes back without a byte.
  *
  * Return: false: there are too few buffers for now.
  */

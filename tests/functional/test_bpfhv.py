@@ -27,7 +27,7 @@ from harness.vm.tapnet import TapNet
 
 SUITE = os.environ.get("BPFHV_SUITE")
 CARD = "bpfhv-pci"
-MODELS = "vring_packed", "sring", "sring_gso"
+MODELS = "vring_packed", "sring", "sring_sum", "sring_gso"
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 BYTES = 4 << 20             # of a TCP stream
 TIMEOUT = 120               # s, for such a stream
@@ -235,13 +235,38 @@ class Proxy(Card):
             cls.serve()
 
     @classmethod
-    def serve(cls):
-        cls.backend = cls.place.start("--tap", cls.net.name, net=cls.net)
+    def serve(cls, *options, **how):
+        cls.backend = cls.place.start("--tap", cls.net.name, *options,
+                                      net=cls.net, **how)
         cls.guest.shell("timeout 60 sh -c 'until grep -q 1 "
                         "/sys/class/net/eth0/carrier; do sleep 0.1; done'")
 
+    def serve_anew(self, *options, **how):
+        """Another backend is to serve; the one before has gone."""
+        self.assertTrue(wait_until(lambda: "0" in self.guest.shell(
+            "cat /sys/class/net/eth0/carrier"), TIMEOUT))
+        self.serve(*options, **how)
+
     def upgrade(self, model):
         self.backend.ctl("upgrade", model)
+
+    def test_damaged_memory(self):
+        """Of 64 sums of the guest's one is wrong: packets are lost."""
+        before = self.dropped()
+        self.backend.stop()
+        self.serve_anew("--programs", bpfhv.DAMAGED, model="sring_sum")
+        self.assert_tcp()
+        for queue in "rx0", "tx0":
+            self.assertRegex(self.backend.ctl("stats"),
+                             f"{queue} .*dropped [1-9]")
+        self.assertGreater(self.dropped(), before)
+        self.backend.stop()
+        self.serve_anew()
+
+    def dropped(self):
+        """Return how many packets the guest has not received."""
+        return int(self.guest.shell(
+            "cat /sys/class/net/eth0/statistics/rx_dropped"))
 
     def test_the_backend_is_killed(self):
         """Another one takes its place; a connection goes on."""
@@ -262,9 +287,7 @@ class Proxy(Card):
             self.guest.shell(f"(nc {HERE} {port} </tmp/data >/dev/null) &")
             self.assertTrue(first.wait(TIMEOUT))
             self.backend.signal()
-            self.assertTrue(wait_until(lambda: "0" in self.guest.shell(
-                "cat /sys/class/net/eth0/carrier"), TIMEOUT))
-            self.serve()
+            self.serve_anew()
             thread.join(TIMEOUT)
         self.assertEqual(b"".join(received), data)
 

@@ -29,7 +29,7 @@ from harness.vm import bpfhv as backends
 from harness.vm.process import wait_until
 from harness.vm.tapnet import TapNet, why_not
 
-MODELS = ("sring", "sring_gso", "vring_packed")
+MODELS = ("sring", "sring_gso", "vring_packed", "sring_sum")
 MAC = "52:54:00:12:34:56"
 TIMEOUT = 30
 COUNT = 200

@@ -4,7 +4,9 @@
  * memory is a memfd, its programs are those that the backend hands out,
  * verified, in the interpreter of lib/bpfhv_run.c.
  *
- *     test-bpfhv-backend BACKEND CTL PROGRAMS
+ *     test-bpfhv-backend BACKEND CTL PROGRAMS DAMAGED
+ *
+ * PROGRAMS are those that are built in, DAMAGED is tests/bpf/bpfhv.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -89,10 +91,11 @@ typedef struct Rig {
     Program program[BPFHV_NUM_PROGRAMS];
     Queue queue[MAX_QUEUES];
     uint64_t received;          /* numbers of the source that have come */
+    uint64_t empty;             /* packets that have come without a byte */
     Frame *frame;               /* not NULL: all goes there */
 } Rig;
 
-static const char *backend_path, *ctl_path, *programs_path;
+static const char *backend_path, *ctl_path, *programs_path, *damaged_path;
 
 /* The process and the socket */
 
@@ -288,7 +291,10 @@ static void get_program(Rig *rig, uint32_t number)
     p->insns = g_new(struct bpf_insn, BPFHV_VERIFIED_INSNS(answer.count));
     p->count = bpfhv_verify(source, answer.count, &p->rules, p->insns,
                             &refusal);
-    g_assert_cmpint(p->count, >, 0);
+    if (p->count < 0) {
+        g_error("program %u is refused at %u: %s", number, refusal.insn,
+                refusal.reason);
+    }
 }
 
 static void set_memory(Rig *rig)
@@ -512,6 +518,9 @@ static unsigned complete(Rig *rig, unsigned i)
             q->num_outstanding--;
             if (receives(rig, i) && rig->frame) {
                 add_to_frame(rig, i, buf);
+            } else if (receives(rig, i) && !buf->len) {
+                rig->received++;
+                rig->empty++;
             } else if (receives(rig, i)) {
                 check_source(rig, i, buf);
             }
@@ -584,6 +593,25 @@ static void test_traffic(const void *options)
     g_assert_cmpuint(counted(rig, "rx0", "packets "), >=, rig->received);
 }
 
+/* What is damaged in the guest's memory is lost on both sides, and no more. */
+static void test_damaged(void)
+{
+    g_autofree char *options = g_strdup_printf(
+        "--source %d --model sring_sum --programs %s", SOURCE_LEN,
+        damaged_path);
+    g_autoptr(Rig) rig = rig_new(options);
+    uint64_t bytes = 0;
+
+    begin(rig, 1);
+    send_packets(rig, 1, 640, &bytes);
+    g_assert_cmpuint(counted(rig, "tx0", "packets "), ==, 630);
+    g_assert_cmpuint(counted(rig, "tx0", "dropped "), ==, 10);
+    g_assert_cmpuint(counted(rig, "tx0", "bytes "), <, bytes);
+    receive_packets(rig, 0, 640);
+    g_assert_cmpuint(rig->empty, ==, (rig->received + 63) / 64);
+    g_assert_cmpuint(counted(rig, "rx0", "dropped "), >=, rig->empty);
+}
+
 static void test_pairs(void)
 {
     g_autofree char *options = g_strdup_printf(
@@ -620,7 +648,7 @@ static void test_upgrades(void)
 {
     static const char *const models[] = {
         "sring_gso", "vring_packed", "sring", "vring_packed", "sring_gso",
-        "sring", "sring",
+        "sring_sum", "sring", "sring",
     };
     g_autofree char *options = g_strdup_printf("--source %d --model sring",
                                                SOURCE_LEN);
@@ -1164,14 +1192,17 @@ static void add(const char *folder, const char *name, const void *data,
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_assert_cmpint(argc, ==, 4);
+    g_assert_cmpint(argc, ==, 5);
     backend_path = argv[1];
     ctl_path = argv[2];
     programs_path = argv[3];
+    damaged_path = argv[4];
     add("traffic", "sring", "--model sring", test_traffic);
     add("traffic", "sring_gso", "--model sring_gso", test_traffic);
     add("traffic", "vring_packed", "--model vring_packed", test_traffic);
+    add("traffic", "sring_sum", "--model sring_sum", test_traffic);
     add("traffic", "busy-wait", "--busy-wait", test_traffic);
+    g_test_add_func("/bpfhv/backend/damaged", test_damaged);
     g_test_add_func("/bpfhv/backend/pairs", test_pairs);
     g_test_add_func("/bpfhv/backend/upgrades", test_upgrades);
     g_test_add_func("/bpfhv/backend/refused/early", test_refused_early);
@@ -1183,11 +1214,13 @@ int main(int argc, char **argv)
     add("tap", "sring", "--model sring", test_tap);
     add("tap", "sring_gso", "--model sring_gso", test_tap);
     add("tap", "vring_packed", "--model vring_packed", test_tap);
+    add("tap", "sring_sum", "--model sring_sum", test_tap);
     add("tap", "one-queue-of-four", "--queues 4", test_tap);
     g_test_add_func("/bpfhv/backend/tap/upgrade", test_tap_upgrade);
     add("hostile-guest", "sring", "sring", test_hostile_guest);
     add("hostile-guest", "sring_gso", "sring_gso", test_hostile_guest);
     add("hostile-guest", "vring_packed", "vring_packed", test_hostile_guest);
+    add("hostile-guest", "sring_sum", "sring_sum", test_hostile_guest);
     g_test_add_func("/bpfhv/backend/hostile-qemu", test_hostile_qemu);
     g_test_add_func("/bpfhv/backend/nonsense", test_nonsense);
     g_test_add_func("/bpfhv/backend/pieces", test_pieces);

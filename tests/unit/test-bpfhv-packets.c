@@ -13,6 +13,7 @@
 #include "bpfhv_programs.h"
 #include "bpfhv_run.h"
 #include "ebpf/bpfhv/sring_gso.h"
+#include "ebpf/bpfhv/sring_sum.h"
 #include "ebpf/bpfhv/vring_packed.h"
 #include "ebpf/bpfhv_ring.h"
 
@@ -546,6 +547,63 @@ static void test_vring_flags(void)
     }
 }
 
+/*
+ * Two buffers are published, the first with the sum of another index or, if
+ * there is such a bit, a bit changed.
+ */
+static struct sring_sum_ctx *damaged_ctx(unsigned bit, uint32_t first)
+{
+    struct sring_sum_ctx *ctx = g_new0(struct sring_sum_ctx, 1);
+
+    for (unsigned i = 0; i < 2; i++) {
+        ctx->desc[i] = (struct sring_sum_desc) {
+            BASE + i * BUF_SIZE, 100, sring_sum_of(BASE + i * BUF_SIZE, 100, i),
+        };
+    }
+    ctx->desc[0].sum = sring_sum_of(BASE, 100, first);
+    if (bit < 8 * sizeof(ctx->desc[0])) {
+        ((uint8_t *)&ctx->desc[0])[bit / 8] ^= 1 << bit % 8;
+    }
+    ctx->head.prod = 2;
+    return ctx;
+}
+
+/*
+ * Whatever bit is wrong, and if it is of another round: the packet is dropped,
+ * the next one is not, and both buffers come back.
+ */
+static void test_damaged(void)
+{
+    for (unsigned bit = 0; bit <= 8 * sizeof(struct sring_sum_desc); bit++) {
+        bool is_stale = bit == 8 * sizeof(struct sring_sum_desc);
+        uint32_t first = is_stale ? -SRING_ENTRIES : 0;
+
+        for (int receives = 0; receives < 2; receives++) {
+            g_autofree struct sring_sum_ctx *ctx = damaged_ctx(bit, first);
+            g_autoptr(BpfhvRing) ring = bpfhv_ring_new(
+                bpfhv_model_find("sring_sum"), 0, receives, ctx, map, NULL);
+            BpfhvPacket packet;
+
+            for (unsigned len = 0; len <= 100; len += 100) {
+                g_assert_true(receives ?
+                              bpfhv_ring_next_room(ring, 100, &packet) :
+                              bpfhv_ring_next_to_send(ring, &packet));
+                g_assert_cmpuint(packet.len, ==, len);
+                if (!receives) {
+                    bpfhv_ring_sent(ring);
+                } else if (len) {
+                    g_assert_true(bpfhv_ring_received(ring, &packet, len));
+                }
+            }
+            bpfhv_ring_flush(ring);
+            g_assert_cmpuint(ctx->head.cons, ==, 2);
+            g_assert_true(!receives || !ctx->desc[0].len);
+            g_assert_cmpuint(ctx->desc[1].len, ==, 100);
+            g_assert_cmpuint(ctx->desc[1].sum, ==, sring_sum_of(0, 100, 1));
+        }
+    }
+}
+
 /* Metadata that the driver has not chosen do not reach it. */
 static void test_unwanted(void)
 {
@@ -685,6 +743,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/bpfhv/packets/wrong/indices", test_indices);
     g_test_add_func("/bpfhv/packets/wrong/vring-flags", test_vring_flags);
+    g_test_add_func("/bpfhv/packets/damaged", test_damaged);
     g_test_add_func("/bpfhv/packets/unwanted-metadata", test_unwanted);
     ret = g_test_run();
     for (int i = 0; i < BPFHV_NUM_MODELS; i++) {

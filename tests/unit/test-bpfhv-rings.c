@@ -14,6 +14,7 @@
 #include "bpfhv_run.h"
 #include "ebpf/bpfhv/bpfhv_models.h"
 #include "ebpf/bpfhv/sring.h"
+#include "ebpf/bpfhv/sring_sum.h"
 #include "ebpf/bpfhv/vring_packed.h"
 #include "ebpf/bpfhv_code.h"
 
@@ -602,6 +603,31 @@ static void test_full_call(const void *data)
     queue_free(q);
 }
 
+/* A bit that is wrong on the way back costs the packet, not the buffer. */
+static void test_damaged(void)
+{
+    int model = bpfhv_model_find("sring_sum") - bpfhv_models;
+
+    for (unsigned bit = 0; bit < 64; bit++) {
+        Queue *q = queue_new(model, true);
+        struct sring_sum_desc *desc = ((struct sring_sum_ctx *)q->ctx)->desc;
+        unsigned next = 0;
+
+        add_packet(q, &next, 1);
+        g_assert_cmpint(run(q, q->publish), ==, 0);
+        while (!q->seen) {
+            host_take(q);
+        }
+        q->model->ops->give(&q->host, q->taken, 1);
+        *(bit < 32 ? &desc->len : &desc->sum) ^= 1u << bit % 32;
+        g_assert_cmpint(run(q, q->complete), ==, 1);
+        g_assert_cmpuint(q->ctx->num_bufs, ==, 1);
+        g_assert_cmpuint(q->ctx->bufs[0].len, ==, 0);
+        g_assert_nonnull(buf_of(q, q->ctx->bufs[0].cookie));
+        queue_free(q);
+    }
+}
+
 /* What a host that lies can make of a context is an error, and no more. */
 static void test_lies(const void *data)
 {
@@ -659,6 +685,7 @@ int main(int argc, char **argv)
         add(i, "receive", 2 * i + 1, test_flow);
         add(i, "lies", i, test_lies);
     }
+    g_test_add_func("/bpfhv/rings/sring_sum/damaged", test_damaged);
     g_test_add_func("/bpfhv/rings/no-object", test_no_object);
     ret = g_test_run();
     for (int i = 0; i < BPFHV_NUM_MODELS; i++) {

@@ -19,6 +19,7 @@ from harness import TOP
 from .process import Closing, run, spawn, stop
 
 TOOLS = TOP / "build/lib/tools"
+DAMAGED = TOP / "build/lib/tests"       # the programs of tests/bpf/bpfhv
 
 
 def why_not():
