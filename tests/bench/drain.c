@@ -2,9 +2,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -24,6 +26,7 @@ typedef struct Worker {
 struct Drain {
     TapNet *net;
     int cpu;
+    bool reflects;
     int stop_fd;        /* readable: the threads end */
     gint stopping;
     uint64_t packets;
@@ -42,13 +45,29 @@ void drain_pin(int cpu)
     }
 }
 
+/* A packet that the kernel does not take back is lost. */
+static void reflect(int fd, uint8_t *frame, size_t len)
+{
+    uint8_t destination[ETH_ALEN];
+
+    memcpy(destination, frame, ETH_ALEN);
+    memcpy(frame, frame + ETH_ALEN, ETH_ALEN);
+    memcpy(frame + ETH_ALEN, destination, ETH_ALEN);
+    while (write(fd, frame, len) < 0 && errno == EINTR) {
+    }
+}
+
 /* Reads up to BATCH packets. Returns how many there were. */
 static unsigned read_some(Drain *drain, int fd)
 {
     uint8_t buffer[2048];
     unsigned n = 0;
+    ssize_t len;
 
-    while (n < BATCH && read(fd, buffer, sizeof(buffer)) > 0) {
+    while (n < BATCH && (len = read(fd, buffer, sizeof(buffer))) > 0) {
+        if (drain->reflects) {
+            reflect(fd, buffer, len);
+        }
         n++;
     }
     __atomic_fetch_add(&drain->packets, n, __ATOMIC_RELAXED);
@@ -124,10 +143,11 @@ Drain *drain_start(TapNet *net, DrainMode mode, int cpu)
 
     drain->net = net;
     drain->cpu = cpu;
+    drain->reflects = mode == DRAIN_REFLECT;
     drain->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (mode == DRAIN_EPOLL) {
         add_worker(drain, read_all_queues, -1);
-    } else if (mode == DRAIN_THREADS) {
+    } else if (mode == DRAIN_THREADS || mode == DRAIN_REFLECT) {
         for (i = 0; i < net->n_queues; i++) {
             add_worker(drain, read_one_queue, i);
         }

@@ -10,6 +10,7 @@
 typedef enum DrainMode {
     DRAIN_EPOLL,        /* one thread waits for all queues */
     DRAIN_THREADS,      /* a thread for each queue, blocked in read() */
+    DRAIN_REFLECT,      /* the same, and it sends each packet back */
     DRAIN_NONE,         /* nobody reads: the queues are full */
 } DrainMode;
 

@@ -61,6 +61,11 @@ double samples_cpu_ns(void)
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
+double samples_process_cpu_ns(void)
+{
+    return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 double samples_now_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC);

@@ -29,6 +29,9 @@ void samples_print_one(const char *name, const char *unit, double value);
 /* Nanoseconds, of the processor's time that this thread has used. */
 double samples_cpu_ns(void);
 
+/* The same of all threads of this process. */
+double samples_process_cpu_ns(void);
+
 /* Nanoseconds, on a clock that never goes back. */
 double samples_now_ns(void);
 

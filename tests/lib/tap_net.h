@@ -50,6 +50,9 @@ void tap_net_enable_queue(TapNet *net, int queue, bool on);
 /* Packets that the tap has dropped, as the kernel counts them. */
 uint64_t tap_net_dropped(void);
 
+/* Packets that another device of the namespace has received. */
+uint64_t tap_net_received_by(const char *device);
+
 /*
  * From now on frames go around the queueing discipline, and the kernel is told
  * that they are IPv4, whatever they are.

@@ -35,6 +35,11 @@ def differences(samples, base):
     return [one - other for one, other in zip(samples, base)]
 
 
+def ratios(samples, base):
+    """Return sample by sample how many times the base it is."""
+    return [one / other for one, other in zip(samples, base)]
+
+
 def ratio(one, other):
     """Return one / other, or None where that says nothing."""
     return one / other if other > 0 else None
