@@ -304,16 +304,20 @@ static void give_verdict(Output *o, unsigned place, int verdict)
     emit(o, insn(INSN_EXIT, 0, 0, 0, 0));
 }
 
-/* The program is over: registers and stack are free. */
+/*
+ * The program is over: registers and stack are free. But without CAP_PERFMON
+ * only eight bytes together may take the place of a pointer on the stack.
+ */
 static void count(Output *o, XdpCounter counter)
 {
+    const int key = G_BYTE_ORDER == G_LITTLE_ENDIAN ? -8 : -4;
     const struct bpf_insn body[] = {
         insn(INSN_CALL, 0, 0, 0, BPF_FUNC_get_smp_processor_id),
         insn(INSN_MULTIPLY32, BPF_REG_0, 0, 0, XDP_COUNTERS),
         insn(BPF_ALU | BPF_ADD | BPF_K, BPF_REG_0, 0, 0, counter),
-        insn(INSN_STORE32, BPF_REG_10, BPF_REG_0, -4, 0),
+        insn(INSN_STORE64, BPF_REG_10, BPF_REG_0, -8, 0),
         insn(INSN_MOVE, BPF_REG_2, BPF_REG_10, 0, 0),
-        insn(INSN_ADD_CONST, BPF_REG_2, 0, 0, -4),
+        insn(INSN_ADD_CONST, BPF_REG_2, 0, 0, key),
         insn(INSN_LOAD_CONST, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0,
              o->target->counters_fd),
         insn(0, 0, 0, 0, 0),

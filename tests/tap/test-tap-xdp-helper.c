@@ -56,6 +56,10 @@ typedef struct Start {
     bool other_namespace, no_fd, no_tap;
 } Start;
 
+static const Start trusted = {
+    .option = "--trusted", .flags = XDP_HELPER_TRUSTED,
+};
+
 typedef struct Child {
     int fd;
     bool other_namespace;
@@ -688,6 +692,24 @@ static void test_forged(void)
     g_assert_true(passes(rig));
 }
 
+/* A pointer is where the program's counter is put, as compilers do it. */
+static void test_spilled(const void *start)
+{
+    const struct bpf_insn insns[] = {
+        insn(INSN_STORE64, 10, 1, -8, 0),
+        insn(INSN_SET, 0, 0, 0, XDP_DROP),
+        insn(INSN_EXIT, 0, 0, 0, 0),
+    };
+    g_autoptr(Rig) rig = rig_new(start);
+    XdpWireMessage answer;
+
+    if (rig) {
+        answer = ask(rig, program(insns, G_N_ELEMENTS(insns)));
+        assert_good(&answer);
+        g_assert_false(passes(rig));
+    }
+}
+
 /* It is answered, and the stream goes on. */
 static void test_unknown(void)
 {
@@ -826,9 +848,6 @@ static void test_trusted(void)
         insn(INSN_SET, 0, 0, 0, XDP_PASS),
         insn(INSN_EXIT, 0, 0, 0, 0),
     };
-    const Start trusted = {
-        .option = "--trusted", .flags = XDP_HELPER_TRUSTED,
-    };
     const Start starts[] = { trusted, { 0 } };
     unsigned i;
 
@@ -874,6 +893,7 @@ int main(int argc, char **argv)
     seed = g_test_rand_int();
     add("verdicts", test_verdicts);
     add("replace", test_replace);
+    add("spilled", test_spilled);
     add("killed", test_killed);
     add("hung-up", test_hung_up);
     g_test_add_data_func("/tap/xdp-helper/lease/cls-bpf", &filter, test_lease);
