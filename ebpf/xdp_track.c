@@ -13,6 +13,8 @@
  *  - No instruction can have the context as its base that is not noted as
  *    such: if it could, a guest could write to the host's sk_buff, and to the
  *    budget that is kept there.
+ *  - No pointer gets below what @depth says, where the translation keeps its
+ *    own: only eight bytes hold one, and these have a place that is known.
  *  - The other way round does no harm. Where this walk sees a context and
  *    there is none, because a helper wrote over it, the kernel's verifier
  *    refuses the program.
@@ -298,6 +300,11 @@ static bool store(Walk *w, State *s, unsigned at, Kind base, Kind value)
     if (may_be_context(value)) {
         return xdp_refuse(w->error, at, "the context is stored where it"
                           " cannot be followed");
+    }
+    if (base == KIND_STACK && size == SLOT &&
+        BPF_CLASS(insn->code) == BPF_STX) {
+        return xdp_refuse(w->error, at, "it stores eight bytes at an unknown"
+                          " place of the stack");
     }
     if (base >= KIND_STACK_AT) {
         spoil(w, s, base, insn->off);

@@ -17,8 +17,8 @@
  * of. As the verifier takes whatever it reads there for unknown, it is as
  * strict with loops as it was. A function that pays gets the context from its
  * caller, in an argument register that it does not read, and keeps it below
- * its own stack. A guest that overwrites it there has its program refused by
- * the verifier: there is only one context to be had.
+ * its own stack. No pointer of the guest gets there (xdp_track.c); where a
+ * helper overwrites it, the verifier refuses the program.
  *
  * When the budget is used up, the packet goes to the guest, whose own program
  * sees it then; if the program may have changed it already, it is dropped. A

@@ -710,6 +710,47 @@ static void test_spilled(const void *start)
     }
 }
 
+/*
+ * A loop that the verifier takes and the budget does not. Where its budget is
+ * found is below the stack that the program seems to have: a map instead, with
+ * a number that lasts, gets there by a pointer that is not followed.
+ */
+static void test_loop(void)
+{
+    const struct bpf_insn insns[] = {
+        insn(INSN_LOAD_CONST, 7, BPF_PSEUDO_MAP_VALUE, 0, 0),
+        insn(0, 0, 0, 0, 0),
+        insn(INSN_MOVE, 2, 10, 0, 0),
+        insn(INSN_SET, 3, 0, 0, -8),
+        insn(INSN_ADD, 2, 3, 0, 0),
+        insn(INSN_STORE64, 2, 7, 0, 0),
+        insn(INSN_SET, 6, 0, 0, 2 * XDP_BUDGET / XDP_HELPER_COST),
+        insn(INSN_CALL, 0, 0, 0, BPF_FUNC_ktime_get_ns),
+        insn(INSN_ADD_CONST, 6, 0, 0, -1),
+        insn(INSN_IF_NOT_EQUAL, 6, 0, -3, 0),
+        insn(INSN_SET, 0, 0, 0, XDP_DROP),
+        insn(INSN_EXIT, 0, 0, 0, 0),
+    };
+    const size_t loop = 6, count = G_N_ELEMENTS(insns);
+    g_autoptr(Rig) rig = rig_new(&trusted);
+    uint32_t entry[17] = { 0 };
+    XdpWireMessage answer;
+
+    if (!rig) {
+        return;
+    }
+    memset(&entry[1], 0xff, 64);
+    create(rig, ARRAY, 4, 64, 1, 0);
+    g_assert_cmpuint(error_of(rig, entries(XDP_OP_UPDATE, 0, 0, 1, entry,
+                                           sizeof(entry))), ==, 0);
+    answer = ask(rig, program(insns + loop, count - loop));
+    assert_good(&answer);
+    g_assert_true(passes(rig));
+    answer = ask(rig, program(insns, count));
+    g_assert_cmpuint(answer.error, ==, EINVAL);
+    g_assert_true(passes(rig));
+}
+
 /* It is answered, and the stream goes on. */
 static void test_unknown(void)
 {
@@ -902,6 +943,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tap/xdp-helper/entries", test_entries);
     g_test_add_func("/tap/xdp-helper/kinds", test_kinds);
     g_test_add_func("/tap/xdp-helper/forged", test_forged);
+    g_test_add_func("/tap/xdp-helper/loop", test_loop);
     g_test_add_func("/tap/xdp-helper/unknown", test_unknown);
     g_test_add_func("/tap/xdp-helper/storm", test_storm);
     g_test_add_func("/tap/xdp-helper/random", test_random);
