@@ -10,11 +10,10 @@
 #include <unistd.h>
 
 #include "net/bpfhv_link.h"
+#include "net/send_fds.h"
 
-typedef union Control {
-    struct cmsghdr header;
-    char bytes[CMSG_SPACE(BPFHV_PROXY_MAX_FDS * sizeof(int))];
-} Control;
+_Static_assert((int)BPFHV_PROXY_MAX_FDS <= (int)SEND_FDS_MAX,
+               "those of a message go with one call");
 
 /* Keep the descriptors of @message; false: there are more than there may be. */
 static bool take_fds(BpfhvLink *link, struct msghdr *message)
@@ -49,7 +48,10 @@ static BpfhvLinkState read_up_to(BpfhvLink *link, size_t want)
 {
     while (link->len < want) {
         struct iovec iov = { link->in + link->len, want - link->len };
-        Control control;
+        union {
+            struct cmsghdr header;
+            char bytes[CMSG_SPACE(BPFHV_PROXY_MAX_FDS * sizeof(int))];
+        } control;
         struct msghdr message = {
             .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
             .msg_controllen = sizeof(control),
@@ -114,22 +116,9 @@ void bpfhv_link_next(BpfhvLink *link)
 /* Send from @out on; descriptors go with the first byte. */
 static bool send_some(BpfhvLink *link, const int *fds, unsigned n_fds)
 {
-    struct iovec iov = { link->out->data, link->out->len };
-    Control control = { .bytes = { 0 } };
-    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-    ssize_t sent;
+    ssize_t sent = send_fds(link->socket, link->out->data, link->out->len, fds,
+                            n_fds, MSG_DONTWAIT);
 
-    if (n_fds) {
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-        message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-        memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
-    }
-    do {
-        sent = sendmsg(link->socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    } while (sent < 0 && errno == EINTR);
     if (sent < 0) {
         return errno == EAGAIN && !n_fds;
     }

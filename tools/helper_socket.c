@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "helper_socket.h"
+#include "net/send_fds.h"
 
 static bool socket_option_is(int fd, int option, int expected)
 {
@@ -31,26 +32,8 @@ bool helper_socket_is_good(int fd)
 bool helper_answer(int socket, int flags, const char *text, const int *fds,
                    int n_fds)
 {
-    struct iovec iov = { (char *)text, strnlen(text, HELPER_TEXT_MAX) };
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(HELPER_MAX_FDS * sizeof(int))];
-    } control = { .bytes = { 0 } };
-    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-    ssize_t sent;
-
-    if (n_fds) {
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-        message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-        memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
-    }
-    do {
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL | flags);
-    } while (sent < 0 && errno == EINTR);
-    return sent >= 0;
+    return send_fds(socket, text, strnlen(text, HELPER_TEXT_MAX), fds, n_fds,
+                    flags) >= 0;
 }
 
 void helper_raise_locked_memory(void)

@@ -28,13 +28,14 @@
 #include "confine.h"
 #include "ebpf/rss_helper_wire.h"
 #include "helper_socket.h"
+#include "net/send_fds.h"
 
 enum {
     REQUEST_MAX = sizeof(RSS_HELPER_REQUEST_REPORT) - 1 + RSS_HELPER_NAME_MAX,
 };
 
 _Static_assert((int)HELPER_TEXT_MAX <= (int)RSS_HELPER_TEXT_MAX &&
-               (int)HELPER_MAX_FDS >= (int)EBPF_RSS_ALL_FDS,
+               (int)SEND_FDS_MAX >= (int)EBPF_RSS_ALL_FDS,
                "an answer would be cut");
 
 typedef struct Options {

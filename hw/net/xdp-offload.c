@@ -27,6 +27,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/un.h>
+#include "net/send_fds.h"
 #include "net/tap.h"
 #include "qapi/error.h"
 #include "qemu/cutils.h"
@@ -48,12 +49,6 @@ enum {
     CONNECTION_MS = 5000,
     CREDIT_MS = 9 * CONNECTION_MS,
 };
-
-/* Beside a message to the helper or from it: a descriptor. */
-typedef union Control {
-    struct cmsghdr header;
-    char bytes[CMSG_SPACE(sizeof(int))];
-} Control;
 
 XdpOffloads xdp_offloads = QTAILQ_HEAD_INITIALIZER(xdp_offloads);
 
@@ -174,19 +169,8 @@ static NetClientState *find_tap(XdpOffload *s, Error **errp)
 
 static bool send_request(XdpOffload *s, int tap_fd)
 {
-    struct iovec iov = { &s->limits, sizeof(s->limits) };
-    Control control = { .bytes = { 0 } };
-    struct msghdr message = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-        .msg_controllen = sizeof(control),
-    };
-
-    control.header.cmsg_level = SOL_SOCKET;
-    control.header.cmsg_type = SCM_RIGHTS;
-    control.header.cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(&control.header), &tap_fd, sizeof(int));
-    return sendmsg(s->socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-           sizeof(s->limits);
+    return send_fds(s->socket, &s->limits, sizeof(s->limits), &tap_fd, 1,
+                    MSG_DONTWAIT) == sizeof(s->limits);
 }
 
 static void helper_speaks(void *opaque);
@@ -359,7 +343,10 @@ static int xdp_offload_write(Chardev *chr, const uint8_t *bytes, int len)
 static ssize_t receive_text(XdpOffload *s, char *text, size_t size, int *fd)
 {
     struct iovec iov = { text, size - 1 };
-    Control control = { .bytes = { 0 } };
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = { .bytes = { 0 } };
     struct msghdr message = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
         .msg_controllen = CMSG_LEN(sizeof(int)),    /* no room for two */
