@@ -15,9 +15,13 @@
 _Static_assert((int)BPFHV_PROXY_MAX_FDS <= (int)SEND_FDS_MAX,
                "those of a message go with one call");
 
-/* Keep the descriptors of @message; false: there are more than there may be. */
+/*
+ * Keep the descriptors of @message; false: there are more than there may be,
+ * which are closed.
+ */
 static bool take_fds(BpfhvLink *link, struct msghdr *message)
 {
+    bool fits = !(message->msg_flags & MSG_CTRUNC);
     struct cmsghdr *header;
 
     for (header = CMSG_FIRSTHDR(message); header;
@@ -28,19 +32,19 @@ static bool take_fds(BpfhvLink *link, struct msghdr *message)
             header->cmsg_type != SCM_RIGHTS) {
             continue;
         }
-        /* One call has room for no more. */
         for (size_t i = 0; i < n; i++) {
             int fd;
 
             memcpy(&fd, CMSG_DATA(header) + i * sizeof(fd), sizeof(fd));
-            if (link->n_fds == BPFHV_PROXY_MAX_FDS) {
+            if (link->n_fds < BPFHV_PROXY_MAX_FDS) {
+                link->fds[link->n_fds++] = fd;
+            } else {
                 close(fd);
-                return false;
+                fits = false;
             }
-            link->fds[link->n_fds++] = fd;
         }
     }
-    return !(message->msg_flags & MSG_CTRUNC);
+    return fits;
 }
 
 /* Read until there are @want bytes in all: BPFHV_LINK_MESSAGE. */
