@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The socket of bpfhv-ctl: a datagram is a command, and so is its answer, sent
- * back to where it came from. Who does not take it has none.
+ * The socket of bpfhv-ctl: a datagram is a command. The answer goes to the
+ * socket that came with it; who does not take it has none.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -78,20 +79,43 @@ static char *answer_to(Card *card, const char *command)
     return g_strdup("error: no such command\n");
 }
 
+/* Receive a command, and a descriptor or -1; false: there is none. */
+static bool receive(int socket, char *command, int *answer_to)
+{
+    struct iovec iov = { command, MAX_COMMAND };
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+        .msg_controllen = CMSG_LEN(sizeof(int)),    /* no room for two */
+    };
+    ssize_t len = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *header = len < 0 ? NULL : CMSG_FIRSTHDR(&message);
+
+    *answer_to = -1;
+    if (header && header->cmsg_level == SOL_SOCKET &&
+        header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len == CMSG_LEN(sizeof(int))) {
+        memcpy(answer_to, CMSG_DATA(header), sizeof(int));
+    }
+    command[MAX(len, 0)] = '\0';
+    return len >= 0;
+}
+
 void control_serve(int socket, Card *card)
 {
     char command[MAX_COMMAND + 1];
-    struct sockaddr_un from;
-    socklen_t len = sizeof(from);
-    ssize_t got = recvfrom(socket, command, MAX_COMMAND, MSG_DONTWAIT,
-                           (struct sockaddr *)&from, &len);
     g_autofree char *answer = NULL;
+    int fd;
 
-    if (got < 0) {
+    if (!receive(socket, command, &fd)) {
         return;
     }
-    command[got] = '\0';
     answer = answer_to(card, command);
-    sendto(socket, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL,
-           (struct sockaddr *)&from, len);
+    if (fd >= 0) {
+        send(fd, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
+        close(fd);
+    }
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * bpfhv-ctl: ask a running bpfhv-backend. See docs/bpfhv-backend.rst.
+ *
+ * A socket for the answer goes with the command. A name that it could be sent
+ * to would be known in this network namespace only.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -11,6 +13,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
+
+#include "net/send_fds.h"
 
 enum {
     PATIENCE_MS = 5000,
@@ -29,10 +34,8 @@ static int fail(const char *path, const char *what)
     return EXIT_FAILURE;
 }
 
-/* A socket with a name, or there would be no way back. */
-static int open_socket(const char *path)
+static int connect_to(const char *path)
 {
-    const struct sockaddr_un nameless = { .sun_family = AF_UNIX };
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -41,31 +44,38 @@ static int open_socket(const char *path)
         return -1;
     }
     strcpy(address.sun_path, path);
+    return connect(fd, (struct sockaddr *)&address, sizeof(address)) ? -1 : fd;
+}
+
+/* Send a command; return where its answer will be, or -1. */
+static int send_command(const char *path, const char *command)
+{
+    int fd = connect_to(path), pair[2];
+    ssize_t sent;
+
     if (fd < 0 ||
-        bind(fd, (const struct sockaddr *)&nameless,
-             sizeof(nameless.sun_family)) < 0 ||
-        connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
         return -1;
     }
-    return fd;
+    sent = send_fds(fd, command, strlen(command), &pair[1], 1, 0);
+    close(pair[1]);     /* so that it ends with the backend's */
+    return sent < 0 ? -1 : pair[0];
 }
 
 static int ask(const char *path, const char *command)
 {
     static char answer[MAX_ANSWER + 1];
-    int fd = open_socket(path);
+    int fd = send_command(path, command);
     struct pollfd ready = { .fd = fd, .events = POLLIN };
     ssize_t got;
 
-    if (fd < 0 || send(fd, command, strlen(command), MSG_NOSIGNAL) < 0) {
+    if (fd < 0) {
         return fail(path, strerror(errno));
     }
-    if (poll(&ready, 1, PATIENCE_MS) <= 0) {
+    got = poll(&ready, 1, PATIENCE_MS) > 0 ? recv(fd, answer, MAX_ANSWER, 0)
+                                           : 0;
+    if (got <= 0) {
         return fail(path, "no answer");
-    }
-    got = recv(fd, answer, MAX_ANSWER, 0);
-    if (got < 0) {
-        return fail(path, strerror(errno));
     }
     answer[got] = '\0';
     if (!strncmp(answer, "error: ", strlen("error: "))) {

@@ -18,6 +18,7 @@
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -243,13 +244,14 @@ static void must_do(Rig *rig, BpfhvProxyType type)
 }
 
 /* What bpfhv-ctl prints, or says why not; @word may be NULL. */
-static char *tell(Rig *rig, const char *command, const char *word)
+static char *tell_from(Rig *rig, GSpawnChildSetupFunc place,
+                       const char *command, const char *word)
 {
     const char *argv[] = { ctl_path, rig->control, command, word, NULL };
     g_autoptr(GError) error = NULL;
     char *out = NULL, *err = NULL;
 
-    g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, &out, &err, NULL,
+    g_spawn_sync(NULL, (char **)argv, NULL, 0, place, NULL, &out, &err, NULL,
                  &error);
     g_assert_no_error(error);
     if (*err) {
@@ -258,6 +260,11 @@ static char *tell(Rig *rig, const char *command, const char *word)
     }
     g_free(err);
     return out;
+}
+
+static char *tell(Rig *rig, const char *command, const char *word)
+{
+    return tell_from(rig, NULL, command, word);
 }
 
 /* A number of the statistics: the line that begins with @queue. */
@@ -979,6 +986,27 @@ static void test_refused_running(void)
     g_assert_cmpuint(counted(rig, "tx0", "bytes "), ==, bytes);
 }
 
+static void leave_network(gpointer data)
+{
+    if (unshare(CLONE_NEWNET) < 0 &&
+        unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
+/* An administrator is in another network namespace than the tap. */
+static void test_other_network(void)
+{
+    g_autoptr(Rig) rig = rig_new("--sink");
+    g_autofree char *said = tell_from(rig, leave_network, "stats", NULL);
+
+    if (!*said) {
+        g_test_skip("another network namespace is not allowed");
+        return;
+    }
+    g_assert_true(g_str_has_prefix(said, "model sring_gso"));
+}
+
 static void test_refused_upgrade(void)
 {
     g_autoptr(Rig) rig = rig_new("--sink");
@@ -1205,6 +1233,7 @@ int main(int argc, char **argv)
     g_test_add_func("/bpfhv/backend/damaged", test_damaged);
     g_test_add_func("/bpfhv/backend/pairs", test_pairs);
     g_test_add_func("/bpfhv/backend/upgrades", test_upgrades);
+    g_test_add_func("/bpfhv/backend/other-network", test_other_network);
     g_test_add_func("/bpfhv/backend/refused/early", test_refused_early);
     g_test_add_func("/bpfhv/backend/refused/running", test_refused_running);
     g_test_add_func("/bpfhv/backend/refused/upgrade", test_refused_upgrade);

@@ -34,21 +34,14 @@ def shared_memory(megabytes):
             "share=on", "-M", "memory-backend=shared"]
 
 
-def inside(net):
-    """Be in the namespace of a TapNet, if there is one."""
-    return net.entered() if net else contextlib.nullcontext()
-
-
 class Backend:
     """A process that runs."""
 
-    def __init__(self, process, control, net):
-        self.process, self.control, self.net = process, control, net
+    def __init__(self, process, control):
+        self.process, self.control = process, control
 
     def ctl(self, *words):
-        """Run bpfhv-ctl, whose answer comes to its namespace only."""
-        with inside(self.net):
-            return run(TOOLS / "bpfhv-ctl", self.control, *words)
+        return run(TOOLS / "bpfhv-ctl", self.control, *words)
 
     def stop(self):
         """End it as an administrator does; return its exit status."""
@@ -78,12 +71,12 @@ class Backends(Closing):
     def start(self, *options, model="sring_gso", net=None):
         """Start a backend, in the namespace of a TapNet or here."""
         control = self.folder / f"control{len(self.started)}"
-        with inside(net):
+        with net.entered() if net else contextlib.nullcontext():
             process = spawn([TOOLS / "bpfhv-backend", "--socket", self.socket,
                              "--control", control, "--model", model,
                              *options])
         self.started.append(process)
-        return Backend(process, control, net)
+        return Backend(process, control)
 
     def close(self):
         for process in self.started:
