@@ -339,7 +339,8 @@ int main(int argc, char **argv)
     make_topology(&b);
     drain_pin(0);
     for (i = 0; i < G_N_ELEMENTS(rows); i++) {
-        if (rows[i].trusted && access(XDP_TOOLS_OBJECTS, R_OK) != 0) {
+        if (rows[i].trusted &&
+            access(XDP_TOOLS_OBJECTS "/xdpfilt_alw_all.o", R_OK) != 0) {
             fprintf(stderr, "%s: needs xdp-tools\n", rows[i].name);
             continue;
         }

@@ -4,7 +4,8 @@
  * verdict, the same bytes, and the same in their maps at the end.
  *
  * XDP_OBJECTS is the folder of the objects that tests/bpf/xdp is compiled to.
- * Those of Debian's xdp-tools take part where they are installed.
+ * Those of Debian's xdp-tools take part where they are installed. An argument
+ * is how many frames each program gets.
  */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
@@ -13,6 +14,7 @@
 #include <linux/capability.h>
 #include <linux/pkt_cls.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,8 +29,10 @@
 
 enum {
     FRAMES = 2000,              /* for each program */
-    STRICT_FRAMES = 500,        /* the same without CAP_PERFMON */
+    STRICT_PART = 4,            /* as many the same without CAP_PERFMON */
+    OBJECTS = 15,               /* of the corpus, with xdp-tools */
     ENTRIES = 16,               /* that each map gets before */
+    ENTRY_EACH = 8,             /* of so many frames one is about to match */
     MAX_CPUS = 4096,
     LOG_SHOWN = 2000,           /* bytes */
     NOT_RUN = -1000,            /* no verdict */
@@ -41,6 +45,20 @@ enum {
 static const char *const strict[] = {
     "drop_port", "count_protocols", "swap", "reflect", "verdicts", "where",
 };
+
+/* Where headers have what is the key of a map. */
+static const struct {
+    unsigned at, len;
+} fields[] = {
+    { 0, 6 }, { 6, 6 },                     /* MAC addresses */
+    { 26, 4 }, { 30, 4 },                   /* IPv4 addresses */
+    { 22, 16 }, { 38, 16 },                 /* IPv6 addresses */
+    { 34, 2 }, { 36, 2 },                   /* ports, behind IPv4 */
+    { 54, 2 }, { 56, 2 },                   /* and behind IPv6 */
+};
+
+static unsigned frames;         /* for each program */
+static unsigned objects;        /* found */
 
 static int quiet(enum libbpf_print_level level, const char *format,
                  va_list args)
@@ -55,20 +73,38 @@ static GArray *translate(XdpPair *p, GError **error)
     return xdp_pair_translate(p, insns, error);
 }
 
+/* Bytes that the kernel reads or writes where it is given a value. */
+static size_t values_size(const struct bpf_map *map)
+{
+    return ((size_t)bpf_map__value_size(map) + 7) / 8 * 8 *
+           libbpf_num_possible_cpus();
+}
+
+/* A value of random bytes, of all processors where there is one of each. */
+static uint8_t *random_value(const struct bpf_map *map, GRand *rand)
+{
+    size_t size = values_size(map), i;
+    uint8_t *value = g_malloc(size);
+
+    for (i = 0; i < size; i++) {
+        value[i] = g_rand_int(rand);
+    }
+    return value;
+}
+
 /* Puts the same entries into both maps. */
 static void fill_map(struct bpf_map *a, struct bpf_map *b, GRand *rand)
 {
-    unsigned key_size = bpf_map__key_size(a), i, j;
-    unsigned cpus = libbpf_num_possible_cpus();
+    unsigned key_size = bpf_map__key_size(a), i;
     g_autofree uint8_t *key = g_malloc0(MAX(key_size, 4));
-    g_autofree uint8_t *value = g_malloc0((size_t)cpus * 8 +
-                                          bpf_map__value_size(a));
     const char *name = bpf_map__name(a);
 
     if (strchr(name, '.')) {
         return;         /* global data has its values */
     }
     for (i = 0; i < ENTRIES; i++) {
+        g_autofree uint8_t *value = random_value(a, rand);
+
         memset(key, 0, key_size);
         memcpy(key, &i, MIN(key_size, 4));
         if (bpf_map__type(a) == BPF_MAP_TYPE_LPM_TRIE) {
@@ -77,11 +113,47 @@ static void fill_map(struct bpf_map *a, struct bpf_map *b, GRand *rand)
             memcpy(key, &len, 4);
             key[4] = g_rand_int(rand);
         }
-        for (j = 0; j < bpf_map__value_size(a); j++) {
-            value[j] = g_rand_int(rand);
-        }
         bpf_map_update_elem(bpf_map__fd(a), key, value, 0);
         bpf_map_update_elem(bpf_map__fd(b), key, value, 0);
+    }
+}
+
+/*
+ * The bytes of one of the fields; a large array has ports as its keys. False:
+ * the map has none of them, or may forget (LRU) what the other one does not.
+ */
+static bool key_of_frame(const struct bpf_map *map, const GByteArray *frame,
+                         GRand *rand, uint8_t *key)
+{
+    unsigned n = g_rand_int_range(rand, 0, G_N_ELEMENTS(fields));
+    bool large = bpf_map__max_entries(map) > UINT16_MAX;
+    unsigned wanted = large ? 2 : bpf_map__key_size(map);
+
+    if (bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH ||
+        fields[n].len != wanted || fields[n].at + wanted > frame->len) {
+        return false;
+    }
+    memcpy(key, frame->data + fields[n].at, wanted);
+    return true;
+}
+
+/* Both may get an entry that is about this frame. */
+static void add_entries(XdpPair *p, const GByteArray *frame, GRand *rand)
+{
+    struct bpf_map *a = NULL, *b = NULL;
+
+    while ((a = bpf_object__next_map(p->object, a)) != NULL) {
+        uint8_t key[512] = { 0 };
+
+        b = bpf_object__next_map(p->twin, b);
+        if (key_of_frame(a, frame, rand, key)) {
+            g_autofree uint8_t *value = random_value(a, rand);
+
+            g_assert_cmpint(bpf_map_update_elem(bpf_map__fd(a), key, value, 0),
+                            ==,
+                            bpf_map_update_elem(bpf_map__fd(b), key, value,
+                                                0));
+        }
     }
 }
 
@@ -100,8 +172,7 @@ static void for_maps(XdpPair *p, GRand *rand,
 static void compare_map(struct bpf_map *a, struct bpf_map *b, GRand *rand)
 {
     unsigned key_size = bpf_map__key_size(a);
-    size_t size = (bpf_map__value_size(a) + 7) / 8 * 8 *
-                  (size_t)libbpf_num_possible_cpus();
+    size_t size = values_size(a);
     g_autofree uint8_t *key = g_malloc0(key_size), *next = NULL;
     g_autofree uint8_t *x = g_malloc0(size), *y = g_malloc0(size);
     void *from = NULL;
@@ -182,17 +253,20 @@ static int compare_frame(XdpPair *p, const char *recipe,
 }
 
 /* On so many frames; how many of each verdict there were is in the output. */
-static void compare(XdpPair *p, unsigned frames)
+static void compare(XdpPair *p, unsigned n_frames)
 {
     g_autoptr(GRand) rand = config_seeded_rand();
     unsigned count[3] = { 0 }, i;
 
     for_maps(p, rand, fill_map);
-    for (i = 0; i < frames; i++) {
+    for (i = 0; i < n_frames; i++) {
         g_autoptr(RandomPacket) packet = random_packet(rand, BPF_RUN_MAX);
 
         if (packet->frame->len < 14) {
             continue;           /* the kernel runs nothing on less */
+        }
+        if (i % ENTRY_EACH == 0) {
+            add_entries(p, packet->frame, rand);
         }
         switch (compare_frame(p, packet->recipe, packet->frame,
                               packet->frame)) {
@@ -206,9 +280,9 @@ static void compare(XdpPair *p, unsigned frames)
             count[2]++;
         }
     }
-    g_assert_cmpuint(count[0] + count[1] + count[2], >, frames / 2);
+    g_assert_cmpuint(count[0] + count[1] + count[2], >, n_frames / 2);
     for_maps(p, rand, compare_map);
-    g_test_message("| %-16s pass %4u, drop %4u, tx %4u", p->name, count[0],
+    g_test_message("| %-16s pass %5u, drop %5u, tx %5u", p->name, count[0],
                    count[1], count[2]);
 }
 
@@ -257,7 +331,7 @@ static void try_strict(XdpPair *p)
     p->tc_fd = xdp_load_tc(insns, log);
     set_perfmon(true);
     if (p->tc_fd >= 0) {
-        compare(p, limit_part(STRICT_FRAMES));
+        compare(p, frames / STRICT_PART);
         close(p->tc_fd);
     } else if (must_be_accepted(p->name)) {
         g_error("%s is refused without CAP_PERFMON: %s", p->name,
@@ -289,7 +363,7 @@ static void test_program(gconstpointer where)
 
     if (xdp_pair_open(&p, where)) {
         pair_load(&p, NULL, 0);
-        compare(&p, limit_part(FRAMES));
+        compare(&p, frames);
         close(p.tc_fd);
         try_strict(&p);
         xdp_pair_close(&p);
@@ -451,8 +525,8 @@ static void test_devmap(void)
     xdp_pair_close(&p);
 }
 
-/* A test for each program in each object of @folder that begins so. */
-static void add_folder(const char *folder, const char *begin)
+/* A test for each program in each object of @folder that is named so. */
+static void add_folder(const char *folder, const char *begin, const char *end)
 {
     GDir *dir = g_dir_open(folder, 0, NULL);
     const char *name;
@@ -462,12 +536,13 @@ static void add_folder(const char *folder, const char *begin)
         struct bpf_object *object = NULL;
         struct bpf_program *program;
 
-        if (g_str_has_prefix(name, begin) && g_str_has_suffix(name, ".o")) {
+        if (g_str_has_prefix(name, begin) && g_str_has_suffix(name, end)) {
             object = bpf_object__open_file(path, NULL);
         }
         if (!object) {
             continue;
         }
+        objects++;
         bpf_object__for_each_program(program, object) {
             const char *what = bpf_program__name(program);
             g_autofree char *test = g_strdup_printf("/xdp/%.*s/%s",
@@ -482,6 +557,55 @@ static void add_folder(const char *folder, const char *begin)
     }
     if (dir) {
         g_dir_close(dir);
+    }
+}
+
+/* If not, the test is skipped and must return. */
+static bool have_xdp_tools(void)
+{
+    bool have = g_file_test(XDP_TOOLS_OBJECTS "/xdpfilt_alw_all.o",
+                            G_FILE_TEST_EXISTS);
+
+    if (!have) {
+        g_test_skip("xdp-tools are not installed");
+    }
+    return have;
+}
+
+/* Programs of xdp-tools that take what a guest does not get. */
+static void test_refused(void)
+{
+    static const struct {
+        const char *program, *why;
+    } rows[] = {
+        { "xsk_def_xdp_prog.o:xsk_def_prog", "helper 51 is not supported" },
+        { "xdpdump_xdp.o:xdpdump", "helper 25 is not supported" },
+    };
+    size_t i;
+
+    if (!have_xdp_tools()) {
+        return;
+    }
+    for (i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *where = g_strdup_printf("%s/%s",
+                                                XDP_TOOLS_OBJECTS,
+                                                rows[i].program);
+        g_autoptr(GError) error = NULL;
+        XdpPair p;
+
+        if (!xdp_pair_open(&p, where)) {
+            return;
+        }
+        g_assert_null(translate(&p, &error));
+        g_assert_nonnull(strstr(error->message, rows[i].why));
+        xdp_pair_close(&p);
+    }
+}
+
+static void test_corpus(void)
+{
+    if (have_xdp_tools()) {
+        g_assert_cmpuint(objects, >=, OBJECTS);
     }
 }
 
@@ -506,6 +630,7 @@ static void stay_here(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    frames = argc > 1 ? strtoul(argv[1], NULL, 10) : limit_part(FRAMES);
     libbpf_set_print(quiet);
     stay_here();
     g_test_add_func("/xdp/objects", test_objects);
@@ -517,8 +642,11 @@ int main(int argc, char **argv)
                              test_tag);
         g_test_add_func("/xdp/gso", test_gso);
         g_test_add_func("/xdp/devmap", test_devmap);
-        add_folder(g_getenv("XDP_OBJECTS"), "");
-        add_folder(XDP_TOOLS_OBJECTS, "xdpfilt_");
+        add_folder(g_getenv("XDP_OBJECTS"), "", ".bpf.o");
+        add_folder(XDP_TOOLS_OBJECTS, "xdpfilt_", ".o");
+        add_folder(XDP_TOOLS_OBJECTS, "xdp-", ".o");
+        g_test_add_func("/xdp/corpus", test_corpus);
+        g_test_add_func("/xdp/refused", test_refused);
     }
     return g_test_run();
 }
