@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import socket
+from pathlib import Path
 
 from harness import TOP
 from harness.functional.guests import (BOOT_TIMEOUT, MEMORY, Case, best_accel,
@@ -30,6 +31,9 @@ HELPER = QEMU.parent / "subprojects/qemu-ebpf/tools/qemu-xdp-helper"
 TOOL = TOP / "build/lib/tools/xdp-offload"
 OBJECTS = [TOP / "build/lib/tests" / f"{name}.bpf.o"
            for name in ("change", "filter", "functions")]
+FILTER = Path("/usr/lib", f"{os.uname().machine}-linux-gnu",
+              "bpf/xdpfilt_alw_udp.o")
+UDP_DESTINATION = 2 | 8         # a value of xdp-filter's map of ports
 TIMEOUT = 30
 PACKETS = 50
 DROPPED, PASSED = 5, 6          # ports; the program looks at the last four bits
@@ -58,23 +62,25 @@ def why_not():
     return ""
 
 
-class Offload(Case):
+class XdpCase(Case):
     """One guest, and a new one where a test has ended it."""
 
     why_not = staticmethod(why_not)
     guest = None
+    objects, options, helper_options = OBJECTS, "", ()
 
     @classmethod
     def boot(cls):
         cls.closing = contextlib.ExitStack()
         cls.net = cls.closing.enter_context(TapNet(1))
         cls.sender = cls.closing.enter_context(cls.net.packet_socket())
-        cls.helper = cls.closing.enter_context(Helper(HELPER, cls.net))
+        cls.helper = cls.closing.enter_context(Helper(
+            HELPER, cls.net, *cls.helper_options))
         qemu, kernel = tested_qemu(), get_kernel()
         cls.guest = cls.closing.enter_context(XdpGuest(
-            qemu, kernel, cls.net, cls.helper, TOOL, OBJECTS,
-            options=",rewrite=on,maps=1", accel=best_accel(qemu, kernel),
-            cpus=2, memory=MEMORY, boot_timeout=BOOT_TIMEOUT))
+            qemu, kernel, cls.net, cls.helper, TOOL, cls.objects,
+            options=cls.options, accel=best_accel(qemu, kernel), cpus=2,
+            memory=MEMORY, boot_timeout=BOOT_TIMEOUT))
 
     @classmethod
     def end(cls):
@@ -91,6 +97,9 @@ class Offload(Case):
         if not self.guest:
             self.boot()
 
+    def unload(self):
+        self.guest.shell("xdp-offload unload eth0")
+
     def load(self, name="drop_port", path="/filter.bpf.o"):
         """Have it offloaded; drop_port drops packets to the port DROPPED."""
         self.guest.shell(f"xdp-offload load eth0 {path} sec {name}")
@@ -98,13 +107,6 @@ class Offload(Case):
             self.guest.shell("xdp-offload map update ports key "
                              f"{DROPPED} value 1")
         self.assertEqual(self.guest.offload()["program"], name)
-
-    def unload(self):
-        self.guest.shell("xdp-offload unload eth0")
-
-    def shown(self):
-        """Return what the guest's tool tells of its card."""
-        return json.loads(self.guest.shell("xdp-offload show eth0 --json"))[0]
 
     def passes(self, port=DROPPED):
         """Send a packet; tell whether it gets into the tap."""
@@ -116,6 +118,21 @@ class Offload(Case):
             return False
         return True
 
+    def received(self):
+        """Return how many packets the guest's card has received."""
+        return int(self.guest.shell(
+            "cat /sys/class/net/eth0/statistics/rx_packets"))
+
+
+class Offload(XdpCase):
+    """Programs of tests/bpf/xdp, and everything that can end them."""
+
+    options = ",rewrite=on,maps=1"
+
+    def shown(self):
+        """Return what the guest's tool tells of its card."""
+        return json.loads(self.guest.shell("xdp-offload show eth0 --json"))[0]
+
     def receiver(self):
         """Return a socket that receives what comes out of the tap."""
         with self.net.entered():
@@ -124,11 +141,6 @@ class Offload(Case):
             sock.bind((self.net.name, 0))
         sock.settimeout(TIMEOUT)
         return sock
-
-    def received(self):
-        """Return how many packets the guest's card has received."""
-        return int(self.guest.shell(
-            "cat /sys/class/net/eth0/statistics/rx_packets"))
 
     def assert_over(self, reason=""):
         """All packets flow, and nothing is left in the host."""
@@ -259,6 +271,36 @@ class Offload(Case):
         self.guest.qmp("system_reset")
         self.assert_over()
         self.end()
+
+
+class XdpFilter(XdpCase):
+    """Debian's xdp-filter, which calculates with pointers."""
+
+    objects, options, helper_options = [FILTER], ",trusted=on", ("--trusted",)
+
+    @staticmethod
+    def why_not():
+        if not FILTER.exists():
+            return "there is no xdp-filter (scripts/deps tests)"
+        return why_not()
+
+    def test_it_blocks_a_port(self):
+        self.load(FILTER.stem, "/" + FILTER.name)
+        self.assertTrue(self.passes())
+        self.assertTrue(wait_until(self.received, TIMEOUT))
+        key = socket.htons(DROPPED)
+        self.guest.shell("xdp-offload map update filter_ports "
+                         f"key {key} value {UDP_DESTINATION}")
+        before = self.received()
+        self.assertFalse(any(self.passes() for _ in range(PACKETS)))
+        self.assertEqual(self.received(), before)
+        self.assertEqual(self.guest.offload()["packets"]["dropped"], PACKETS)
+        self.assertTrue(self.passes(PASSED))
+        self.assertTrue(wait_until(lambda: self.received() > before, TIMEOUT))
+        self.unload()
+        before = self.received()
+        self.assertTrue(self.passes())
+        self.assertTrue(wait_until(lambda: self.received() > before, TIMEOUT))
 
 
 if __name__ == "__main__":

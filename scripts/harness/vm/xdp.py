@@ -57,17 +57,18 @@ class Listener(Closing):
 class Helper(Listener):
     """Starts a qemu-xdp-helper in a TapNet's namespace for each connection.
 
+    options: more of the helper's
     processes: all that were started
     """
 
-    def __init__(self, program, net):
-        self.program, self.net, self.processes = program, net, []
+    def __init__(self, program, net, *options):
+        self.command, self.net = [program, "--inetd", *options], net
+        self.processes = []
         super().__init__(self.start)
 
     def start(self, connection):
         with connection, self.net.entered():
-            self.processes.append(spawn([self.program, "--inetd"],
-                                        stdin=connection,
+            self.processes.append(spawn(self.command, stdin=connection,
                                         stderr=subprocess.DEVNULL))
 
     def close(self):
