@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * XDP programs, natively and translated for tc, on the same frames: the same
- * verdict, the same bytes, and the same in their maps at the end.
+ * verdict, the same bytes, and the same in their maps at the end; and packets are
+ * counted by what became of them.
  *
  * XDP_OBJECTS is the folder of the objects that tests/bpf/xdp is compiled to.
  * Those of Debian's xdp-tools take part where they are installed. An argument
@@ -256,9 +257,13 @@ static int compare_frame(XdpPair *p, const char *recipe,
 static void compare(XdpPair *p, unsigned n_frames)
 {
     g_autoptr(GRand) rand = config_seeded_rand();
-    unsigned count[3] = { 0 }, i;
+    uint64_t before[XDP_UNEXAMINED + 1];
+    unsigned count[3] = { 0 }, i;       /* XDP_PASSED, _DROPPED, _SENT */
 
     for_maps(p, rand, fill_map);
+    for (i = 0; i < G_N_ELEMENTS(before); i++) {
+        before[i] = xdp_pair_counted(p, i);
+    }
     for (i = 0; i < n_frames; i++) {
         g_autoptr(RandomPacket) packet = random_packet(rand, BPF_RUN_MAX);
 
@@ -282,6 +287,10 @@ static void compare(XdpPair *p, unsigned n_frames)
     }
     g_assert_cmpuint(count[0] + count[1] + count[2], >, n_frames / 2);
     for_maps(p, rand, compare_map);
+    for (i = 0; i < G_N_ELEMENTS(before); i++) {
+        g_assert_cmpuint(xdp_pair_counted(p, i) - before[i], ==,
+                         i < XDP_UNEXAMINED ? count[i] : 0);
+    }
     g_test_message("| %-16s pass %5u, drop %5u, tx %5u", p->name, count[0],
                    count[1], count[2]);
 }

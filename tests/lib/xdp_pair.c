@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "xdp_pair.h"
 
@@ -63,13 +64,34 @@ bool xdp_pair_open(XdpPair *p, const char *where)
     p->twin = load_object(parts[0], parts[1]);
     g_assert_nonnull(p->twin);
     p->program = bpf_object__find_program_by_name(p->object, parts[1]);
+    p->how.counters_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "counters", 4, 8,
+                                        XDP_COUNTERS *
+                                        libbpf_num_possible_cpus(), NULL);
+    g_assert_cmpint(p->how.counters_fd, >=, 0);
     return true;
+}
+
+uint64_t xdp_pair_counted(const XdpPair *p, XdpCounter counter)
+{
+    uint64_t sum = 0;
+    int cpu;
+
+    for (cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++) {
+        uint32_t key = cpu * XDP_COUNTERS + counter;
+        uint64_t count;
+
+        g_assert_cmpint(bpf_map_lookup_elem(p->how.counters_fd, &key, &count),
+                        ==, 0);
+        sum += count;
+    }
+    return sum;
 }
 
 void xdp_pair_close(XdpPair *p)
 {
     bpf_object__close(p->object);
     bpf_object__close(p->twin);
+    close(p->how.counters_fd);
 }
 
 /* The number of the map whose descriptor is @fd. */

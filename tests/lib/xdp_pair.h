@@ -18,7 +18,7 @@ enum {
  * XdpPair: a program, natively and translated
  * @object, @twin: the same file twice: the maps of the first are for the
  *                 native program, those of the second for the translated one
- * @how: it is translated; without the maps
+ * @how: it is translated, with counters of its own; without the maps
  * @gso_size: of the frames that the translated program gets; 0
  */
 typedef struct XdpPair {
@@ -40,6 +40,9 @@ char *xdp_object(const char *object, const char *program);
  */
 bool xdp_pair_open(XdpPair *p, const char *where);
 void xdp_pair_close(XdpPair *p);
+
+/* How many packets the translated program has counted so. */
+uint64_t xdp_pair_counted(const XdpPair *p, XdpCounter counter);
 
 /* The instructions (struct bpf_insn) as a guest sends them: numbers of maps. */
 GArray *xdp_pair_insns(const XdpPair *p);
