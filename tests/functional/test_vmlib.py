@@ -21,8 +21,8 @@ from unittest import mock
 from harness import TOP, aptsources, privateapt
 from harness.cases import Case, rows
 from harness.rss_reference import KEY, NON_EX_TYPES, Config
-from harness.vm import (VmError, hashes, initramfs, process, qemu, steering,
-                        traffic, virthost)
+from harness.vm import (VmError, flow, hashes, initramfs, process, qemu,
+                        steering, traffic, virthost)
 from harness.vm.channel import Shell
 from harness.vm.guest import Guest
 from harness.vm.histogram import bursts
@@ -272,6 +272,72 @@ STALL = """\
 [   90.100000] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
 [   90.100000] Kernel panic - not syncing: RCU Stall
 """
+
+
+class Flows(Case):
+    """flow.c tells what a network does to packets."""
+
+    AMOUNT = 200
+
+    def start(self, *words):
+        process = subprocess.Popen([flow.program(), *map(str, words)],
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def free_port(self, kind):
+        with socket.socket(socket.AF_INET, kind) as sock:
+            sock.bind(("127.0.0.1", 0))
+            return sock.getsockname()[1]
+
+    @rows({
+        "right": (lambda packet: [packet], "lost 0, twice 0, wrong 0", 0),
+        "all twice": (lambda packet: [packet, packet],
+                      f"lost 0, twice {AMOUNT}, wrong 0", 1),
+        "the last byte is another": (
+            lambda packet: [packet[:-1] + bytes([packet[-1] ^ 1])],
+            f"twice 0, wrong {AMOUNT}", 1),
+        "a byte is missing": (lambda packet: [packet[:-1]],
+                              f"twice 0, wrong {AMOUNT}", 1),
+    }, "datagrams: ")
+    def check_datagrams(self, change, words, status):
+        """`change` makes of each datagram those that arrive."""
+        port = self.free_port(socket.SOCK_DGRAM)
+        receiver = self.start("udp-receive", port, 100)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as between:
+            between.bind(("127.0.0.1", 0))
+            sender = self.start("udp-send", "127.0.0.1",
+                                between.getsockname()[1], 100, self.AMOUNT)
+
+            between.settimeout(0.1)
+            while sender.poll() is None:
+                with contextlib.suppress(OSError):
+                    packet, peer = between.recvfrom(1000)
+                    if peer[1] == port:
+                        between.sendto(packet, back)
+                        continue
+                    back = peer
+                    talk = packet[1:] == b"\xff" * 7      # begin, or end
+                    for each in [packet] if talk else change(packet):
+                        between.sendto(each, ("127.0.0.1", port))
+        self.assertIn(words, receiver.communicate()[0])
+        self.assertEqual(receiver.returncode, status)
+
+    def test_stream(self):
+        port = self.free_port(socket.SOCK_STREAM)
+        receiver = self.start("tcp-receive", port)
+        with process.wait_until(lambda: self.connected(port), 30) as sock:
+            sock.sendall(bytes(1000))
+        self.assertRegex(receiver.communicate()[0],
+                         "received 1000, .* wrong [1-9]")
+        self.assertEqual(receiver.returncode, 1)
+
+    @staticmethod
+    def connected(port):
+        with contextlib.suppress(ConnectionRefusedError):
+            return socket.create_connection(("127.0.0.1", port))
 
 
 class Crashes(Case):

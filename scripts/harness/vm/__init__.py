@@ -11,13 +11,15 @@
     traffic.py    the packets that are sent into the tap
     qstats.c      counters per queue, in guests from Linux 6.12 on
     rxhash.c      the hash of each packet, in guests
+    flow.py       packets each byte of which is looked at; flow.c sends them
     xdphash.c     the same as XDP programs see it, from Linux 6.10 on
     hashes.py     which packet came with which hash
     histogram.py  which queue received what
     steering.py   what steers: eBPF program, QEMU or nothing
     virthost.py   VirtualHost: a host of our own, with vhost-net
     uml.py        Uml: a kernel as a process, where nanoseconds count
-    module.py     vhost_net_hash.ko for a Debian kernel
+    module.py     our modules for a Debian kernel
+    bpfhv.py      bpfhv-backend, which serves a card's queues
     root.py       going on as root
     process.py    child processes and descriptors that never outlive us
 
