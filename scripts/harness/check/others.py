@@ -12,6 +12,12 @@ FILE_TIMEOUT = 2400     # for each file; some start virtual hosts again
 # Virtual hosts: they need both processors, and their emulation fails more often
 # where others do.
 VIRTUAL_HOSTS = "test_memlock.py", "test_vhost.py"
+BPFHV_TIMEOUT = 7200    # for each of these
+BPFHV_RUNS = {
+    "a guest of trixie": {"BPFHV_SUITE": "trixie"},
+    "a guest of sid": {"BPFHV_SUITE": "sid"},
+    "many packets": {"BPFHV_PACKETS": "70000", "BPFHV_UPGRADES": "1000"},
+}
 
 
 def scripts(tier, log):
@@ -53,6 +59,23 @@ def demo_vhost(tier, log):
 def demo_hash(tier, log):
     """The demo with vhost=on, and the hash of each packet."""
     return _demo(tier, log, "vhost=on", "hash=on")
+
+
+def bpfhv(tier, log):
+    """bpfhv in guests of other kernels; 1,000 upgrades; many packets."""
+    if not tier.qemu.exists():
+        return [skipped("bpfhv", tier.NOT_BUILT)]
+    file = tier.top / "tests/functional/test_bpfhv.py"
+    cases = []
+    for what, settings in BPFHV_RUNS.items():
+        tier.say(what)
+        cases += [case._replace(name=f"{what}: {case.name}")
+                  for case in run_program(
+                      file.name, unittest_command(file), log,
+                      timeout=BPFHV_TIMEOUT, each_line=lambda line:
+                      "packets" in line and tier.say("  " + line),
+                      env={"QTEST_QEMU_BINARY": str(tier.qemu), **settings})]
+    return cases
 
 
 def functional(tier, log):
