@@ -334,7 +334,9 @@ gboolean bpfhv_run(BpfhvRun *run)
     m.reg[BPF_REG_10] = STACK_BASE + sizeof(m.stack);
     m.what[BPF_REG_10] = IN_STACK;
     run->fault = NULL;
+    run->steps = 0;
     for (run->insn = 0; ; run->insn++) {
+        run->steps++;
         if (run->insn >= run->count) {
             return fault(&m, "ran over the end");
         }

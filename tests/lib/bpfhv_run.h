@@ -23,6 +23,7 @@
  * @lies: not NULL: some of what is read from @ctx is random instead
  * @tick: not NULL: called before each access to @ctx
  * @tick_data: its argument
+ * @steps: instructions that were executed
  * @result: what the program returned
  * @insn: where it was at its end
  * @fault: NULL, or what it did that it may not
@@ -36,6 +37,7 @@ typedef struct BpfhvRun {
     void (*tick)(void *data);
     void *tick_data;
 
+    uint64_t steps;
     int32_t result;
     uint32_t insn;
     const char *fault;

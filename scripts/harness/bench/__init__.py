@@ -7,7 +7,7 @@
     report.py       figures, tables and targets; text and JSON
     plot.py         plots
     steering.py, software.py, tap.py, reconfigure.py, load.py, guest.py,
-    vhost.py, steer.py, xdp.py
+    vhost.py, steer.py, xdp.py, bpfhv.py
                     the measurements, each with the targets that it is held to
     mainloop.py     part of reconfigure.py: a command to a whole QEMU
 """

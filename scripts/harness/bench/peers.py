@@ -10,10 +10,11 @@ import json
 import re
 import subprocess
 
-from harness import TOP, Error, privateapt
+from harness import TOP, Error, library, privateapt
 from harness.fork.base import BASES, fetch
 from harness.vm.guest import fetch_guest
 from harness.vm.kernel import get_kernel, unpacked
+from harness.vm.module import get_bpfhv
 from harness.vm.process import spawn, stop
 from harness.vm.qemu import debian_qemu
 from harness.vm.virthost import outer_qemu
@@ -138,6 +139,23 @@ def qemu_peer():
         *[base / file for file in QEMU_FILES], *glib.split())
 
 
+def vhost_sink():
+    """Compile a vhost-user device with QEMU's libvhost-user; return its path.
+
+    With the base's source it has the same library as QEMU's own programs.
+    """
+    target = BUILD / "peer-vhost_sink"
+    library = fetch(STOCK_BASE)[1] / "subprojects/libvhost-user"
+    status, _, errors = run(["gcc", "-O2", "-w", "-std=gnu11", "-D_GNU_SOURCE",
+                             "-I", library, "-o", target,
+                             HERE / "vhost_sink.c",
+                             library / "libvhost-user.c", "-pthread"])
+    if status:
+        raise BenchError("the peer vhost_sink cannot be compiled: "
+                         + errors.strip()[-800:])
+    return target
+
+
 def dpdk_peer():
     """Compile DPDK's hashes with the headers of Debian's libdpdk-dev."""
     folder = unpacked(privateapt.cache_dir() / "bench/dpdk", ["libdpdk-dev"])
@@ -153,6 +171,12 @@ def dpdk_peer():
                         stubs / "hash_rte_thash.c.o")
 
 
+def bpfhv_parts():
+    """Build both sides of a bpfhv card."""
+    get_bpfhv(get_kernel())
+    library.build("tools/bpfhv-backend", "tools/bpfhv-ctl")
+
+
 def fetch_for(sections):
     """Have in the cache, or built, what these measurements take.
 
@@ -161,7 +185,8 @@ def fetch_for(sections):
     guest = (stock_qemu, base_qemu, fetch_guest)
     needs = {"software": (qemu_peer, dpdk_peer), "guest": guest,
              "vhost": (*guest, outer_qemu),
-             "steer": (stock_program, get_kernel, outer_qemu)}
+             "steer": (stock_program, get_kernel, outer_qemu),
+             "bpfhv": (fetch_guest, bpfhv_parts, vhost_sink)}
     wanted = dict.fromkeys(need for section in sections
                            for need in needs.get(section, (stock_program,)))
     for need in wanted:

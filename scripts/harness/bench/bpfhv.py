@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""10. bpfhv beside virtio-net, in one guest and run.
+
+    guest: dummy                            the network stack alone
+           virtio, bpfhv ─ QEMU ─ tap       instructions, packets per second
+           vhost ─ peers/vhost_sink.c       } the process's time for a packet
+           proxy ─ bpfhv-backend --sink     }
+"""
+
+import contextlib
+import itertools
+import struct
+import tempfile
+import time
+from pathlib import Path
+
+from harness.vm import VmError, bpfhv, flow
+from harness.vm.guest import Guest, guest_initramfs
+from harness.vm.kernel import get_kernel
+from harness.vm.module import get_bpfhv
+from harness.vm.process import run, spawn, stop, wait_until
+from harness.vm.qemu import own_qemu
+from harness.vm.tapnet import TapNet
+
+from . import Skipped, peers, programs, say, stats
+from .report import Section, number, spread
+
+MEMORY = 256
+BYTES = 18                  # a frame of 60
+BOOT_TIMEOUT = 600
+ICOUNT = ("-icount", "shift=0,sleep=off")
+# Else fresh pages are zeroed, by one instruction that counts once for each byte.
+APPEND = "init_on_alloc=0"
+INSTRUCTIONS = 1.1          # of virtio-net's, at the most
+RATE = 1.0                  # at the least
+CPU_TIME = 1.0              # of libvhost-user's, at the most
+FUEL = 0.2                  # of the time of a call, at the most
+MODELS = "sring", "sring_gso", "vring_packed", "sring_sum"
+OF_NOBODY = bytes.fromhex("ffffffffffff 020000000001 88b5") + bytes(46)
+
+
+class Bench:
+    """A guest with some of the cards, which are called by their names."""
+
+    def __init__(self, stack, cards, accel="tcg", arguments=(), cpus=2):
+        self.net = stack.enter_context(TapNet(1, "virtio"))
+        with self.net.entered():
+            run("ip", "tuntap", "add", "dev", "bpfhv", "mode", "tap",
+                "vnet_hdr")
+            run("ip", "link", "set", "bpfhv", "txqueuelen",
+                TapNet.QUEUE_LENGTH, "up")
+        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        self.place = stack.enter_context(bpfhv.Backends())
+        kernel = get_kernel()
+        initrd = guest_initramfs(kernel, modules=("dummy",), others={
+            "bpfhv.ko": get_bpfhv(kernel), **flow.files()})
+        self.processes = {}
+        if "vhost" in cards:        # QEMU waits until it is there
+            self.start_vhost_sink(stack)
+        self.guest = stack.enter_context(Guest(
+            own_qemu(), kernel, [*self.arguments(cards), *arguments],
+            self.net, accel, cpus, MEMORY, initrd, APPEND,
+            boot_timeout=BOOT_TIMEOUT))
+        if "proxy" in cards:
+            self.processes["proxy"] = self.place.start("--sink").process
+        self.load()
+
+    def start_vhost_sink(self, stack):
+        path = self.folder / "vhost"
+        sink = spawn([peers.vhost_sink(), path])
+        stack.callback(stop, sink)
+        if not wait_until(path.exists, BOOT_TIMEOUT):
+            raise VmError("vhost_sink does not listen")
+        self.processes["vhost"] = sink
+
+    def arguments(self, cards):
+        def tap(name):
+            return (f"tap,id={name},ifname={name},script=no,downscript=no")
+
+        netdevs = {
+            "virtio": [tap("virtio")], "bpfhv": [tap("bpfhv")],
+            "vhost": ["vhost-user,id=vhost,chardev=vhost", "-chardev",
+                      f"socket,id=vhost,path={self.folder}/vhost"],
+        }
+        # QEMU 7.2 takes MSI-X of vhost-user for irqfds of KVM, and crashes
+        # where there is no KVM.
+        devices = {"virtio": "virtio-net-pci,romfile=",
+                   "vhost": "virtio-net-pci,romfile=,vectors=0",
+                   "bpfhv": "bpfhv-pci,id=bpfhv-card", "proxy": "bpfhv-pci"}
+        words = bpfhv.shared_memory(MEMORY)
+        for i, name in enumerate(cards):
+            netdev = "net0" if name == "proxy" else name
+            words += (self.place.arguments() if name == "proxy"
+                      else ["-netdev", *netdevs[name]])
+            words += ["-device", f"{devices[name]},netdev={netdev},"
+                      f"mac=52:54:00:00:00:{i:02x}"]
+        self.cards = cards
+        return words
+
+    def load(self):
+        """Load the driver; all cards have their names and are up."""
+        names = "".join(
+            f"52:54:00:00:00:{i:02x}) name={name};; "
+            for i, name in enumerate(self.cards))
+        self.guest.shell(f"""insmod /bpfhv.ko
+for path in /sys/class/net/*; do
+    name=
+    case $(cat $path/address) in {names} esac
+    [ "$name" ] || continue
+    ip link set ${{path##*/}} down
+    ip link set ${{path##*/}} name $name
+    ip link set $name up
+done
+ip link set dummy0 name dummy 2>/dev/null && ip link set dummy up
+i=0
+for name in dummy {' '.join(self.cards)}; do
+    ip addr add 192.0.2.$((i += 4))/30 dev $name
+done
+true""")
+        for card in self.cards:
+            if not wait_until(lambda: "1" in self.guest.try_shell(
+                    f"cat /sys/class/net/{card}/carrier")[1], BOOT_TIMEOUT):
+                raise VmError(f"the card {card} has no link")
+
+    def reload(self, jit):
+        """Load the driver again, with the kernel's JIT or without."""
+        self.guest.shell(f"rmmod bpfhv; echo {int(jit)} "
+                         ">/proc/sys/net/core/bpf_jit_enable")
+        self.load()
+
+    def take(self, model):
+        """Have the card bpfhv take another model."""
+        path = {"path": "bpfhv-card", "property": "model"}
+        self.guest.qmp("qom-set", {**path, "value": model})
+        if not wait_until(lambda: self.guest.qmp("qom-get", path) == model,
+                          BOOT_TIMEOUT):
+            raise VmError(f"the guest does not take {model}")
+
+    def count(self, card, direction):
+        return int(self.guest.shell(
+            f"cat /sys/class/net/{card}/statistics/{direction}_packets"))
+
+    @contextlib.contextmanager
+    def transmitting(self, card):
+        """The guest sends small packets through a card."""
+        self.guest.shell(f"flow flood {card} {BYTES} & echo $! >/tmp/flood; "
+                         "sleep 0.2")
+        try:
+            yield
+        finally:
+            self.guest.shell("kill $(cat /tmp/flood)")
+
+    @contextlib.contextmanager
+    def receiving(self, card):
+        """Somebody sends small packets to a card that nobody wants."""
+        frames = self.folder / "frames"
+        frames.write_bytes(64 * (struct.pack("=H", len(OF_NOBODY))
+                                 + OF_NOBODY))
+        with self.net.entered():
+            sender = spawn([programs.program("send"), card, frames, 10 ** 6])
+        try:
+            yield
+        finally:
+            stop(sender)
+
+    def instructions(self, card, direction, seconds):
+        """Return how many instructions the guest executes for a packet.
+
+        Where it counts them each takes a nanosecond.
+        """
+        look = (f"cat /proc/uptime "
+                f"/sys/class/net/{card}/statistics/{direction}_packets")
+        with (self.transmitting if direction == "tx"
+              else self.receiving)(card):
+            words = self.guest.shell(f"{look}; sleep {seconds}; {look}",
+                                     600).split()
+        up, idle, packets = (float(after) - float(before) for before, after
+                             in zip(words[:3], words[3:]))
+        return (up - idle) * 1e9 / packets
+
+    def rate(self, card, direction, seconds):
+        """Return packets per second."""
+        with (self.transmitting if direction == "tx"
+              else self.receiving)(card):
+            before, begin = self.count(card, direction), time.monotonic()
+            time.sleep(seconds)
+            after, end = self.count(card, direction), time.monotonic()
+        return (after - before) / (end - begin)
+
+    def cpu_time(self, card, seconds):
+        """Return nanoseconds of the process behind a card for a packet."""
+        def used():
+            return int(Path(f"/proc/{self.processes[card].pid}/schedstat")
+                       .read_text().split()[0])
+
+        with self.transmitting(card):
+            before, packets = used(), self.count(card, "tx")
+            time.sleep(seconds)
+            after, more = used(), self.count(card, "tx")
+        return (after - before) / (more - packets)
+
+
+def turns(names, rounds, measure):
+    """Return {name: samples} of measure(name), whose order changes."""
+    samples = {name: [] for name in names}
+    for i in range(rounds):
+        shift = i % len(names)
+        for name in names[shift:] + names[:shift]:
+            samples[name].append(measure(name))
+    return samples
+
+
+def figures(section, what, samples, unit):
+    return {name: section.figure(f"{what}/{name}", values, unit)
+            for name, values in samples.items()}
+
+
+def show_instructions(section, quick):
+    """The card's part is what is above a device that does nothing."""
+    rounds, seconds = (1, 1) if quick else (3, 2)
+    with contextlib.ExitStack() as stack:
+        say("bpfhv: a guest whose instructions are counted …")
+        bench = Bench(stack, ["virtio", "bpfhv"], "tcg,thread=single", ICOUNT,
+                      cpus=1)
+        names = ["dummy", "virtio", *MODELS]
+
+        def measure(name, direction):
+            if name in MODELS:
+                bench.take(name)
+                name = "bpfhv"
+            return bench.instructions(name, direction, seconds)
+
+        sent = figures(section, "instructions/tx", turns(
+            names, rounds, lambda name: measure(name, "tx")), "")
+        received = figures(section, "instructions/rx", turns(
+            names[1:], rounds, lambda name: measure(name, "rx")), "")
+        bench.reload(jit=False)
+        for what, found in ("tx", sent), ("rx", received):
+            found["sring_gso, no JIT"] = section.figure(
+                f"instructions/{what}/no JIT",
+                [measure("sring_gso", what) for _ in range(rounds)], "")
+    stack_alone = sent["dummy"].median
+    section.table(
+        "Instructions that the guest executes for a packet of 60 bytes; "
+        "median [quartiles]. Sent: by UDP, from a process; the driver's part "
+        "is what is above a dummy device. Received: to the stack, which "
+        "wants none",
+        ["", "sent", "driver's part", "received"],
+        [[name, spread(sent[name]), number(sent[name].median - stack_alone),
+          spread(received[name]) if name in received else "-"]
+         for name in sent])
+    for name in MODELS:
+        section.target(
+            f"{name}: instructions to send a packet, driver's part, relative "
+            "to virtio_net", stats.ratio(sent[name].median - stack_alone,
+                                         sent["virtio"].median - stack_alone),
+            INSTRUCTIONS)
+        section.target(
+            f"{name}: instructions to receive a packet, relative to "
+            "virtio_net", stats.ratio(received[name].median,
+                                      received["virtio"].median),
+            INSTRUCTIONS)
+
+
+def show_rates(section, quick):
+    rounds, seconds = (3, 0.7) if quick else (12, 1.5)
+    with contextlib.ExitStack() as stack:
+        say("bpfhv: a guest with all cards …")
+        bench = Bench(stack, ["virtio", "bpfhv", "vhost", "proxy"])
+        rates = {direction: figures(section, f"rate/{direction}", turns(
+            ["virtio", "bpfhv"], rounds, lambda card, direction=direction:
+            bench.rate(card, direction, seconds)), "1/s")
+            for direction in ("tx", "rx")}
+        cpu = figures(section, "cpu", turns(
+            ["vhost", "proxy"], rounds,
+            lambda card: bench.cpu_time(card, seconds)), "ns")
+    section.table(
+        "Packets of 60 bytes per second, by QEMU and a tap; median "
+        "[quartiles]", ["", "sent", "received"],
+        [[card, *[spread(rates[direction][card]) for direction in rates]]
+         for card in ("virtio", "bpfhv")])
+    section.table(
+        "Processor time of the process that takes packets of 60 bytes and "
+        "throws them away, ns per packet; median [quartiles]",
+        ["", "ns"], [["libvhost-user", spread(cpu["vhost"])],
+                     ["bpfhv-backend", spread(cpu["proxy"])]])
+    for direction, what in ("tx", "sent"), ("rx", "received"):
+        found = rates[direction]
+        section.target(f"packets {what} per second, relative to virtio-net",
+                       stats.ratio(found["bpfhv"].median,
+                                   found["virtio"].median), RATE,
+                       smaller=False)
+    section.target("the backend's processor time, relative to libvhost-user",
+                   stats.ratio(cpu["proxy"].median, cpu["vhost"].median),
+                   CPU_TIME)
+
+
+def show_fuel(section):
+    """What a program executes more where the verifier puts fuel into it."""
+    found = programs.measure("bpfhv", *[
+        programs.BUILD / f"ebpf/bpfhv/{model}.o" for model in MODELS])
+    calls = [name.removesuffix("/plain") for name in found
+             if name.endswith("/plain") and not name.startswith("time/")]
+    figure = {name: section.figure(f"fuel/{name}", samples, "")
+              for name, samples in found.items()}
+
+    def more(name):
+        return stats.ratio(figure[f"{name}/fuel"].median,
+                           figure[f"{name}/plain"].median) - 1
+
+    section.table(
+        "A call without and with fuel: BPF instructions, and ticks of this "
+        "processor's clock, as native code; medians",
+        ["model/program/buffers", "plain", "fuel", "more", "plain", "fuel",
+         "more"],
+        [[call, *[cell for name in (call, f"time/{call}") for cell in (
+            number(figure[f"{name}/plain"].median),
+            number(figure[f"{name}/fuel"].median), f"{more(name):.0%}")]]
+         for call in calls])
+    for model, program in itertools.product(MODELS, ("publish", "complete")):
+        call = f"{model}/{program}/64"
+        section.target(f"{call}: time for fuel, of the call's",
+                       more(f"time/{call}"), FUEL)
+
+
+def measure(quick):
+    if bpfhv.why_not():
+        raise Skipped(bpfhv.why_not())
+    section = Section("bpfhv", "10. bpfhv beside virtio-net")
+    section.note(f"Linux {get_kernel()}, which TCG emulates: instructions "
+                 "say nothing of caches and of exits to the host.")
+    show_instructions(section, quick)
+    show_fuel(section)
+    show_rates(section, quick)
+    return section
