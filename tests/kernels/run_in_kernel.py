@@ -10,6 +10,9 @@ those that are in "once", too; test_vhost_net_hash.py, with the module for this
 kernel; some tests again with one processor, and while one comes and goes, each
 time with preempt=full; and tests/functional/test_vhost.py: a guest under KVM,
 with vhost=on.
+
+RSS_TEST_PACKETS=N: so many through cards that are configured without a pause
+(tests/qtest/test_vhost_hash.py).
 """
 
 import functools
@@ -31,7 +34,10 @@ from harness.vm.module import get_module
 from harness.vm.process import stop_on_signals
 
 
-TIMEOUT = 1000      # seconds, for each program
+LOAD = {name: value for name, value in os.environ.items()
+        if name == "RSS_TEST_PACKETS"}
+# Seconds, for each program
+TIMEOUT = 1000 + int(LOAD.get("RSS_TEST_PACKETS") or 0) // 1000
 UNITTEST = TOP / "scripts/harness/check/unittest_tap.py"
 SUITES = {"bpf", "tap", "steer"}
 SHORTER = "RSS_TEST_SECONDS=4"          # for each test under load
@@ -97,7 +103,7 @@ def hash_programs(kernel, suite, guest, qemu):
     return {
         "vhost_net_hash, QEMU": load + virthost.our_command(
             UNITTEST, TOP / "tests/qtest/test_vhost_hash.py",
-            QTEST_QEMU_BINARY=qemu),
+            QTEST_QEMU_BINARY=qemu, **LOAD),
         f"vhost_net_hash, guest {guest}": virthost.our_command(
             UNITTEST, TOP / "tests/functional/test_hash_report.py",
             QTEST_QEMU_BINARY=qemu, FUNCTIONAL_VHOST="on",

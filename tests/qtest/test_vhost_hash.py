@@ -8,9 +8,12 @@
 The tier kernels runs this in virtual hosts that have /dev/vhost-net-hash
 (docs/devel/vhost_net_hash.rst).  The driver is the test, so that it sees each
 header as it is.
+
+RSS_TEST_PACKETS=N: so many, under load, and a thousandth of it swaps.
 """
 
 import contextlib
+import itertools
 import os
 import random
 import subprocess
@@ -24,13 +27,16 @@ from harness.qtest.kernel_objects import (OWN, REPORT, STEERING, names_of,
                                           objects_of, wait_gone)
 from harness.qtest.machine import Machine, ebpf_rss_fds
 from harness.qtest.migration import MigrationCase
+from harness.qtest.ring_load import ANY_QUEUE, FAULTS, RingLoad
 from harness.qtest.rig import (AUTO, AUTOMATIC, EBPF, QUEUES, SOFTWARE, Card,
                                OwnCardsCase, all_to, flows, rows, run_tests,
                                spread)
 from harness.qtest.virtio_net import (ERR, FEATURES, HASH_CONFIG, HASHES,
-                                      HASHES_ALONE, OK, hash_config)
-from harness.rss_reference import ALL_TYPES, KEY, NON_EX_TYPES, UDPV4, Config
-from harness.vm import VmError
+                                      HASHES_ALONE, OK, RSS_CONFIG,
+                                      hash_config, rss_config)
+from harness.rss_reference import (ALL_TYPES, IPV4, IPV6, KEY, NON_EX_TYPES,
+                                   UDPV4, Config)
+from harness.vm import VmError, traffic
 from harness.vm.process import wait_until
 from harness.vm.tapnet import TapNet
 
@@ -39,7 +45,11 @@ import test_packets
 from test_killed import IN_TAP
 
 IN_FORCE_TIMEOUT = 30
-CHANGES = 100               # of a configuration, while packets come
+PACKETS = int(os.environ.get("RSS_TEST_PACKETS") or 100000)
+SWAPS = PACKETS // 1000     # of the programs
+ENDLESS = 1 << 40           # packets
+PAUSE = 0.0002              # s between two looks at the control queue
+STOPS = 50                  # swaps between two stops of the machine
 MEMLOCK = 128 << 10         # what the message speaks of
 NO_NODE = "hash-node=/nonexistent"
 NOT_OFFERED = "net0: hash reports are not offered to the guest: "
@@ -205,25 +215,6 @@ class Life(Waits, OwnCardsCase):
         self.wait_settled()
         self.assert_hashes(spread(seed=seed, key=key))
 
-    def test_packets_while_it_changes(self):
-        """Each has the hash of one configuration or of the other."""
-        self.begin_hashes()
-        configs = [spread(), spread(seed=1, key=KEY[::-1])]
-        self.set_rss(configs[0])
-        seen = set()
-        for step in range(CHANGES):
-            frames = flows(16, seed=step)
-            self.card.send(frames)
-            self.assertEqual(self.nic.set_rss(configs[step % 2], QUEUES), OK)
-            packets = self.nic.wait_packets(len(frames))
-            self.assertEqual(len(packets), len(frames))
-            for packet in packets:
-                by = {number for number, config in enumerate(configs)
-                      if hash_of(packet) == config.hash(packet.frame)}
-                self.assertTrue(by, packet.frame.hex())
-                seen |= by
-        self.assertEqual(seen, {0, 1})
-
     def test_hot_plug(self):
         """A card that insists, first on a host without the node."""
         net = self.enterContext(TapNet(QUEUES))
@@ -294,6 +285,91 @@ class Life(Waits, OwnCardsCase):
         self.assert_hashes(Config(NON_EX_TYPES, KEY, [0]), steers=False)
         self.assert_one_warning(self.card.machine.warnings(),
                                 "RSS and hash reports are unchanged")
+
+
+class Load(Waits, OwnCardsCase):
+    """What a stream meets while its card is configured without a pause."""
+
+    frames = [frame for frames in traffic.flows(
+        7, 8, traffic.CLASSES + traffic.OTHER_CLASSES).values()
+        for frame in frames]
+
+    def begin_stream(self, choices, packets):
+        """Start it on a card that has the first choice in force."""
+        self.begin(EBPF, "hash=on", HASHES, vhost=True)
+        self.nic.control.pause = PAUSE
+        self.set_rss(choices[0])
+        return self.enterContext(RingLoad(
+            self.card, self.frames,
+            [choice if callable(choice) else self.choice_of(choice)
+             for choice in choices], packets))
+
+    @staticmethod
+    def choice_of(config):
+        return lambda frame: (*config.hash(frame), config.queue(frame))
+
+    @staticmethod
+    def rss_command(config):
+        return RSS_CONFIG, rss_config(config.types, config.table, config.key,
+                                      QUEUES)
+
+    def end_stream(self, load, what):
+        """Nothing may have happened to a packet; return the counts."""
+        counts, errors = load.end()
+        print(f"# {what}: {counts}", flush=True)
+        self.assertTrue(counts, errors)
+        self.assertEqual([name for name in FAULTS if counts[name]], [],
+                         f"{counts}\n{errors}")
+        self.assertEqual(self.card.machine.warnings(), [])
+        return counts
+
+    def test_configurations_that_replace_each_other(self):
+        """Each packet's hash is of one of them, and its queue, too."""
+        configs = [spread(), spread(types=IPV4 | IPV6, seed=1, key=KEY[::-1])]
+        for frame in self.frames[:32]:      # TCP and UDP
+            whole = {config.hash(frame) for config in configs}
+            for types, key in ((configs[0].types, configs[1].key),
+                               (configs[1].types, configs[0].key)):
+                self.assertNotIn(Config(types, key, [0]).hash(frame), whole)
+        # HASH_CONFIG leaves the table of the last RSS_CONFIG.
+        a_b, b_a = [Config(one.types, one.key, other.table)
+                    for one, other in (configs, configs[::-1])]
+        load = self.begin_stream([configs[0], b_a, configs[1], a_b], PACKETS)
+        commands = [command for config in configs for command in (
+            (HASH_CONFIG, hash_config(config.types, config.key)),
+            self.rss_command(config))]
+        for changes in itertools.count():
+            if not load.runs():
+                break
+            self.assertEqual(self.nic.command(*commands[changes % 4]), OK)
+        counts = self.end_stream(load, f"{changes} configurations")
+        self.assertEqual(counts["packets"], PACKETS)
+        self.assertGreater(min(counts["choice 0"], counts["choice 1"]), 0)
+        self.set_rss(configs[1])
+        self.assert_hashes(configs[1])
+
+    def test_programs_that_come_and_go(self):
+        """A packet has the one hash, or none; vhost stops at times, too."""
+        config = spread()
+        load = self.begin_stream(
+            [config, lambda frame: (0, 0, ANY_QUEUE)], ENDLESS)
+        swap = (lambda: self.nic.command(HASH_CONFIG, hash_config(0, b"")),
+                lambda: self.nic.command(*self.rss_command(config)),
+                lambda: self.nic.set_pairs(QUEUES),
+                lambda: self.nic.command(*self.rss_command(config)))
+        while self.times_attached() <= SWAPS:
+            for _ in range(STOPS // 2):
+                self.assertEqual([command() for command in swap], [OK] * 4)
+            self.card.machine.qmp("stop")
+            self.card.machine.qmp("cont")
+        counts = self.end_stream(load, f"{self.times_attached()} swaps")
+        self.assertGreater(min(counts["choice 0"], counts["choice 1"]), 0)
+        self.set_rss(config)
+        self.assert_hashes(config)
+
+    def times_attached(self):
+        """Return how often the program was given to vhost-net."""
+        return self.card.machine.traces("virtio_net_rss_report").count("on 1")
 
 
 # Options of a card, and why vhost reports no hashes then.

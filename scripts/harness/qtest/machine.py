@@ -110,9 +110,9 @@ class Machine(Closing, Asked):
             raise unittest.SkipTest("QEMU is not built: no "
                                     f"{self.binary.name} in "
                                     f"{self.binary.parent}")
-        memory_fd = unnamed_file("guest-memory", MEMORY)
-        self.closing.callback(os.close, memory_fd)
-        self.memory = mmap.mmap(memory_fd, MEMORY)
+        self.memory_fd = unnamed_file("guest-memory", MEMORY)
+        self.closing.callback(os.close, self.memory_fd)
+        self.memory = mmap.mmap(self.memory_fd, MEMORY)
         firmware_fd = unnamed_file("firmware", len(BOARD.firmware))
         self.closing.callback(os.close, firmware_fd)
         os.pwrite(firmware_fd, BOARD.firmware, 0)
@@ -120,7 +120,8 @@ class Machine(Closing, Asked):
 
         sockets = [socket.socketpair() for _ in range(2)]
         (qtest, qtest_qemu), (qmp, qmp_qemu) = sockets
-        fds = (memory_fd, firmware_fd, qtest_qemu.fileno(), qmp_qemu.fileno())
+        fds = (self.memory_fd, firmware_fd, qtest_qemu.fileno(),
+               qmp_qemu.fileno())
         command = prefix + self._command(*fds) + arguments
         inside = netns.entered() if netns else contextlib.nullcontext()
         with inside, qtest_qemu, qmp_qemu:

@@ -126,7 +126,12 @@ class VirtioDevice:
 
 
 class Virtqueue:
-    """A split ring. Chains are given back to `free_heads` by used()."""
+    """A split ring. Chains are given back to `free_heads` by used().
+
+    pause: s between two looks while wait() waits; else it does so busily
+    """
+
+    pause = 0
 
     def __init__(self, device, size, index):
         self.device = device
@@ -243,3 +248,5 @@ class Virtqueue:
             if answer or time.monotonic() > deadline:
                 return answer
             self.device.machine.check_alive()
+            if self.pause:
+                time.sleep(self.pause)
