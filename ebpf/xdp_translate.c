@@ -2,7 +2,8 @@
 /*
  * Translating an XDP program into one for tc
  *
- *     prologue    lease; budget; GSO; VLAN tag; make it linear
+ *     prologue    lease; budget; GSO; VLAN tag; make it linear; in a devmap:
+ *                 budget
  *     body        the guest's first function, nearly as it is
  *     epilogue    what it returns, as tc says it
  *     functions   the guest's others
@@ -14,11 +15,13 @@
  *
  * The budget is kept in the sk_buff's control block (cb[0]), which a guest's
  * program cannot reach: it would need a context that xdp_track.c does not know
- * of. As the verifier takes whatever it reads there for unknown, it is as
- * strict with loops as it was. A function that pays gets the context from its
- * caller, in an argument register that it does not read, and keeps it below
- * its own stack. No pointer of the guest gets there (xdp_track.c); where a
- * helper overwrites it, the verifier refuses the program.
+ * of. In a devmap there is no such place, so there it is in a map, with a
+ * value for each processor. As the verifier takes whatever it reads there for
+ * unknown, it is as strict with loops as it was. A function that pays gets a
+ * pointer to it from its caller, to the sk_buff or to the value, in an argument
+ * register that it does not read, and keeps it below its own stack. No pointer
+ * of the guest gets there (xdp_track.c); where a helper overwrites it, the
+ * verifier refuses the program.
  *
  * When the budget is used up, the packet goes to the guest, whose own program
  * sees it then; if the program may have changed it already, it is dropped. A
@@ -60,7 +63,7 @@ enum {
     NOT_SUPPORTED = -524,       /* the kernel's ENOTSUPP, in no header */
 
     /* Below a function's own stack, in bytes from there */
-    SAVED_CONTEXT = 8,
+    SAVED_BUDGET = 8,
     SAVED_FIRST = 16,
     SAVED_SECOND = 24,
 
@@ -141,8 +144,14 @@ static int saved(const Output *o, int which)
     return -((o->track->depth[o->function] + 7) & ~7) - which;
 }
 
-/* The register in which a function gets the context; 0 if none is free. */
-static unsigned context_register(const Output *o, unsigned function)
+/* Where the budget is, from the pointer to it on. */
+static int budget_off(const Output *o)
+{
+    return o->target->hook == XDP_HOOK_TC ? SKB(cb[0]) : 0;
+}
+
+/* The register in which a function gets the pointer; 0 if none is free. */
+static unsigned budget_register(const Output *o, unsigned function)
 {
     unsigned reg;
 
@@ -182,7 +191,7 @@ static void pay(Output *o, unsigned at, uint32_t cost)
 {
     static const int places[] = { SAVED_FIRST, SAVED_SECOND };
     Scratch scratch = find_scratch(o, at);
-    unsigned skb = scratch.reg[0], left = scratch.reg[1], i;
+    unsigned to = scratch.reg[0], left = scratch.reg[1], i;
 
     for (i = 0; i < 2; i++) {
         if (scratch.save[i]) {
@@ -190,12 +199,12 @@ static void pay(Output *o, unsigned at, uint32_t cost)
                          saved(o, places[i]), 0));
         }
     }
-    emit(o, insn(INSN_LOAD64, skb, BPF_REG_10, saved(o, SAVED_CONTEXT), 0));
-    load32(o, left, skb, SKB(cb[0]));
+    emit(o, insn(INSN_LOAD64, to, BPF_REG_10, saved(o, SAVED_BUDGET), 0));
+    load32(o, left, to, budget_off(o));
     emit_to(o, insn(INSN_IF_LESS32, left, 0, 0, cost + 1),
             AT_USED_UP + o->function);
     emit(o, insn(INSN_SUBTRACT32, left, 0, 0, cost));
-    emit(o, insn(INSN_STORE32, skb, left, SKB(cb[0]), 0));
+    emit(o, insn(INSN_STORE32, to, left, budget_off(o), 0));
     for (i = 0; i < 2; i++) {
         if (scratch.save[i]) {
             emit(o, insn(INSN_LOAD64, scratch.reg[i], BPF_REG_10,
@@ -216,10 +225,10 @@ static bool needs_charge(const XdpCode *code)
     return false;
 }
 
-static void keep_context(Output *o, unsigned reg)
+static void keep_budget(Output *o, unsigned reg)
 {
     if (o->code->functions[o->function].charged) {
-        emit(o, insn(INSN_STORE64, BPF_REG_10, reg, saved(o, SAVED_CONTEXT),
+        emit(o, insn(INSN_STORE64, BPF_REG_10, reg, saved(o, SAVED_BUDGET),
                      0));
     }
 }
@@ -286,7 +295,7 @@ static void prologue(Output *o)
     }
     if (needs_charge(o->code)) {
         emit(o, insn(INSN_SET, BPF_REG_2, 0, 0, o->target->budget));
-        emit(o, insn(INSN_STORE32, BPF_REG_1, BPF_REG_2, SKB(cb[0]), 0));
+        emit(o, insn(INSN_STORE32, BPF_REG_1, BPF_REG_2, budget_off(o), 0));
     }
     if (o->target->gso_pass) {
         load32(o, BPF_REG_2, BPF_REG_6, SKB(gso_size));
@@ -294,7 +303,32 @@ static void prologue(Output *o)
     }
     prologue_tag(o);
     prologue_linear(o);
-    keep_context(o, BPF_REG_1);
+    keep_budget(o, BPF_REG_1);
+}
+
+/* Only what has loops or functions looks its budget up. */
+static void prologue_devmap(Output *o)
+{
+    const struct bpf_insn body[] = {
+        insn(INSN_MOVE, BPF_REG_6, BPF_REG_1, 0, 0),
+        insn(INSN_SET, BPF_REG_2, 0, 0, 0),
+        insn(INSN_STORE64, BPF_REG_10, BPF_REG_2, -8, 0),
+        insn(INSN_MOVE, BPF_REG_2, BPF_REG_10, 0, 0),
+        insn(INSN_ADD_CONST, BPF_REG_2, 0, 0, -8),
+        insn(INSN_LOAD_CONST, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0,
+             o->target->budget_fd),
+        insn(0, 0, 0, 0, 0),
+        insn(INSN_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem),
+    };
+
+    if (needs_charge(o->code)) {
+        emit_all(o, body, G_N_ELEMENTS(body));
+        emit_to(o, insn(INSN_IF_EQUAL, BPF_REG_0, 0, 0, 0), AT_UNEXAMINED);
+        emit(o, insn(INSN_SET, BPF_REG_1, 0, 0, o->target->budget));
+        emit(o, insn(INSN_STORE32, BPF_REG_0, BPF_REG_1, budget_off(o), 0));
+        emit(o, insn(INSN_MOVE, BPF_REG_1, BPF_REG_6, 0, 0));
+        keep_budget(o, BPF_REG_0);
+    }
 }
 
 static void give_verdict(Output *o, unsigned place, int verdict)
@@ -349,8 +383,11 @@ static void epilogue(Output *o)
     emit_to(o, insn(INSN_IF_EQUAL32, BPF_REG_0, 0, 0, XDP_PASS), AT_PASS);
     if (o->target->hook == XDP_HOOK_DEVMAP) {
         emit_to(o, insn(INSN_IF_EQUAL32, BPF_REG_0, 0, 0, XDP_TX), AT_PASS);
-        give_verdict(o, AT_DROP, XDP_DROP);
-        give_verdict(o, AT_PASS, XDP_PASS);
+        count_and_give(o, AT_DROP, XDP_DROPPED, XDP_DROP);
+        count_and_give(o, AT_PASS, XDP_PASSED, XDP_PASS);
+        if (needs_charge(o->code)) {
+            count_and_give(o, AT_UNEXAMINED, XDP_UNEXAMINED, XDP_PASS);
+        }
         return;
     }
     emit_to(o, insn(INSN_IF_EQUAL32, BPF_REG_0, 0, 0, XDP_TX), AT_TX);
@@ -377,10 +414,10 @@ static void used_up(Output *o)
         jump(o, o->track->changes ? AT_DROP : AT_UNEXAMINED);
         return;
     }
-    emit(o, insn(INSN_LOAD64, BPF_REG_1, BPF_REG_10, saved(o, SAVED_CONTEXT),
+    emit(o, insn(INSN_LOAD64, BPF_REG_1, BPF_REG_10, saved(o, SAVED_BUDGET),
                  0));
     emit(o, insn(INSN_SET, BPF_REG_0, 0, 0, 0));
-    emit(o, insn(INSN_STORE32, BPF_REG_1, BPF_REG_0, SKB(cb[0]), 0));
+    emit(o, insn(INSN_STORE32, BPF_REG_1, BPF_REG_0, budget_off(o), 0));
     emit(o, insn(INSN_EXIT, 0, 0, 0, 0));
 }
 
@@ -463,7 +500,7 @@ static bool function_call(Output *o, unsigned at, GError **error)
     const XdpCode *code = o->code;
     unsigned callee = xdp_code_function(code, at + 1 + code->insns[at].imm);
     const XdpFunction *f = &code->functions[callee];
-    unsigned reg = context_register(o, callee);
+    unsigned reg = budget_register(o, callee);
 
     if (f->charged && !reg) {
         return xdp_refuse(error, at, "a function with five arguments may not"
@@ -471,14 +508,14 @@ static bool function_call(Output *o, unsigned at, GError **error)
     }
     pay(o, at, code->cost[f->end] - code->cost[f->start]);
     if (f->charged) {
-        emit(o, insn(INSN_LOAD64, reg, BPF_REG_10, saved(o, SAVED_CONTEXT),
+        emit(o, insn(INSN_LOAD64, reg, BPF_REG_10, saved(o, SAVED_BUDGET),
                      0));
     }
     call_place(o, AT_FUNCTION + callee);
     if (f->charged) {
         emit(o, insn(INSN_LOAD64, BPF_REG_1, BPF_REG_10,
-                     saved(o, SAVED_CONTEXT), 0));
-        load32(o, BPF_REG_1, BPF_REG_1, SKB(cb[0]));
+                     saved(o, SAVED_BUDGET), 0));
+        load32(o, BPF_REG_1, BPF_REG_1, budget_off(o));
         emit_to(o, insn(INSN_IF_EQUAL, BPF_REG_1, 0, 0, 0),
                 AT_USED_UP + o->function);
     }
@@ -532,9 +569,11 @@ static bool function(Output *o, unsigned number, GError **error)
     o->function = number;
     if (number > 0) {
         place_here(o, AT_FUNCTION + number);
-        keep_context(o, context_register(o, number));
+        keep_budget(o, budget_register(o, number));
     } else if (o->target->hook == XDP_HOOK_TC) {
         prologue(o);
+    } else {
+        prologue_devmap(o);
     }
     for (at = f->start; at < f->end; at += xdp_insn_len(&o->code->insns[at])) {
         place_here(o, at);
@@ -724,9 +763,10 @@ GArray *xdp_translate(const struct bpf_insn *insns, size_t count,
     if (!code) {
         return NULL;
     }
-    if (target->hook == XDP_HOOK_DEVMAP && needs_charge(code)) {
+    if (target->hook == XDP_HOOK_DEVMAP && !target->budget_fd &&
+        needs_charge(code)) {
         g_set_error(error, XDP_ERROR, XDP_ERROR_PROGRAM, "loops and functions"
-                    " are not supported in a devmap");
+                    " have no budget here");
         return NULL;
     }
     track = xdp_track_new(code, may_change(target), error);

@@ -10,9 +10,9 @@
  * @XDP_HOOK_TC: at the egress of the tap. The program is of type
  *               BPF_PROG_TYPE_SCHED_CLS; with cls_bpf it takes direct action.
  * @XDP_HOOK_DEVMAP: in a devmap entry, of type BPF_PROG_TYPE_XDP to be loaded
- *                   with BPF_XDP_DEVMAP. It knows DROP and PASS only, so the
- *                   program may not change packets, and there is no place for
- *                   a budget, so it may not have loops and functions.
+ *                   with BPF_XDP_DEVMAP. It knows DROP and PASS only: the
+ *                   program may not change packets, and what it would send
+ *                   back is passed on.
  */
 typedef enum XdpHook {
     XDP_HOOK_TC,
@@ -47,12 +47,14 @@ typedef enum XdpCounter {
  * @trusted: whoever loads it has CAP_PERFMON, so the verifier allows arithmetic
  *           with pointers. Without, it refuses many programs, and each packet
  *           is made linear by a helper, needed or not: some 12 ns.
+ * @budget_fd: for XDP_HOOK_DEVMAP: a PERCPU_ARRAY of the host with one 4-byte
+ *             value. 0: loops and functions are refused.
  * @counters_fd: of the host, an ARRAY of 8-byte values in which packets are
  *               counted: XDP_COUNTERS places for each possible processor. 0:
- *               they are not. For XDP_HOOK_TC only, as the next one.
- * @lease_fd: an ARRAY with one 8-byte value, the time (CLOCK_MONOTONIC, ns)
- *            from which on the program is not run any more; for a program that
- *            can outlive whoever loaded it. 0: no end.
+ *               they are not.
+ * @lease_fd: for XDP_HOOK_TC: an ARRAY with one 8-byte value, the time
+ *            (CLOCK_MONOTONIC, ns) from which on the program is not run any
+ *            more; for a program that can outlive whoever loaded it. 0: no end.
  * @gso_pass: it is not run on GSO packets, which go to the guest; else once on
  *            the whole of each
  */
@@ -62,7 +64,7 @@ typedef struct XdpTarget {
     size_t n_maps;
     uint32_t tap_ifindex, guest_ifindex;
     uint32_t budget;
-    int counters_fd, lease_fd;
+    int budget_fd, counters_fd, lease_fd;
     bool rewrite, trusted, gso_pass;
 } XdpTarget;
 

@@ -492,46 +492,76 @@ static void test_gso(void)
     xdp_pair_close(&p);
 }
 
+/* As it is for a devmap; or as XDP, which alone the kernel runs by hand. */
+static int load_devmap(const GArray *insns, bool by_hand)
+{
+    LIBBPF_OPTS(bpf_prog_load_opts, opts,
+                .expected_attach_type = by_hand ? 0 : BPF_XDP_DEVMAP);
+
+    return bpf_prog_load(BPF_PROG_TYPE_XDP, "translated", "GPL",
+                         (const struct bpf_insn *)(const void *)insns->data,
+                         insns->len, &opts);
+}
+
 /* In a devmap: what XDP says of it there, and DROP and PASS only. */
 static void test_devmap(void)
 {
-    static const int verdicts[] = { XDP_DROP, XDP_DROP, XDP_PASS, XDP_PASS,
-                                    XDP_DROP, XDP_DROP, XDP_DROP };
-    LIBBPF_OPTS(bpf_prog_load_opts, opts,
-                .expected_attach_type = BPF_XDP_DEVMAP);
-    g_autofree char *where = xdp_object("filter", "verdicts");
-    g_autoptr(GArray) insns = NULL;
-    g_autoptr(GError) error = NULL;
-    XdpPair p;
-    int fd;
+    static const struct {
+        const char *object, *program;
+        unsigned budget;
+        int verdicts[7];        /* by the last byte of the port */
+    } rows[] = {
+        { "filter", "verdicts", XDP_BUDGET,
+          { XDP_DROP, XDP_DROP, XDP_PASS, XDP_PASS, XDP_DROP, XDP_DROP,
+            XDP_DROP } },
+        { "functions", "within", XDP_BUDGET, { XDP_DROP } },
+        { "functions", "within", 100, { XDP_PASS } },
+        { "functions", "within", 1, { XDP_PASS } },
+        { "parse", "always", XDP_BUDGET, { XDP_DROP } },
+        { "parse", "always", 300, { XDP_PASS } },
+        { "parse", "always", 1, { XDP_PASS } },
+    };
+    int budget_fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "budget", 4, 4,
+                                   1, NULL);
+    size_t i, port;
 
-    if (!xdp_pair_open(&p, where)) {
-        return;
+    g_assert_cmpint(budget_fd, >=, 0);
+    for (i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *where = xdp_object(rows[i].object, rows[i].program);
+        g_autoptr(GArray) insns = NULL;
+        g_autoptr(GError) error = NULL;
+        XdpPair p;
+        int fd;
+
+        if (!xdp_pair_open(&p, where)) {
+            break;
+        }
+        p.how.hook = XDP_HOOK_DEVMAP;
+        p.how.budget = rows[i].budget;
+        p.how.budget_fd = budget_fd;
+        insns = translate(&p, &error);
+        g_assert_no_error(error);
+        fd = load_devmap(insns, false);
+        g_assert_cmpint(fd, >=, 0);
+        close(fd);
+
+        fd = load_devmap(insns, true);
+        g_assert_cmpint(fd, >=, 0);
+        g_test_message("%s, budget %u", rows[i].program, rows[i].budget);
+        for (port = 0; port < G_N_ELEMENTS(rows[i].verdicts) &&
+                       (!port || rows[i].verdicts[port]); port++) {
+            g_autoptr(GByteArray) frame = packet_build("eth ip4 udp raw:300",
+                                                       &packet_flow);
+            g_autoptr(GByteArray) out = g_byte_array_new();
+
+            frame->data[37] = port;
+            g_assert_cmpint(run(fd, frame, 0, out), ==,
+                            rows[i].verdicts[port]);
+        }
+        close(fd);
+        xdp_pair_close(&p);
     }
-    p.how.hook = XDP_HOOK_DEVMAP;
-    insns = translate(&p, &error);
-    g_assert_no_error(error);
-    fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "translated", "GPL",
-                       (const struct bpf_insn *)(const void *)insns->data,
-                       insns->len, &opts);
-    g_assert_cmpint(fd, >=, 0);
-    close(fd);
-
-    /* The kernel does not run one of a devmap by hand, but the same as XDP. */
-    fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "translated", "GPL",
-                       (const struct bpf_insn *)(const void *)insns->data,
-                       insns->len, NULL);
-    g_assert_cmpint(fd, >=, 0);
-    for (unsigned i = 0; i < G_N_ELEMENTS(verdicts); i++) {
-        g_autoptr(GByteArray) frame = packet_build("eth ip4 udp",
-                                                   &packet_flow);
-        g_autoptr(GByteArray) out = g_byte_array_new();
-
-        frame->data[37] = i;
-        g_assert_cmpint(run(fd, frame, 0, out), ==, verdicts[i]);
-    }
-    close(fd);
-    xdp_pair_close(&p);
+    close(budget_fd);
 }
 
 /* A test for each program in each object of @folder that is named so. */

@@ -80,6 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .rewrite = data[0] & 2,
         .trusted = data[0] & 4,
         .gso_pass = data[0] & 8,
+        .budget_fd = data[0] & 16 ? FIRST_FD : 0,
+        .counters_fd = data[0] & 32 ? FIRST_FD : 0,
         .maps = maps,
         .n_maps = G_N_ELEMENTS(maps),
         .budget = XDP_BUDGET,

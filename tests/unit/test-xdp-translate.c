@@ -31,7 +31,7 @@
 
 enum {
     ROW_INSNS = 24,
-    ARRAY_FD = 41, HASH_FD = 42,    /* any numbers */
+    ARRAY_FD = 41, HASH_FD = 42, BUDGET_FD = 43,    /* any numbers */
     VALUE_SIZE = 16,
     TAP = 7, GUEST = 3,             /* interfaces */
 };
@@ -276,8 +276,8 @@ static const Row rows[] = {
     { "function/before", 0, 0, { CALL(-2), PASS }, "no function to call" },
     { "function/jump-out", 0, 0, { CALL(2), PASS, JUMP(-4), PASS },
       "instruction 3: it jumps out of its function" },
-    { "function/devmap", 0, true, { CALL(2), PASS, SET(0, 0), EXIT },
-      "loops and functions are not supported in a devmap" },
+    { "function/devmap", 0, true, { CALL(2), PASS, SET(0, 0), EXIT }, NULL,
+      { INSN_LOAD_CONST, 1, BPF_PSEUDO_MAP_FD, 0, BUDGET_FD } },
     { "function/five-arguments-and-loop", 0, 0,
       { SET(2, 0), SET(3, 0), SET(4, 0), SET(5, 0), CALL(2), PASS,
         ADD_REG(3, 1), ADD_REG(4, 2), ADD_REG(5, 3), EXIT },
@@ -298,7 +298,7 @@ static const Row rows[] = {
       NULL, { INSN_SUBTRACT32, 2, 0, 0, XDP_HELPER_COST + 2 } },
     { "loop/devmap", 0, true,
       { SET(6, 9), ADD(6, -1), { INSN_IF_NOT_EQUAL, 6, 0, -2, 0 }, PASS },
-      "loops and functions" },
+      NULL, { INSN_LOAD_CONST, 1, BPF_PSEUDO_MAP_FD, 0, BUDGET_FD } },
 
     /* What is no program */
     { "form/falls-off", 0, 0, { SET(0, 0), SET(0, 1) },
@@ -345,6 +345,7 @@ static XdpTarget target_of(const Row *row)
         .tap_ifindex = TAP,
         .guest_ifindex = GUEST,
         .budget = XDP_BUDGET,
+        .budget_fd = BUDGET_FD,
         .rewrite = row->rewrite,
     };
 }
