@@ -172,7 +172,7 @@ static bool check_namespace(int fd, const char *name, GError **error)
 }
 
 /* The kernel tells a tap's name only, and names change: it is asked twice. */
-uint32_t xdp_attach_find_tap(int fd, GError **error)
+uint32_t xdp_attach_find_tap(int fd, char name[IF_NAMESIZE], GError **error)
 {
     struct ifreq before = { 0 }, index = { 0 }, after = { 0 };
     int socket_fd, err;
@@ -202,5 +202,6 @@ uint32_t xdp_attach_find_tap(int fd, GError **error)
                     " %s: %s", before.ifr_name, g_strerror(err));
         return 0;
     }
+    memcpy(name, before.ifr_name, IF_NAMESIZE);
     return index.ifr_ifindex;
 }

@@ -4,6 +4,7 @@
 #define EBPF_XDP_ATTACH_H
 
 #include <glib.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,12 +51,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(XdpAttach, xdp_attach_free)
 /**
  * xdp_attach_find_tap:
  * @fd: a descriptor of a queue of a tap, as QEMU has it
+ * @name: receives its name
  *
  * Having it is what proves that the tap is the caller's: a name would not.
  *
  * Returns: the index of the device in this process's network namespace; 0 with
  * @error set (XDP_ERROR) if it is no tap, or one of another namespace
  */
-uint32_t xdp_attach_find_tap(int fd, GError **error);
+uint32_t xdp_attach_find_tap(int fd, char name[IF_NAMESIZE], GError **error);
 
 #endif

@@ -15,6 +15,10 @@
  *    somebody renews its lease;
  *  - maps and programs are new and this guest's own.
  *
+ * Where the tap has a stub in a devmap, the same program is there a second
+ * time, for packets that are redirected. That one is an addition: the guest
+ * asks for the first, and where the second is not possible packets pass.
+ *
  * Limits
  *  - those of HELLO, each the lower one of both sides;
  *  - time: loading a program can keep the verifier busy for seconds, so for
@@ -33,6 +37,7 @@
 #include "xdp_attach.h"
 #include "xdp_maps.h"
 #include "xdp_session.h"
+#include "xdp_stub.h"
 #include "xdp_translate.h"
 
 enum {
@@ -58,7 +63,9 @@ struct XdpSession {
     XdpSessionConfig config;
     XdpState state;
     XdpAttach *attach;
-    int counters_fd, lease_fd;  /* -1 for none */
+    XdpStub *stub;              /* or NULL */
+    char *redirected;           /* see xdp_session_take_redirected() */
+    int counters_fd, lease_fd, budget_fd;       /* -1 for none */
     size_t n_counters;
     uint64_t *counters;         /* the map's content, or NULL */
     char *log;
@@ -69,7 +76,7 @@ struct XdpSession {
     uint64_t set_ns;            /* XDP_EXAMINES: since when */
     int64_t credit_ns;          /* below 0: no new programs and maps */
     uint64_t credit_at_ns;      /* when that was so */
-    uint64_t begun_cpu_ns;      /* used by this process when it was asked for */
+    uint64_t begun_cpu_ns;      /* used by this process, and paid for */
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -96,10 +103,18 @@ static uint64_t lower(uint64_t limit, uint64_t wanted)
     return wanted ? MIN(limit, wanted) : limit;
 }
 
+static void unset(XdpSession *s)
+{
+    xdp_attach_unset(s->attach);
+    if (s->stub) {
+        xdp_stub_unset(s->stub);
+    }
+}
+
 /* As a guest finds it that has said nothing yet. */
 static void begin_anew(XdpSession *s)
 {
-    xdp_attach_unset(s->attach);
+    unset(s);
     xdp_maps_clear(&s->maps);
     s->state = XDP_PASSES;
     memset(s->counters, 0, s->n_counters * sizeof(*s->counters));
@@ -148,11 +163,13 @@ static int check_credit(XdpSession *s, GString *why)
     return EBUSY;
 }
 
-/* It was done since check_credit(). */
+/* For what was done since check_credit(), or since this was paid last. */
 static void pay(XdpSession *s, int64_t more_ns)
 {
-    s->credit_ns -= more_ns + (int64_t)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) -
-                                        s->begun_cpu_ns);
+    uint64_t cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+
+    s->credit_ns -= more_ns + (int64_t)(cpu_ns - s->begun_cpu_ns);
+    s->begun_cpu_ns = cpu_ns;
 }
 
 static int map_create(XdpSession *s, const XdpWireMessage *m,
@@ -195,14 +212,16 @@ static struct bpf_insn *read_insns(const XdpWireMessage *m)
 }
 
 static GArray *translate(const XdpSession *s, const XdpWireMessage *m,
-                         GString *why)
+                         XdpHook hook, GString *why)
 {
     g_autofree struct bpf_insn *insns = read_insns(m);
     g_autoptr(GError) error = NULL;
     const XdpTarget target = {
-        .hook = XDP_HOOK_TC, .maps = s->maps.map, .n_maps = s->maps.count,
+        .hook = hook, .maps = s->maps.map, .n_maps = s->maps.count,
         .tap_ifindex = s->config.ifindex, .guest_ifindex = m->program.ifindex,
-        .budget = XDP_BUDGET, .counters_fd = s->counters_fd,
+        .budget = XDP_BUDGET,
+        .budget_fd = MAX(s->budget_fd, 0),
+        .counters_fd = s->counters_fd,
         .lease_fd = xdp_attach_outlives(s->attach) ? s->lease_fd : 0,
         .rewrite = s->config.rewrite, .trusted = s->config.trusted,
         .gso_pass = s->config.gso_pass,
@@ -217,12 +236,18 @@ static GArray *translate(const XdpSession *s, const XdpWireMessage *m,
 }
 
 /* Descriptor, or -errno. */
-static int load(XdpSession *s, const XdpWireMessage *m, const GArray *insns,
-                GString *why)
+static int load(XdpSession *s, const XdpWireMessage *m, XdpHook hook,
+                const GArray *insns, GString *why)
 {
+    bool devmap = hook == XDP_HOOK_DEVMAP;
     LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = s->log,
-                .log_size = LOG_SIZE, .log_level = 1);
-    bool gpl = m->program.flags & XDP_PROGRAM_GPL;
+                .log_size = LOG_SIZE, .log_level = 1,
+                .expected_attach_type = devmap ? BPF_XDP_DEVMAP : 0);
+    enum bpf_prog_type type = devmap ? BPF_PROG_TYPE_XDP
+                                     : BPF_PROG_TYPE_SCHED_CLS;
+    const char *licence = m->program.flags & XDP_PROGRAM_GPL ? "GPL"
+                                                             : "Proprietary";
+    const struct bpf_insn *first = (const void *)insns->data;
     int fd, err = xdp_maps_freeze(&s->maps);
     size_t len;
 
@@ -230,18 +255,14 @@ static int load(XdpSession *s, const XdpWireMessage *m, const GArray *insns,
         return -err;
     }
     s->log[0] = 0;
-    fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, m->program.name,
-                       gpl ? "GPL" : "Proprietary",
-                       (const struct bpf_insn *)(const void *)insns->data,
-                       insns->len, &opts);
+    fd = bpf_prog_load(type, m->program.name, licence, first, insns->len,
+                       &opts);
     if (fd < 0 && errno == ENOSPC) {    /* of the log; it may be good */
         opts.log_level = 0;
         opts.log_buf = NULL;
         opts.log_size = 0;
-        fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, m->program.name,
-                           gpl ? "GPL" : "Proprietary",
-                           (const struct bpf_insn *)(const void *)insns->data,
-                           insns->len, &opts);
+        fd = bpf_prog_load(type, m->program.name, licence, first, insns->len,
+                           &opts);
     }
     if (fd >= 0) {
         return fd;
@@ -261,6 +282,34 @@ static void renew(XdpSession *s)
     bpf_map_update_elem(s->lease_fd, &zero, &until, BPF_ANY);
 }
 
+/* For packets that are redirected; the guest is not told. */
+static void fill_stub(XdpSession *s, const XdpWireMessage *m)
+{
+    g_autoptr(GString) why = g_string_new(NULL);
+    g_autoptr(GArray) insns = translate(s, m, XDP_HOOK_DEVMAP, why);
+    int fd = -1, err = 0;
+
+    g_free(s->redirected);
+    s->redirected = NULL;
+    if (insns) {
+        fd = load(s, m, XDP_HOOK_DEVMAP, insns, why);
+        pay(s, PROGRAM_NS);
+        err = fd < 0 ? -fd : xdp_stub_set(s->stub, fd);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (insns && !err) {
+        s->redirected = g_strdup("examined, but not sent back");
+        return;
+    }
+    xdp_stub_unset(s->stub);
+    s->redirected = err ? g_strdup_printf("not examined: the kernel refuses"
+                                          " the program in a devmap: %s",
+                                          g_strerror(err))
+                        : g_strdup_printf("not examined: %s", why->str);
+}
+
 static int prog_set(XdpSession *s, const XdpWireMessage *m, GString *why)
 {
     int fd, err = check_credit(s, why);
@@ -276,12 +325,12 @@ static int prog_set(XdpSession *s, const XdpWireMessage *m, GString *why)
         return refuse(why, E2BIG, "the program has more instructions than the"
                       " host allows");
     }
-    insns = translate(s, m, why);
+    insns = translate(s, m, XDP_HOOK_TC, why);
     if (!insns) {
         pay(s, 0);
         return EINVAL;
     }
-    fd = load(s, m, insns, why);
+    fd = load(s, m, XDP_HOOK_TC, insns, why);
     pay(s, PROGRAM_NS);
     if (fd < 0) {
         return -fd;
@@ -296,12 +345,15 @@ static int prog_set(XdpSession *s, const XdpWireMessage *m, GString *why)
     }
     s->state = XDP_EXAMINES;
     s->set_ns = now_ns();
+    if (s->stub) {
+        fill_stub(s, m);
+    }
     return 0;
 }
 
 static int prog_unset(XdpSession *s)
 {
-    xdp_attach_unset(s->attach);
+    unset(s);
     s->state = XDP_PASSES;
     return 0;
 }
@@ -375,6 +427,11 @@ int xdp_session_renew(XdpSession *s)
     return RENEW_MS;
 }
 
+char *xdp_session_take_redirected(XdpSession *s)
+{
+    return g_steal_pointer(&s->redirected);
+}
+
 int xdp_session_counters_fd(const XdpSession *s, size_t *count)
 {
     *count = s->n_counters;
@@ -409,6 +466,26 @@ static bool make_maps(XdpSession *s, GError **error)
     return true;
 }
 
+/* A stub that cannot be used is told of, and no reason to refuse the rest. */
+static void open_stub(XdpSession *s)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!s->config.stubs) {
+        return;
+    }
+    s->stub = xdp_stub_open(s->config.stubs, s->config.tap, &error);
+    s->config.stubs = s->config.tap = NULL;     /* the caller's */
+    if (error) {
+        s->redirected = g_strdup_printf("not examined: %s", error->message);
+    }
+    if (!s->stub) {
+        return;
+    }
+    s->budget_fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "xdp_budget", 4,
+                                  4, 1, NULL);
+}
+
 static int no_print(enum libbpf_print_level level, const char *format,
                     va_list args)
 {
@@ -421,7 +498,7 @@ XdpSession *xdp_session_new(const XdpSessionConfig *config, GError **error)
 
     libbpf_set_print(no_print);
     s->config = *config;
-    s->counters_fd = s->lease_fd = -1;
+    s->counters_fd = s->lease_fd = s->budget_fd = -1;
     s->credit_ns = CREDIT_NS;
     s->credit_at_ns = now_ns();
     s->log = g_malloc0(LOG_SIZE);
@@ -429,6 +506,7 @@ XdpSession *xdp_session_new(const XdpSessionConfig *config, GError **error)
     if (!s->attach || !make_maps(s, error)) {
         return NULL;
     }
+    open_stub(s);
     begin_anew(s);
     return g_steal_pointer(&s);
 }
@@ -439,6 +517,7 @@ void xdp_session_free(XdpSession *s)
         return;
     }
     xdp_attach_free(s->attach);
+    xdp_stub_free(s->stub);
     xdp_maps_clear(&s->maps);
     if (s->counters) {
         munmap(s->counters, s->n_counters * sizeof(*s->counters));
@@ -449,6 +528,10 @@ void xdp_session_free(XdpSession *s)
     if (s->lease_fd >= 0) {
         close(s->lease_fd);
     }
+    if (s->budget_fd >= 0) {
+        close(s->budget_fd);
+    }
+    g_free(s->redirected);
     g_free(s->log);
     g_free(s);
 }

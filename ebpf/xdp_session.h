@@ -18,6 +18,9 @@
  *                                     that is the most, too
  * @rewrite, @trusted, @gso_pass: see XdpTarget
  * @by_filter: see xdp_attach_new()
+ * @stubs: the folder of stubs (xdp_stub.h), or NULL: redirected packets are
+ *         not examined
+ * @tap: the tap's name; only with @stubs
  */
 typedef struct XdpSessionConfig {
     uint32_t ifindex;
@@ -25,6 +28,7 @@ typedef struct XdpSessionConfig {
     uint64_t max_memory;
     bool rewrite, trusted, gso_pass;
     bool by_filter;
+    const char *stubs, *tap;
 } XdpSessionConfig;
 
 typedef struct XdpSession XdpSession;
@@ -32,7 +36,7 @@ typedef struct XdpSession XdpSession;
 /**
  * xdp_session_new:
  *
- * One thread at a time may use a session. The process needs CAP_BPF and
+ * One thread at a time may use a session; @config is not kept. The process needs CAP_BPF and
  * CAP_NET_ADMIN, for @config->trusted CAP_PERFMON.
  *
  * Returns: NULL with @error set (XDP_ERROR) if this host cannot
@@ -55,6 +59,15 @@ GByteArray *xdp_session_answer(XdpSession *session, const uint8_t *frame,
  * program does not examine packets any more. -1: it need not be called.
  */
 int xdp_session_renew(XdpSession *session);
+
+/**
+ * xdp_session_take_redirected:
+ *
+ * Returns: what becomes of packets that are redirected to the tap, if that has
+ * changed since it was taken last: "examined" or "not examined", and why, to be
+ * freed; else NULL. A tap without a stub never has a text.
+ */
+char *xdp_session_take_redirected(XdpSession *session);
 
 /* The counters' map, see XdpTarget.counters_fd. It can be mapped to be read. */
 int xdp_session_counters_fd(const XdpSession *session, size_t *count);

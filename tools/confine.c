@@ -4,9 +4,9 @@
  *
  * The capabilities that remain are enough to load a program of any kind. So
  * the system calls are limited to those that this takes and what libbpf and
- * the C library do meanwhile: bpf() cannot pin or look up anything, and attach
- * only what is for a tap; no file can be written, nothing started, nothing
- * mapped to be executed.
+ * the C library do meanwhile: bpf() cannot pin anything, opens only what a file
+ * gives this user, and attaches only what is for a tap; no file can be written,
+ * nothing started, nothing mapped to be executed.
  *
  * A call that is missing here fails with EPERM and does not kill: libraries
  * try calls that they can do without, each version others. A call by another
@@ -194,7 +194,7 @@ static const struct sock_filter for_tap[] = {
     ALLOW(AF_UNIX),
     DENY,
 
-    IF_IT_IS(__NR_bpf, 23),
+    IF_IT_IS(__NR_bpf, 25),
     LOAD(LOW_WORD(0)),
     ALLOW(BPF_BTF_LOAD),
     ALLOW(BPF_LINK_CREATE),
@@ -205,6 +205,7 @@ static const struct sock_filter for_tap[] = {
     ALLOW(BPF_MAP_GET_NEXT_KEY),
     ALLOW(BPF_MAP_LOOKUP_ELEM),
     ALLOW(BPF_MAP_UPDATE_ELEM),
+    ALLOW(BPF_OBJ_GET),         /* a stub's slot: the file's mode decides */
     ALLOW(BPF_OBJ_GET_INFO_BY_FD),
     ALLOW(BPF_PROG_LOAD),
     DENY,

@@ -6,13 +6,14 @@
  *
  * It has privileges that its caller lacks, and loads what a guest sends. So
  * first of all it gives up what it does not need (confine.c); it opens no file
- * to write, and listens to one socket. Who may use a tap proves that by its
+ * to write but a stub's slot, and listens to one socket. Who may use a tap proves that by its
  * descriptor. One process is for one card: when it ends, however it ends, the
  * tap passes all packets on.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,15 +26,19 @@
 #include "ebpf/xdp_code.h"
 #include "ebpf/xdp_helper_wire.h"
 #include "ebpf/xdp_session.h"
+#include "ebpf/xdp_stub.h"
 #include "ebpf/xdp_wire.h"
 #include "helper_socket.h"
 
 typedef struct Options {
     bool inetd, trusted, by_filter;
+    const char *stubs;
 } Options;
 
 static const char help[] =
-    "Usage: qemu-xdp-helper --inetd [--trusted] [--cls-bpf]\n"
+    "Usage: qemu-xdp-helper --inetd [--trusted] [--cls-bpf]"
+    " [--stubs=FOLDER]\n"
+    "       qemu-xdp-helper --make-stub=TAP [--stubs=FOLDER]\n"
     "\n"
     "Runs the XDP program of a QEMU guest at the egress of its tap, for a\n"
     "QEMU that may not do this. systemd starts it for each connection.\n"
@@ -43,6 +48,8 @@ static const char help[] =
     "  --trusted  guests may calculate with pointers, if QEMU says so, too;\n"
     "             takes CAP_PERFMON\n"
     "  --cls-bpf  attach as before Linux 6.6\n"
+    "  --stubs=FOLDER   where stubs for devmaps are\n"
+    "  --make-stub=TAP  make one, in " XDP_STUB_FOLDER " or FOLDER\n"
     "  --help     print this\n"
     "  --version  print the version\n"
     "\n"
@@ -58,10 +65,15 @@ static int refuse(const char *what, const char *argument)
 
 static bool parse_option(const char *argument, Options *options)
 {
+    static const char stubs[] = "--stubs=";
     bool *option = !strcmp(argument, "--inetd") ? &options->inetd
                  : !strcmp(argument, "--trusted") ? &options->trusted
                  : !strcmp(argument, "--cls-bpf") ? &options->by_filter : NULL;
 
+    if (g_str_has_prefix(argument, stubs) && !options->stubs) {
+        options->stubs = argument + strlen(stubs);
+        return true;
+    }
     if (!option || *option) {
         return false;
     }
@@ -154,14 +166,16 @@ static int read_request(XdpHelperRequest *request, const char **why)
 static XdpSession *open_session(const XdpHelperRequest *request, int tap,
                                 const Options *options, GError **error)
 {
+    char name[IF_NAMESIZE];
     const XdpSessionConfig config = {
-        .ifindex = xdp_attach_find_tap(tap, error),
+        .ifindex = xdp_attach_find_tap(tap, name, error),
         .max_insns = request->max_insns, .max_maps = request->max_maps,
         .max_memory = request->max_memory,
         .rewrite = request->flags & XDP_HELPER_REWRITE,
         .trusted = request->flags & XDP_HELPER_TRUSTED,
         .gso_pass = request->flags & XDP_HELPER_GSO_PASS,
         .by_filter = options->by_filter,
+        .stubs = options->stubs, .tap = name,
     };
 
     if (!config.ifindex) {
@@ -173,6 +187,15 @@ static XdpSession *open_session(const XdpHelperRequest *request, int tap,
         return NULL;
     }
     return xdp_session_new(&config, error);
+}
+
+/* What QEMU is told before the guest's answer: see xdp_helper_wire.h. */
+static bool tell_redirected(XdpSession *session)
+{
+    g_autofree char *what = xdp_session_take_redirected(session);
+    g_autofree char *text = g_strconcat(XDP_HELPER_REDIRECTED, what, NULL);
+
+    return !what || helper_answer(STDIN_FILENO, MSG_DONTWAIT, text, NULL, 0);
 }
 
 /* Until the other end is closed, or does not take its answers. */
@@ -199,7 +222,8 @@ static const char *serve(XdpSession *session)
         if (!answer) {
             return "ended: what came was no frame";
         }
-        if (send(STDIN_FILENO, answer->data, answer->len,
+        if (!tell_redirected(session) ||
+            send(STDIN_FILENO, answer->data, answer->len,
                  MSG_NOSIGNAL | MSG_DONTWAIT) != answer->len) {
             return "ended: the answers are not read";
         }
@@ -240,6 +264,27 @@ static int serve_connection(const Options *options)
     return EXIT_SUCCESS;
 }
 
+/*
+ * For the administrator, who needs no confinement: no byte of a guest comes
+ * here. Only the service's user may fill what is made.
+ */
+static int make_stub(const char *tap, const char *folder)
+{
+    const struct passwd *user = getpwnam("qemu-xdp-helper");
+    g_autoptr(GError) error = NULL;
+
+    if (!*tap || strlen(tap) >= IF_NAMESIZE || strchr(tap, '/')) {
+        return refuse("no name of a tap: ", tap);
+    }
+    umask(022);
+    if (!xdp_stub_make(folder, tap, user ? user->pw_uid : getuid(),
+                       user ? user->pw_gid : getgid(), &error)) {
+        fprintf(stderr, "qemu-xdp-helper: %s\n", error->message);
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}
+
 static bool wants(int argc, char **argv, const char *option)
 {
     int i;
@@ -254,10 +299,17 @@ static bool wants(int argc, char **argv, const char *option)
 
 int main(int argc, char **argv)
 {
+    static const char stub[] = "--make-stub=";
     Options options = { 0 };
     const char *failed;
     int i;
 
+    if (argc > 1 && g_str_has_prefix(argv[1], stub) &&
+        (argc == 2 || (argc == 3 && parse_option(argv[2], &options) &&
+                       options.stubs))) {
+        return make_stub(argv[1] + strlen(stub),
+                         options.stubs ? options.stubs : XDP_STUB_FOLDER);
+    }
     umask(077);
     helper_raise_locked_memory();
     failed = confine(wants(argc, argv, "--trusted") ? CONFINE_TAP_TRUSTED

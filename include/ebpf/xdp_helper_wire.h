@@ -5,10 +5,13 @@
  *
  * QEMU sends a XdpHelperRequest, with a descriptor of the tap. The helper sends
  * XDP_HELPER_READY, ", " and how many counters there are, and a descriptor of
- * their map (see XdpTarget.counters_fd), to be mapped and read; or a line of text that says why not, and ends. From
- * then on each of QEMU's messages is a frame of a guest (xdp_wire.h), and the
- * helper answers it with one. When either end is closed, what the guest had in
- * the host is gone.
+ * their map (see XdpTarget.counters_fd), to be mapped and read; or a line of
+ * text that says why not, and ends. From then on each of QEMU's messages is a
+ * frame of a guest (xdp_wire.h), and the helper answers it with one. Before an
+ * answer there may be a message for QEMU itself: XDP_HELPER_REDIRECTED and
+ * text, what becomes from now on of packets that are redirected to the tap by
+ * XDP; it is text and never a frame, as its first byte shows. When either end is
+ * closed, what the guest had in the host is gone.
  */
 #ifndef EBPF_XDP_HELPER_WIRE_H
 #define EBPF_XDP_HELPER_WIRE_H
@@ -16,9 +19,10 @@
 #include <stdint.h>
 
 /* Who changes the request, or what is said later, changes this, too. */
-#define XDP_HELPER_MAGIC "xdp 1"
+#define XDP_HELPER_MAGIC "xdp 2"
 
 #define XDP_HELPER_READY XDP_HELPER_MAGIC
+#define XDP_HELPER_REDIRECTED "redirected: "
 
 #define XDP_HELPER_SOCKET "/run/qemu-xdp-helper.socket"
 

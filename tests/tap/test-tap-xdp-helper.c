@@ -5,6 +5,7 @@
  * helper ends, packets flow.
  *
  *     this process ── frames ──▶ helper ──▶ egress of the tap
+ *                                   └─────▶ stub in a devmap
  */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
@@ -14,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -23,6 +25,7 @@
 #include "ebpf/insn.h"
 #include "ebpf/xdp_helper_wire.h"
 #include "ebpf/xdp_limits.h"
+#include "ebpf/xdp_stub.h"
 #include "ebpf/xdp_wire.h"
 #include "packet.h"
 #include "tap_net.h"
@@ -44,6 +47,9 @@ typedef struct Rig {
     uint32_t sequence;
     uint8_t frame[XDP_WIRE_MAX];    /* the last answer */
     char text[XDP_HELPER_TEXT_MAX + 1];
+    char redirected[XDP_HELPER_TEXT_MAX + 1];       /* what it said last */
+    int redirect;               /* a program that redirects to the tap */
+    int err;                    /* of the kernel, to run that */
 } Rig;
 
 /* How the helper is started, and what it is asked at first. */
@@ -215,6 +221,7 @@ static Rig *rig_new(const Start *start)
 /* Sends a request; its answer is valid until the next one. */
 static XdpWireMessage ask(Rig *rig, XdpWireMessage request)
 {
+    const ssize_t said = strlen(XDP_HELPER_REDIRECTED);
     g_autoptr(GByteArray) frame = NULL;
     XdpWireMessage answer;
     ssize_t len;
@@ -225,6 +232,12 @@ static XdpWireMessage ask(Rig *rig, XdpWireMessage request)
     g_assert_cmpint(send(rig->socket, frame->data, frame->len, MSG_NOSIGNAL),
                     ==, frame->len);
     len = receive(rig, rig->frame, sizeof(rig->frame));
+    if (len >= said && !memcmp(rig->frame, XDP_HELPER_REDIRECTED, said)) {
+        g_assert_cmpint(len, <, sizeof(rig->redirected));
+        memcpy(rig->redirected, rig->frame, len);
+        rig->redirected[len] = 0;
+        len = receive(rig, rig->frame, sizeof(rig->frame));
+    }
     g_assert_cmpint(len, >, 0);
     g_assert_cmpint(xdp_wire_decode(rig->frame, len, &answer), ==, 0);
     g_assert_true(answer.answer);
@@ -851,6 +864,231 @@ static void test_random(void)
     g_assert_true(passes(rig));
 }
 
+/* A file system for what is pinned, that goes with this process. */
+static bool may_pin(void)
+{
+    static bool there;
+
+    if (!there && (unshare(CLONE_NEWNS) < 0 ||
+                   mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                   mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL) < 0)) {
+        g_test_skip("cannot mount a file system of type bpf");
+        return false;
+    }
+    there = true;
+    return true;
+}
+
+static void make_stub(void)
+{
+    const char *argv[] = { helper, "--make-stub=steer0", NULL };
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, NULL, NULL, &status,
+                 &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(status, ==, 0);
+}
+
+/* As an administrator's does: XDP, the stub in an entry of its devmap. */
+static int load_redirect(int ifindex)
+{
+    struct bpf_devmap_val value = { .ifindex = ifindex };
+    uint32_t zero = 0;
+    int devmap = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "devmap", 4,
+                                sizeof(value), 1, NULL);
+    const struct bpf_insn insns[] = {
+        insn(INSN_LOAD_CONST, 1, BPF_PSEUDO_MAP_FD, 0, devmap),
+        insn(0, 0, 0, 0, 0),
+        insn(INSN_SET, 2, 0, 0, 0),
+        insn(INSN_SET, 3, 0, 0, 0),
+        insn(INSN_CALL, 0, 0, 0, BPF_FUNC_redirect_map),
+        insn(INSN_EXIT, 0, 0, 0, 0),
+    };
+    int fd;
+
+    value.bpf_prog.fd = bpf_obj_get(XDP_STUB_FOLDER "/steer0/program");
+    g_assert_cmpint(value.bpf_prog.fd, >=, 0);
+    g_assert_cmpint(bpf_map_update_elem(devmap, &zero, &value, 0), ==, 0);
+    fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "redirect", "GPL", insns,
+                       G_N_ELEMENTS(insns), NULL);
+    g_assert_cmpint(fd, >=, 0);
+    close(value.bpf_prog.fd);
+    close(devmap);
+    return fd;
+}
+
+/*
+ * Whether a frame gets to the reader of the tap that XDP redirects to it. It is
+ * there or gone when the program has run.
+ */
+static bool redirects(Rig *rig)
+{
+    g_autoptr(GByteArray) frame = packet_build("eth ip4 udp raw:100",
+                                               &packet_flow);
+    g_autoptr(GByteArray) came = g_byte_array_new();
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data,
+                .data_size_in = frame->len, .repeat = 1,
+                .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+
+    rig->err = bpf_prog_test_run_opts(rig->redirect, &opts);
+    if (tap_net_receive(rig->net, came, 0) == TAP_NO_QUEUE) {
+        return false;
+    }
+    g_assert_cmpmem(came->data, came->len, frame->data, frame->len);
+    return true;
+}
+
+static void wait_until_it_redirects(Rig *rig)
+{
+    gint64 end = g_get_monotonic_time() + WAIT_MS * 1000;
+
+    while (!redirects(rig)) {
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(10000);
+    }
+}
+
+static void rig_with_stub_free(Rig *rig)
+{
+    close(rig->redirect);
+    rig_free(rig);
+}
+
+static const Start with_stub = { .option = "--stubs=" XDP_STUB_FOLDER };
+
+/* A rig with a stub that packets are redirected to; or NULL. */
+static Rig *rig_with_stub(void)
+{
+    Rig *rig;
+
+    if (!bpf_run_allowed() || !tap_net_allowed() || !may_pin()) {
+        return NULL;
+    }
+    make_stub();
+    rig = rig_new(&with_stub);
+    rig->redirect = load_redirect(rig->net->ifindex);
+    if (!redirects(rig) && rig->err) {
+        g_test_skip("this kernel has no live frames of XDP (Linux 5.18)");
+        rig_with_stub_free(rig);
+        return NULL;
+    }
+    return rig;
+}
+
+/* What is redirected to the tap meets the same program as all else. */
+static void test_devmap(void)
+{
+    const struct bpf_insn swap[] = {
+        insn(INSN_LOAD32, 2, 1, offsetof(struct xdp_md, data), 0),
+        insn(INSN_LOAD32, 3, 1, offsetof(struct xdp_md, data_end), 0),
+        insn(INSN_SET, 0, 0, 0, XDP_DROP),
+        insn(INSN_MOVE, 4, 2, 0, 0),
+        insn(INSN_ADD_CONST, 4, 0, 0, 14),
+        insn(BPF_JMP | BPF_JGT | BPF_X, 4, 3, 1, 0),
+        insn(INSN_STORE32, 2, 0, 0, 0),
+        insn(INSN_EXIT, 0, 0, 0, 0),
+    };
+    Rig *rig = rig_with_stub();
+    XdpWireMessage answer;
+    uint32_t map;
+
+    if (!rig) {
+        return;
+    }
+    g_assert_true(redirects(rig));
+    g_assert_cmpint(rig->err, ==, 0);
+    map = create(rig, ARRAY, 4, 4, 1, 0);
+    g_assert_cmpuint(update(rig, map, 0, 0, XDP_DROP), ==, 0);
+    set_by_map(rig, map);
+    g_assert_cmpstr(rig->redirected, ==, XDP_HELPER_REDIRECTED
+                    "examined, but not sent back");
+    g_assert_false(redirects(rig));
+    g_assert_false(redirects(rig));
+    g_assert_false(passes(rig));
+    g_assert_cmpuint(update(rig, map, 0, 0, XDP_PASS), ==, 0);
+    g_assert_true(redirects(rig));
+    g_assert_cmpuint(update(rig, map, 0, 0, XDP_TX), ==, 0);
+    g_assert_true(redirects(rig));
+    answer = ask(rig, (XdpWireMessage) { .op = XDP_OP_STATS });
+    g_assert_cmpuint(answer.stats.dropped, ==, 3);
+    g_assert_cmpuint(answer.stats.passed, ==, 2);
+
+    /* One that is not possible there does not leave the one before. */
+    set_always(rig, XDP_DROP);
+    g_assert_false(redirects(rig));
+    answer = ask(rig, program(swap, G_N_ELEMENTS(swap)));
+    assert_good(&answer);
+    g_assert_cmpstr(rig->redirected, ==, XDP_HELPER_REDIRECTED
+                    "not examined: instruction 6: it changes the packet");
+    g_assert_true(redirects(rig));
+    g_assert_false(passes(rig));
+
+    set_always(rig, XDP_DROP);
+    g_assert_false(redirects(rig));
+    g_assert_cmpuint(error_of(rig, (XdpWireMessage) {
+                                  .op = XDP_OP_PROG_UNSET }), ==, 0);
+    g_assert_true(redirects(rig));
+    set_always(rig, XDP_DROP);
+    g_assert_false(redirects(rig));
+    greet(rig);
+    g_assert_true(redirects(rig));
+    rig_with_stub_free(rig);
+}
+
+/* However the helper ends, packets pass; the next one finds its place. */
+static void test_devmap_ends(void)
+{
+    Rig *rig = rig_with_stub();
+    unsigned i;
+
+    if (!rig) {
+        return;
+    }
+    for (i = 0; i < 4; i++) {
+        set_always(rig, XDP_DROP);
+        g_assert_false(redirects(rig));
+        if (i % 2) {
+            g_assert_cmpint(kill(rig->pid, SIGKILL), ==, 0);
+        }
+        hang_up(rig);
+        wait_until_it_redirects(rig);
+        make_stub();            /* it is there: nothing changes */
+        begin(rig, &with_stub);
+        greet(rig);
+        g_assert_true(redirects(rig));
+    }
+    rig_with_stub_free(rig);
+}
+
+/* A map of somebody else is left alone, and the rest works. */
+static void test_devmap_other(void)
+{
+    const char *slot = XDP_STUB_FOLDER "/steer0/slot";
+    Rig *rig = rig_with_stub();
+    int map;
+
+    if (!rig) {
+        return;
+    }
+    hang_up(rig);
+    map = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "other", 4, 4, 1, NULL);
+    g_assert_cmpint(unlink(slot), ==, 0);
+    g_assert_cmpint(bpf_obj_pin(map, slot), ==, 0);
+    begin(rig, &with_stub);
+    greet(rig);
+    g_assert_nonnull(strstr(rig->redirected, "not examined: "));
+    g_assert_nonnull(strstr(rig->redirected, "is no slot of a stub"));
+    set_always(rig, XDP_DROP);
+    g_assert_false(passes(rig));
+    g_assert_true(redirects(rig));
+    g_assert_cmpint(unlink(slot), ==, 0);
+    g_assert_cmpint(unlink(XDP_STUB_FOLDER "/steer0/program"), ==, 0);
+    close(map);
+    rig_with_stub_free(rig);
+}
+
 typedef struct Refusal {
     const char *name;
     Start start;
@@ -958,6 +1196,9 @@ int main(int argc, char **argv)
     g_test_add_func("/tap/xdp-helper/storm", test_storm);
     g_test_add_func("/tap/xdp-helper/random", test_random);
     g_test_add_func("/tap/xdp-helper/trusted", test_trusted);
+    g_test_add_func("/tap/xdp-helper/devmap", test_devmap);
+    g_test_add_func("/tap/xdp-helper/devmap-ends", test_devmap_ends);
+    g_test_add_func("/tap/xdp-helper/devmap-other", test_devmap_other);
     for (i = 0; i < G_N_ELEMENTS(refusals); i++) {
         g_autofree char *path = g_strdup_printf("/tap/xdp-helper/refuses/%s",
                                                 refusals[i].name);
