@@ -4,9 +4,9 @@
  * of docs/bpfhv_models.rst.
  *
  * Who reads a descriptor that the other side has not written so, or has written
- * for another place or another round, drops its packet and goes on. Buffers come
- * back in their order, so a cookie need not go to the host and back, where it
- * could be damaged: the guest keeps it.
+ * for another place or another round, drops its packet and goes on. Buffers
+ * come back in their order, so a cookie need not go to the host and back, where
+ * it could be damaged: the guest keeps it.
  */
 #ifndef EBPF_BPFHV_SRING_SUM_H
 #define EBPF_BPFHV_SRING_SUM_H

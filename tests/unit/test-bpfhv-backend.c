@@ -598,6 +598,7 @@ static void test_traffic(const void *options)
     g_assert_cmpuint(counted(rig, "tx0", "bytes "), ==, bytes);
     g_assert_cmpuint(counted(rig, "tx0", "dropped "), ==, 0);
     g_assert_cmpuint(counted(rig, "rx0", "packets "), >=, rig->received);
+    g_assert_cmpuint(rig->empty, ==, 0);
 }
 
 /* What is damaged in the guest's memory is lost on both sides, and no more. */
