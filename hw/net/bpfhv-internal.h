@@ -196,6 +196,9 @@ void bpfhv_remote_set_ctx(BpfhvRemote *r, const BpfhvQueue *q);
 /* What queues are enabled, or whether the link is up, may have changed. */
 void bpfhv_remote_enable(BpfhvRemote *r);
 
+/* The netdev was removed; from QEMU 10.0 on it is closed with the card only. */
+void bpfhv_remote_netdev_gone(BpfhvRemote *r);
+
 /* BPFHV_STATUS_LINK: a backend serves; BPFHV_STATUS_UPGRADE: one wants to. */
 uint32_t bpfhv_remote_status(const BpfhvRemote *r);
 const char *bpfhv_remote_describe(const BpfhvRemote *r);

@@ -257,19 +257,24 @@ static bool check_peer(NetClientState *nc, ObjectClass *oc, Error **errp)
 }
 
 /* What there is is freed with the peer, which may still ask. */
-static void cleanup(NetClientState *nc)
+void bpfhv_backend_close(BpfhvBackend *b)
 {
-    BpfhvBackend *b = DO_UPCAST(BpfhvBackend, nc, nc);
-
-    if (nc->queue_index || !b->link) {
+    if (!b->link) {
         return;
     }
-    qemu_bh_delete(b->disconnect);
     set_state(b, AWAY);
+    /* It has the guest's memory, and may not have answered. */
+    qemu_chr_fe_disconnect(&b->chardev);
+    qemu_bh_delete(b->disconnect);
     qemu_chr_fe_deinit(&b->chardev, false);
     bpfhv_link_clear(b->link);
     g_free(b->link);
     b->link = NULL;
+}
+
+static void cleanup(NetClientState *nc)
+{
+    bpfhv_backend_close(DO_UPCAST(BpfhvBackend, nc, nc));
 }
 
 static NetClientInfo client_info = {

@@ -42,6 +42,9 @@ bool bpfhv_backend_is_there(const BpfhvBackend *backend);
 bool bpfhv_backend_ask(BpfhvBackend *backend, const BpfhvProxyMessage *request,
                        const int *fds, BpfhvProxyMessage *answer);
 
+/* End the connection, for good; the netdev is being removed. */
+void bpfhv_backend_close(BpfhvBackend *backend);
+
 /* Warn of what is wrong with it, and end the connection. */
 void bpfhv_backend_give_up(BpfhvBackend *backend, const char *format, ...)
     G_GNUC_PRINTF(2, 3);

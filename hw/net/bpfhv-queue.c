@@ -309,6 +309,9 @@ static void link_changed(NetClientState *nc)
 
     if (s->remote) {
         bpfhv_remote_enable(s->remote);
+        if (s->nic->peer_deleted) {
+            bpfhv_remote_netdev_gone(s->remote);
+        }
     }
     bpfhv_tell_status(s);
 }

@@ -295,6 +295,11 @@ void bpfhv_remote_renew(BpfhvRemote *r)
     }
 }
 
+void bpfhv_remote_netdev_gone(BpfhvRemote *r)
+{
+    bpfhv_backend_close(r->backend);
+}
+
 void bpfhv_remote_set_features(BpfhvRemote *r)
 {
     if (r->state == USED) {

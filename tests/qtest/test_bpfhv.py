@@ -766,6 +766,42 @@ class Proxy(ProxyCase):
             lambda: struct.unpack_from("<I", self.machine.memory,
                                        messages)[0], TIMEOUT))
 
+    def test_reset_in_an_upgrade(self):
+        """The driver has drained its queues, and never says so."""
+        backend = self.serve("--source", "60")
+        backend.ctl("upgrade", "sring")
+        self.wait_status(bpfhv.UPGRADE)
+        self.nic.stop()
+        self.machine.qmp("system_reset")
+        self.nic = Bpfhv(self.machine, SLOT)
+        self.assertEqual(self.nic.status, bpfhv.LINK)
+        self.nic.start()
+        self.assert_source()
+        self.assert_words(backend.ctl("stats"), "model sring,", "works")
+
+    def test_netdev_del(self):
+        """The backend ends, and the card is as without one."""
+        backend = self.serve("--source", "60")
+        self.machine.qmp("netdev_del", {"id": "net0"})
+        self.assertFalse(self.nic.status & bpfhv.LINK)
+        self.assert_ends(backend)
+        self.nic.stop()
+        self.nic.start()
+        self.assertEqual(self.machine.warnings(), [])
+
+    def test_netdev_del_while_stopped(self):
+        """A backend that did not answer does not go on afterwards."""
+        backend = self.serve("--source", "60")
+        backend.signal(signal.SIGSTOP)
+        self.machine.qmp("netdev_del", {"id": "net0"})
+        self.assert_one_warning(self.machine.warnings(), "does not answer")
+        backend.signal(signal.SIGCONT)
+        self.assert_ends(backend)
+
+    def assert_ends(self, backend):
+        self.assertTrue(wait_until(
+            lambda: backend.process.poll() is not None, TIMEOUT))
+
     def test_hot_unplug(self):
         """The backend rests, and serves the next card."""
         if not issubclass(BOARD, Pc):
