@@ -7,12 +7,15 @@
  *                                            │ TX                        │
  *     veth1: drops ◀─ veth0 ◀─ bridge0 ◀─────┴───────────────────────────┘
  *
+ *     live frames ─▶ devmap's entry: stub ─▶ tap ─▶ queue ─▶ reader
+ *
  * The kernel makes the frames (BPF_F_TEST_XDP_LIVE_FRAMES), as fast as it can,
  * on one processor; the reader is on another, where there is one. The time is
  * that of all this process's threads, with what the kernel does for them.
  *
- * The program goes into the host by qemu-xdp-helper. A sample without it and
- * one with it follow each other, the one first or the other.
+ * The program goes into the host by qemu-xdp-helper, which fills the devmap's
+ * stub, too. A sample without it and one with it follow each other, the one
+ * first or the other; without, the devmap's entry has no stub.
  */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
@@ -20,14 +23,17 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "drain.h"
 #include "ebpf/insn.h"
 #include "ebpf/xdp_helper_wire.h"
+#include "ebpf/xdp_stub.h"
 #include "packet.h"
 #include "samples.h"
 #include "tap_net.h"
@@ -61,6 +67,7 @@ static const char topology[] =
 /**
  * @program, @object: what is offloaded; without @object it is of xdp-tools,
  *                    without @program one that always says @verdict
+ * @redirect: the frames come by the devmap
  * @reflect: program and reader do
  * @trusted: it calculates with pointers
  * @unread: nobody reads: the queue is full, and frames are dropped behind the
@@ -70,7 +77,7 @@ typedef struct Row {
     const char *name;
     const char *program, *object;
     int verdict;
-    bool reflect, trusted, unread;
+    bool redirect, reflect, trusted, unread;
 } Row;
 
 static const Row rows[] = {
@@ -79,6 +86,9 @@ static const Row rows[] = {
     { "bridge, pass", .verdict = XDP_PASS, .unread = true },
     { "bridge, pass by xdp-filter", "xdpfilt_alw_all",
       .trusted = true, .unread = true },
+    { "redirect, drop", .verdict = XDP_DROP, .redirect = true },
+    { "redirect, pass", .verdict = XDP_PASS, .redirect = true,
+      .unread = true },
 };
 
 typedef struct Bench {
@@ -90,7 +100,9 @@ typedef struct Bench {
     XdpClient *client;
     GArray *insns;              /* of what is offloaded */
     GByteArray *frame;
-    int veth0, source;          /* index; XDP program */
+    int veth0;                  /* index */
+    int source, redirect;       /* XDP programs */
+    int devmap, stub;           /* -1: no stub can be made */
 } Bench;
 
 static int load_xdp(const struct bpf_insn *insns, size_t count)
@@ -127,6 +139,61 @@ static int load_source(const GByteArray *frame)
     return load_xdp(insns, G_N_ELEMENTS(insns));
 }
 
+/* By the first entry of a devmap. */
+static int load_redirect(int devmap)
+{
+    const struct bpf_insn insns[] = {
+        insn(INSN_LOAD_CONST, 1, BPF_PSEUDO_MAP_FD, 0, devmap),
+        insn(0, 0, 0, 0, 0),
+        insn(INSN_SET, 2, 0, 0, 0),
+        insn(INSN_SET, 3, 0, 0, 0),
+        insn(INSN_CALL, 0, 0, 0, BPF_FUNC_redirect_map),
+        insn(INSN_EXIT, 0, 0, 0, 0),
+    };
+
+    return load_xdp(insns, G_N_ELEMENTS(insns));
+}
+
+static int make_devmap(void)
+{
+    int fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "taps", sizeof(uint32_t),
+                            sizeof(struct bpf_devmap_val), 1, NULL);
+
+    if (fd < 0) {
+        g_error("cannot make a devmap: %s", g_strerror(errno));
+    }
+    return fd;
+}
+
+/* @program: a descriptor, or 0 */
+static void set_devmap(const Bench *b, int program)
+{
+    struct bpf_devmap_val value = {
+        .ifindex = b->net->ifindex, .bpf_prog.fd = program,
+    };
+    uint32_t zero = 0;
+
+    if (bpf_map_update_elem(b->devmap, &zero, &value, BPF_ANY) < 0) {
+        g_error("cannot set a devmap's entry: %s", g_strerror(errno));
+    }
+}
+
+/* Its files go with this process. Returns the stub's program, or -1. */
+static int make_stub(const Bench *b)
+{
+    const char *argv[] = { b->helper, "--make-stub=steer0", NULL };
+    int status;
+
+    if (unshare(CLONE_NEWNS) < 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL) < 0 ||
+        !g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, NULL, NULL,
+                      &status, NULL) || status) {
+        return -1;
+    }
+    return bpf_obj_get(XDP_STUB_FOLDER "/steer0/program");
+}
+
 static void make_topology(Bench *b)
 {
     const struct bpf_insn drop[] = {
@@ -145,9 +212,12 @@ static void make_topology(Bench *b)
     close(fd);
     b->veth0 = if_nametoindex("veth0");
     b->source = load_source(b->frame);
+    b->devmap = make_devmap();
+    set_devmap(b, 0);
+    b->redirect = load_redirect(b->devmap);
 }
 
-static void send_frames(Bench *b, unsigned count)
+static void send_frames(Bench *b, const Row *row, unsigned count)
 {
     struct xdp_md md = {
         .data_end = b->frame->len, .ingress_ifindex = b->veth0,
@@ -157,7 +227,8 @@ static void send_frames(Bench *b, unsigned count)
                 .ctx_size_in = sizeof(md), .repeat = count,
                 .batch_size = BATCH, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 
-    if (bpf_prog_test_run_opts(b->source, &opts) < 0) {
+    if (bpf_prog_test_run_opts(row->redirect ? b->redirect : b->source,
+                               &opts) < 0) {
         fprintf(stderr, "this kernel makes no live frames: %s\n",
                 g_strerror(errno));
         exit(SKIP);
@@ -203,10 +274,11 @@ static void offer(Bench *b, const Row *row)
     const struct bpf_insn always[] = {
         insn(INSN_SET, 0, 0, 0, row->verdict), insn(INSN_EXIT, 0, 0, 0, 0),
     };
+    const char *option = row->trusted ? "--trusted" :
+                         row->redirect ? "--stubs=" XDP_STUB_FOLDER : NULL;
     g_autofree char *where = NULL;
 
-    b->client = xdp_client_new(b->helper, row->trusted ? "--trusted" : NULL,
-                               b->net->queue[0],
+    b->client = xdp_client_new(b->helper, option, b->net->queue[0],
                                row->trusted ? XDP_HELPER_TRUSTED : 0);
     if (row->program) {
         where = find_program(row);
@@ -217,7 +289,7 @@ static void offer(Bench *b, const Row *row)
     }
 }
 
-static void set_offload(const Bench *b, bool on)
+static void set_offload(const Bench *b, const Row *row, bool on)
 {
     XdpWireMessage unset = { .op = XDP_OP_PROG_UNSET };
     XdpWireMessage set = {
@@ -228,6 +300,7 @@ static void set_offload(const Bench *b, bool on)
     };
 
     xdp_client_ask(b->client, on ? set : unset);
+    set_devmap(b, row->redirect && on ? b->stub : 0);
 }
 
 /* Frames that are done with: read, dropped by the host, or back. */
@@ -254,12 +327,12 @@ static Sample take_sample(Bench *b, const Row *row, bool offload)
 {
     double cpu, wall, frames;
 
-    set_offload(b, offload);
-    send_frames(b, WARM_UP);
+    set_offload(b, row, offload);
+    send_frames(b, row, WARM_UP);
     frames = done(b, row);
     cpu = samples_process_cpu_ns();
     wall = samples_now_ns();
-    send_frames(b, FRAMES);
+    send_frames(b, row, FRAMES);
     wall = samples_now_ns() - wall;
     cpu = samples_process_cpu_ns() - cpu;
     frames = done(b, row) - frames;
@@ -296,6 +369,7 @@ static void measure(Bench *b, const Row *row)
         }
     }
     drain_stop(b->drain);
+    set_devmap(b, 0);
     xdp_client_free(b->client);
     g_array_free(b->insns, TRUE);
     for (i = 0; i < 2; i++) {
@@ -337,6 +411,7 @@ int main(int argc, char **argv)
     b.net = tap_net_new(1);
     b.frame = packet_build("eth ip4 udp raw:22", &packet_flow);
     make_topology(&b);
+    b.stub = make_stub(&b);
     drain_pin(0);
     for (i = 0; i < G_N_ELEMENTS(rows); i++) {
         if (rows[i].trusted &&
@@ -344,10 +419,17 @@ int main(int argc, char **argv)
             fprintf(stderr, "%s: needs xdp-tools\n", rows[i].name);
             continue;
         }
+        if (rows[i].redirect && b.stub < 0) {
+            fprintf(stderr, "%s: cannot make a stub\n", rows[i].name);
+            continue;
+        }
         measure(&b, &rows[i]);
     }
     g_byte_array_unref(b.frame);
     close(b.source);
+    close(b.redirect);
+    close(b.devmap);
+    close(b.stub);
     tap_net_free(b.net);
     g_free(b.helper);
     return 0;

@@ -85,6 +85,7 @@ XdpClient *xdp_client_new(const char *helper, const char *option, int tap,
 
 XdpWireMessage xdp_client_ask(XdpClient *client, XdpWireMessage request)
 {
+    const ssize_t told = strlen(XDP_HELPER_REDIRECTED);
     XdpWireMessage answer;
     ssize_t len;
 
@@ -97,7 +98,11 @@ XdpWireMessage xdp_client_ask(XdpClient *client, XdpWireMessage request)
                            MSG_NOSIGNAL) != frame->len) {
             g_error("cannot ask the helper: %s", g_strerror(errno));
         }
-        len = recv(client->socket, client->frame, sizeof(client->frame), 0);
+        do {
+            len = recv(client->socket, client->frame, sizeof(client->frame),
+                       0);
+        } while (len > told && !memcmp(client->frame, XDP_HELPER_REDIRECTED,
+                                       told));
         if (len <= 0 || xdp_wire_decode(client->frame, len, &answer)) {
             g_error("no answer from the helper");
         }
