@@ -16,6 +16,7 @@ import contextlib
 import itertools
 import os
 import random
+import stat
 import subprocess
 import tempfile
 
@@ -429,7 +430,10 @@ class Nodes(Waits, OwnCardsCase):
 
 
 class Unprivileged(Waits, OwnCardsCase):
-    """An ordinary user's QEMU, with a node that root has opened."""
+    """An ordinary user's QEMU, with a node that root has opened.
+
+    As libvirt hands it over for <backend vhost=…/>; QEMU cannot open it.
+    """
 
     engine = EBPF
 
@@ -437,9 +441,11 @@ class Unprivileged(Waits, OwnCardsCase):
     def why_not():
         return why_not() or nobody.why_not()
 
-    def begin_as_nobody(self, options, fds=(), features=HASHES):
+    def begin_as_nobody(self, options, fds=(), features=HASHES,
+                        card=nobody.NobodyCard):
         """It has as much locked memory as Linux 5.10 is said to take."""
-        self.card = self.enterContext(nobody.NobodyCard(
+        self.assertEqual(os.stat(HASH).st_mode & stat.S_IRWXO, 0)
+        self.card = self.enterContext(card(
             {"hash": True, **options}, fds, node=HASH,
             prefix=["prlimit", f"--memlock={MEMLOCK}:{MEMLOCK}"]))
         self.nic = self.card.start(features=features)
@@ -454,6 +460,14 @@ class Unprivileged(Waits, OwnCardsCase):
         self.begin_as_nobody({
             "rss-engine": EBPF,
             "ebpf-rss-helper": str(nobody.place().privileged_helper())})
+        self.assert_reported()
+
+    def test_hot_plug(self):
+        """What virsh attach-device does."""
+        self.begin_as_nobody({
+            "rss-engine": EBPF,
+            "ebpf-rss-helper": str(nobody.place().privileged_helper())},
+            card=nobody.HotPluggedCard)
         self.assert_reported()
 
     def test_a_helper_that_does_not_answer(self):

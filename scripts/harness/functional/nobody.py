@@ -151,10 +151,7 @@ class NobodyCard(rig.Card):
 
     def _start(self, queues, options, undo, fds, arguments=(), node=None,
                **how):
-        nodes = [os.open(node, os.O_RDWR | os.O_CLOEXEC) for _ in queues
-                 if node]
-        for fd in nodes:
-            undo.callback(os.close, fd)
+        nodes = self._open_nodes(node, queues, undo)
         queue_list, node_list = (":".join(map(str, each))
                                  for each in (queues, nodes))
         vhost = f"vhostfds={node_list}" if node else "vhost=off"
@@ -163,6 +160,15 @@ class NobodyCard(rig.Card):
                        "-device", device_text(options), *arguments],
             netns=self.net, pass_fds=(*queues, *nodes, *fds), **how)
         undo.callback(self.machine.stop)
+
+    @staticmethod
+    def _open_nodes(node, queues, undo):
+        """Return descriptors of vhost-net's node, one for each queue."""
+        nodes = [os.open(node, os.O_RDWR | os.O_CLOEXEC) for _ in queues
+                 if node]
+        for fd in nodes:
+            undo.callback(os.close, fd)
+        return nodes
 
     def warnings(self):
         """Return the warnings and errors that QEMU has printed."""
@@ -178,19 +184,31 @@ class HotPluggedCard(NobodyCard):
 
     options  of the device, a dictionary
     fds      {name: descriptor}
+    node     as for NobodyCard
     """
 
-    def _start(self, queues, options, undo, fds, arguments=(), **how):
+    def _start(self, queues, options, undo, fds, arguments=(), node=None,
+               **how):
         self.machine = NobodyMachine(arguments=arguments, netns=self.net,
                                      **how)
         undo.callback(self.machine.stop)
-        names = [f"queue{number}" for number in range(len(queues))]
-        for name, fd in [*zip(names, queues), *dict(fds).items()]:
+        backend = {"fds": self._pass_fds("queue", queues)}
+        if node:
+            backend["vhostfds"] = self._pass_fds(
+                "vhost", self._open_nodes(node, queues, undo))
+        else:
+            backend["vhost"] = False
+        for name, fd in dict(fds).items():
             self.machine.pass_fd(name, fd)
         self.machine.qmp("netdev_add", {"type": "tap", "id": "net0",
-                                        "fds": ":".join(names),
-                                        "vhost": False})
+                                        **backend})
         self.machine.qmp("device_add", {**DEVICE, **options})
+
+    def _pass_fds(self, name, fds):
+        """Pass descriptors to QEMU; return their names as an option."""
+        for number, fd in enumerate(fds):
+            self.machine.pass_fd(f"{name}{number}", fd)
+        return ":".join(f"{name}{number}" for number in range(len(fds)))
 
 
 @contextlib.contextmanager
