@@ -13,6 +13,7 @@ import collections
 import errno
 import os
 import random
+import re
 import socket
 import stat
 import struct
@@ -27,14 +28,15 @@ from harness.check.unittest_tap import run_tests
 from harness.functional import libbpf
 from harness.functional.elsewhere import in_virtual_host, tell
 from harness.functional.vhost_card import (GET_FEATURES, HASH, HASH_REPORT,
-                                           HEADER, MRG_RXBUF, RESET_OWNER, RX,
-                                           SET_BACKEND, SET_FEATURES,
-                                           SET_HASH_PROG, SET_MEM_TABLE,
+                                           LOG_ALL, MRG_RXBUF,
+                                           RESET_OWNER, RX, SET_BACKEND,
+                                           SET_FEATURES, SET_HASH_PROG,
+                                           SET_LOG_BASE, SET_MEM_TABLE,
                                            SET_OWNER, SET_VRING_ADDR,
-                                           SET_VRING_BASE, SET_VRING_KICK,
-                                           SET_VRING_NUM, STOCK, VERSION_1,
-                                           VHOST_HEADER, Node, VhostCard,
-                                           refused)
+                                           SET_VRING_BASE, SET_VRING_CALL,
+                                           SET_VRING_KICK, SET_VRING_NUM,
+                                           STOCK, VERSION_1, VHOST_HEADER,
+                                           Node, VhostCard, refused)
 from harness.privateapt import AptError
 from harness.qtest.randomly import Steps
 from harness.rss_reference import ALL_TYPES, IPV6, TCP_EX, TCPV6, Config
@@ -52,6 +54,7 @@ SWAPS = 10000               # of the program, under load
 FLOWS = 8000
 BATCH = 64                  # packets that are on their way
 FRAMES = traffic.mixed(8)
+COMPLAINT = r"WARNING: |BUG: |refcount_t: |UBSAN: |Call Trace:"
 LEN, IFINDEX, CB = 0, 40, 48        # offsets in struct __sk_buff
 
 
@@ -68,6 +71,11 @@ def hash_program(value, field=LEN):
         instruction(0xb4, 2, 0, value) + instruction(0x63, 0x21, CB)
         + instruction(0x61, 0x12, field) + instruction(0x63, 0x21, CB + 4)
         + EXIT))
+
+
+def any_number(rng, size):
+    """Return the number of a call of vhost's, or of none, with an argument."""
+    return rng.randrange(4) << 30 | size << 16 | 0xaf << 8 | rng.randrange(128)
 
 
 def redirect_program(ifindex):
@@ -89,6 +97,13 @@ def remove():
                           stderr=subprocess.DEVNULL).returncode == 0
 
 
+def complaints():
+    """Return what the kernel has complained of."""
+    text = subprocess.run(["dmesg"], check=True, stdout=subprocess.PIPE,
+                          text=True).stdout
+    return [line for line in text.splitlines() if re.search(COMPLAINT, line)]
+
+
 class HashCase(Case):
     """The module is loaded; there is a tap, and packets for it."""
 
@@ -98,6 +113,8 @@ class HashCase(Case):
         cls.addClassCleanup(remove)
 
     def setUp(self):
+        self.addCleanup(lambda before: self.assertEqual(complaints(), before),
+                        complaints())
         self.net = self.enterContext(TapNet())
         self.socket = self.enterContext(self.net.packet_socket())
 
@@ -372,7 +389,10 @@ class Program(HashCase):
 
 
 class Faults(HashCase):
-    """The kernel stays whole, whatever happens; a crash ends its run."""
+    """The kernel stays whole, whatever happens; a crash ends its run.
+
+    What it complains of is a failure in each test here.
+    """
 
     def test_the_tap_is_deleted(self):
         card = self.card()
@@ -405,7 +425,7 @@ class Faults(HashCase):
         self.assertLessEqual(seen, whole)
 
     def test_any_calls_in_any_order(self):
-        """Random ones, on a few nodes, while packets come."""
+        """Random ones, two at the same time, while packets come."""
         stop = threading.Event()
 
         def send():
@@ -419,14 +439,23 @@ class Faults(HashCase):
         self.addCleanup(stop.set)
         programs = [self.program(number) for number in range(4)]
         steps = Steps("vhost-net-hash")
-        worked = 0
+        errors = collections.Counter()
+
+        def call(rng, card):
+            for _ in range(rng.randrange(1, 60)):
+                errors[refused(self.any_call, rng, card, programs)] += 1
+
         for _ in steps:
             with VhostCard(self.net.open_queue()) as card:
-                for _ in range(steps.random.randrange(1, 60)):
-                    worked += not refused(self.any_call, steps.random, card,
-                                          programs)
-        print(f"# {steps.count} nodes, {worked} calls that worked", flush=True)
-        self.assertGreater(worked, steps.count)
+                other = threading.Thread(target=call, args=(
+                    random.Random(steps.random.random()), card))
+                other.start()
+                call(steps.random, card)
+                other.join()
+        names = {errno.errorcode.get(number, "worked"): count
+                 for number, count in errors.items()}
+        print(f"# {steps.count} nodes, {names}", flush=True)
+        self.assertGreater(errors[0], steps.count)
         self.card().receive(4)
 
     def any_call(self, rng, card, programs):
@@ -434,7 +463,9 @@ class Faults(HashCase):
         fd = rng.choice([-1, -1, -2, 0, card.fd, card.kick, card.tap_fd,
                          card.tap_fd, *programs, rng.randrange(-10, 1000)])
         queue = rng.choice([RX, RX, RX, 1, 2, 0xffffffff])
+        size = rng.choice([4, 8, 40])
         features = rng.choice([HASH_REPORT | VERSION_1,
+                               HASH_REPORT | VERSION_1 | LOG_ALL,
                                HASH_REPORT | VERSION_1 | MRG_RXBUF,
                                HASH_REPORT, VHOST_HEADER, MRG_RXBUF,
                                HASH_REPORT | VHOST_HEADER,
@@ -464,6 +495,9 @@ class Faults(HashCase):
             (SET_VRING_ADDR, struct.pack("=II4Q", queue, 0, at, at + 0x2000,
                                          at + 0x1000, 0)),
             (SET_VRING_KICK, struct.pack("=Ii", queue, fd)),
+            (SET_VRING_CALL, struct.pack("=Ii", queue, fd)),
+            (SET_LOG_BASE, struct.pack("=Q", card.address)),
+            (any_number(rng, size), rng.randbytes(size)),
         ])
         card.ioctl(call, data)
 

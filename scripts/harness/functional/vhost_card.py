@@ -20,6 +20,7 @@ STOCK, HASH = "/dev/vhost-net", "/dev/vhost-net-hash"
 RX = 0                          # the receive queue
 
 MRG_RXBUF, VERSION_1, HASH_REPORT = 1 << 15, 1 << 32, 1 << 57
+LOG_ALL = 1 << 26               # vhost notes the pages that it writes
 VHOST_HEADER = 1 << 27          # vhost writes the header, not the tap
 HEADER = 20                     # bytes: struct virtio_net_hdr_v1_hash
 
@@ -35,10 +36,12 @@ SET_FEATURES = _ioctl(1, 0x00, 8)
 SET_OWNER = _ioctl(0, 0x01, 0)
 RESET_OWNER = _ioctl(0, 0x02, 0)
 SET_MEM_TABLE = _ioctl(1, 0x03, 8)
+SET_LOG_BASE = _ioctl(1, 0x04, 8)
 SET_VRING_NUM = _ioctl(1, 0x10, 8)
 SET_VRING_ADDR = _ioctl(1, 0x11, 40)
 SET_VRING_BASE = _ioctl(1, 0x12, 8)
 SET_VRING_KICK = _ioctl(1, 0x20, 8)
+SET_VRING_CALL = _ioctl(1, 0x21, 8)
 SET_BACKEND = _ioctl(1, 0x30, 8)
 SET_HASH_PROG = _ioctl(1, 0x3f, 4)
 
