@@ -2,7 +2,9 @@
 /*
  * The guest's driver: what its files share.
  *
- *     bpfhv_main.c     the PCI device, its life, upgrades; the network device
+ *     bpfhv_main.c     the PCI device
+ *     bpfhv_netdev.c   the network device
+ *     bpfhv_card.c     the life of the card: load, start, stop, upgrades
  *     bpfhv_prog.c     programs: from the device, verified, to the kernel
  *     bpfhv_queue.c    a queue: its context, the table of buffers, its programs
  *     bpfhv_rx.c       from completed buffers to packets
@@ -99,7 +101,8 @@ struct bpfhv_counters {
  *
  * Programs of a queue never run at the same time: those of a receive queue run
  * in its NAPI poll, those of a transmit queue under the lock of the kernel's
- * queue, and both by bpfhv_start() and bpfhv_stop() while nobody else can.
+ * queue, and both by bpfhv_card_start() and bpfhv_card_stop() while nobody else
+ * can.
  */
 struct bpfhv_queue {
     struct bpfhv_card *card;
@@ -223,6 +226,44 @@ static inline bool bpfhv_is_broken(const struct bpfhv_card *card)
 {
     return test_bit(BPFHV_IS_BROKEN, &card->events);
 }
+
+/* bpfhv_card.c; all but the work and the end of it are called under RTNL. */
+
+enum {
+    BPFHV_ALL_LRO = BPFHV_F_LRO4 | BPFHV_F_LRO6,
+    BPFHV_ALL_TSO = BPFHV_F_TSO4 | BPFHV_F_TSO6,
+};
+
+/*
+ * Have what the device is now. There are no queues. After an error, which is
+ * told, there are no programs.
+ */
+int bpfhv_card_load(struct bpfhv_card *card);
+
+/* From LOADED to RUNNING. */
+int bpfhv_card_start(struct bpfhv_card *card);
+
+/* From RUNNING to LOADED. Nothing is sent until the caller wakes the queues. */
+void bpfhv_card_stop(struct bpfhv_card *card);
+
+/*
+ * Stop, have what the device is now, and start again if it was set up. What is
+ * to be sent waits meanwhile.
+ */
+int bpfhv_card_restart(struct bpfhv_card *card);
+
+/* Others may be wanted: restart if that matters to the device. */
+int bpfhv_card_update_features(struct bpfhv_card *card);
+
+/* The card's work: do what its events and its STATUS ask for. */
+void bpfhv_card_work(struct work_struct *work);
+
+/* No interrupts, no work and no programs any more. There are no queues. */
+void bpfhv_card_end(struct bpfhv_card *card);
+
+/* bpfhv_netdev.c */
+
+extern const struct net_device_ops bpfhv_netdev_ops;
 
 /* bpfhv_prog.c */
 
