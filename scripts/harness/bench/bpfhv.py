@@ -9,6 +9,7 @@
 
 import contextlib
 import itertools
+import re
 import struct
 import tempfile
 import time
@@ -29,7 +30,7 @@ MEMORY = 256
 BYTES = 18                  # a frame of 60
 BOOT_TIMEOUT = 600
 ICOUNT = ("-icount", "shift=0,sleep=off")
-# Else fresh pages are zeroed, by one instruction that counts once for each byte.
+# Else fresh pages are zeroed, by an instruction that counts for each byte.
 APPEND = "init_on_alloc=0"
 INSTRUCTIONS = 1.1          # of virtio-net's, at the most
 RATE = 1.0                  # at the least
@@ -136,10 +137,6 @@ true""")
                           BOOT_TIMEOUT):
             raise VmError(f"the guest does not take {model}")
 
-    def count(self, card, direction):
-        return int(self.guest.shell(
-            f"cat /sys/class/net/{card}/statistics/{direction}_packets"))
-
     @contextlib.contextmanager
     def transmitting(self, card):
         """The guest sends small packets through a card."""
@@ -168,36 +165,56 @@ true""")
 
         Where it counts them each takes a nanosecond.
         """
-        look = (f"cat /proc/uptime "
-                f"/sys/class/net/{card}/statistics/{direction}_packets")
+        counter = f"/sys/class/net/{card}/statistics/{direction}_packets"
+        look = f"cat /proc/uptime {counter}"
         with (self.transmitting if direction == "tx"
               else self.receiving)(card):
+            # Its time flies while it has nothing to do.
+            before = self.guest.shell(f"cat {counter}")
+            if not wait_until(lambda: self.guest.shell(f"cat {counter}")
+                              != before, BOOT_TIMEOUT):
+                raise VmError(f"no packet goes through {card}")
             words = self.guest.shell(f"{look}; sleep {seconds}; {look}",
                                      600).split()
         up, idle, packets = (float(after) - float(before) for before, after
                              in zip(words[:3], words[3:]))
         return (up - idle) * 1e9 / packets
 
+    def look(self, card, direction):
+        """Return how many packets, kicks and interrupts a card has had."""
+        device = f"$(basename $(readlink /sys/class/net/{card}/device))"
+        queue = {"rx": "input", "tx": "output"}[direction]
+        text = self.guest.shell(f"""
+cat /sys/class/net/{card}/statistics/{direction}_packets
+ethtool -S {card} | grep {direction}_queue_0_kicks
+grep -e {card}-{direction}-0 -e {device}-{queue}.0 /proc/interrupts || true""")
+        interrupts = re.search(r"^ *\d+: +(\d+) +(\d+) ", text, re.MULTILINE)
+        return (int(text.split()[0]), int(re.search(r"kicks: (\d+)", text)[1]),
+                sum(map(int, interrupts.groups())) if interrupts else 0)
+
     def rate(self, card, direction, seconds):
-        """Return packets per second."""
+        """Return packets per second, and events per 1,000 packets."""
         with (self.transmitting if direction == "tx"
               else self.receiving)(card):
-            before, begin = self.count(card, direction), time.monotonic()
+            before, begin = self.look(card, direction), time.monotonic()
             time.sleep(seconds)
-            after, end = self.count(card, direction), time.monotonic()
-        return (after - before) / (end - begin)
+            after, end = self.look(card, direction), time.monotonic()
+        packets, *events = (b - a for a, b in zip(before, after))
+        return packets / (end - begin), *(1000 * n / packets for n in events)
 
     def cpu_time(self, card, seconds):
-        """Return nanoseconds of the process behind a card for a packet."""
+        """Return ns of the process behind a card for a packet, and kicks."""
         def used():
             return int(Path(f"/proc/{self.processes[card].pid}/schedstat")
                        .read_text().split()[0])
 
         with self.transmitting(card):
-            before, packets = used(), self.count(card, "tx")
+            before, counts = used(), self.look(card, "tx")
             time.sleep(seconds)
-            after, more = used(), self.count(card, "tx")
-        return (after - before) / (more - packets)
+            after, more = used(), self.look(card, "tx")
+        packets = more[0] - counts[0]
+        kicks = more[1] - counts[1]
+        return (after - before) / packets, 1000 * kicks / packets
 
 
 def turns(names, rounds, measure):
@@ -210,9 +227,16 @@ def turns(names, rounds, measure):
     return samples
 
 
-def figures(section, what, samples, unit):
-    return {name: section.figure(f"{what}/{name}", values, unit)
-            for name, values in samples.items()}
+def figures(section, what, samples, *units):
+    """Keep a figure of each name, or one for each unit; return them."""
+    result = {}
+    for name, values in samples.items():
+        columns = zip(*values) if len(units) > 1 else [values]
+        all_of_name = [section.figure(f"{what}/{name}/{unit or 'number'}",
+                                      list(column), unit)
+                       for column, unit in zip(columns, units)]
+        result[name] = all_of_name if len(units) > 1 else all_of_name[0]
+    return result
 
 
 def show_instructions(section, quick):
@@ -269,29 +293,33 @@ def show_rates(section, quick):
         bench = Bench(stack, ["virtio", "bpfhv", "vhost", "proxy"])
         rates = {direction: figures(section, f"rate/{direction}", turns(
             ["virtio", "bpfhv"], rounds, lambda card, direction=direction:
-            bench.rate(card, direction, seconds)), "1/s")
-            for direction in ("tx", "rx")}
+            bench.rate(card, direction, seconds)), "1/s", "kicks",
+            "interrupts") for direction in ("tx", "rx")}
         cpu = figures(section, "cpu", turns(
             ["vhost", "proxy"], rounds,
-            lambda card: bench.cpu_time(card, seconds)), "ns")
-    section.table(
-        "Packets of 60 bytes per second, by QEMU and a tap; median "
-        "[quartiles]", ["", "sent", "received"],
-        [[card, *[spread(rates[direction][card]) for direction in rates]]
-         for card in ("virtio", "bpfhv")])
-    section.table(
-        "Processor time of the process that takes packets of 60 bytes and "
-        "throws them away, ns per packet; median [quartiles]",
-        ["", "ns"], [["libvhost-user", spread(cpu["vhost"])],
-                     ["bpfhv-backend", spread(cpu["proxy"])]])
+            lambda card: bench.cpu_time(card, seconds)), "ns", "kicks")
     for direction, what in ("tx", "sent"), ("rx", "received"):
         found = rates[direction]
+        section.table(
+            f"Packets of 60 bytes {what} per second, by QEMU and a tap; "
+            "median [quartiles]; for 1,000 packets, kicks and interrupts",
+            ["", what, "kicks", "interrupts"],
+            [[card, spread(found[card][0]), number(found[card][1].median),
+              number(found[card][2].median)] for card in found])
         section.target(f"packets {what} per second, relative to virtio-net",
-                       stats.ratio(found["bpfhv"].median,
-                                   found["virtio"].median), RATE,
+                       stats.ratio(found["bpfhv"][0].median,
+                                   found["virtio"][0].median), RATE,
                        smaller=False)
+    section.table(
+        "Processor time of the process that takes packets of 60 bytes and "
+        "throws them away, ns per packet; median [quartiles]; for 1,000 "
+        "packets, kicks",
+        ["", "ns", "kicks"],
+        [[what, spread(cpu[card][0]), number(cpu[card][1].median)]
+         for what, card in (("libvhost-user", "vhost"),
+                            ("bpfhv-backend", "proxy"))])
     section.target("the backend's processor time, relative to libvhost-user",
-                   stats.ratio(cpu["proxy"].median, cpu["vhost"].median),
+                   stats.ratio(cpu["proxy"][0].median, cpu["vhost"][0].median),
                    CPU_TIME)
 
 
