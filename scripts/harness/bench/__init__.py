@@ -10,6 +10,7 @@
     vhost.py, steer.py, xdp.py, bpfhv.py
                     the measurements, each with the targets that it is held to
     mainloop.py     part of reconfigure.py: a command to a whole QEMU
+    hashes.py       part of vhost.py: what hash reports cost
 """
 
 import functools

@@ -30,12 +30,15 @@ STALL = 5           # seconds without a packet
 Machine = namedtuple("Machine", "name net guest")       # name: of the QEMU
 
 
-def boot(stack, name, qemu, kernel, accel, vhost):
-    """Boot a guest that has RSS in force; return the Machine."""
+def boot(stack, name, qemu, kernel, accel, vhost, options=""):
+    """Boot a guest that has RSS in force; return the Machine.
+
+    options: more of its card
+    """
     say(f"guest: booting with {name}, {qemu.version()} …")
     net = stack.enter_context(TapNet(QUEUES))
     guest = stack.enter_context(Guest(
-        qemu, kernel, rss_card(net, vhost=vhost), net, accel,
+        qemu, kernel, rss_card(net, options, vhost), net, accel,
         boot_timeout=180))
     guest.shell(f"ethtool -X eth0 equal {QUEUES}")
     return Machine(name, net, guest)

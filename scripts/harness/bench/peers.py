@@ -14,7 +14,7 @@ from harness import TOP, Error, library, privateapt
 from harness.fork.base import BASES, fetch
 from harness.vm.guest import fetch_guest
 from harness.vm.kernel import get_kernel, unpacked
-from harness.vm.module import get_bpfhv
+from harness.vm.module import get_bpfhv, get_module
 from harness.vm.process import spawn, stop
 from harness.vm.qemu import debian_qemu
 from harness.vm.virthost import outer_qemu
@@ -177,6 +177,11 @@ def bpfhv_parts():
     library.build("tools/bpfhv-backend", "tools/bpfhv-ctl")
 
 
+def hash_module():
+    """Return the vhost_net_hash.ko of the virtual host's kernel."""
+    return get_module(get_kernel())
+
+
 def fetch_for(sections):
     """Have in the cache, or built, what these measurements take.
 
@@ -184,7 +189,7 @@ def fetch_for(sections):
     """
     guest = (stock_qemu, base_qemu, fetch_guest)
     needs = {"software": (qemu_peer, dpdk_peer), "guest": guest,
-             "vhost": (*guest, outer_qemu),
+             "vhost": (*guest, outer_qemu, hash_module),
              "steer": (stock_program, get_kernel, outer_qemu),
              "bpfhv": (fetch_guest, bpfhv_parts, vhost_sink)}
     wanted = dict.fromkeys(need for section in sections
