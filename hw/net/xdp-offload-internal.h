@@ -30,6 +30,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(XdpOffload, CHARDEV_XDP_OFFLOAD)
  * @out, @out_len, @out_at: the answer, and how much of it the guest has
  * @request: decoded, while ASKS
  * @examines: there is a program in the host
+ * @redirected: what becomes of packets that are redirected to the tap, as the
+ *              helper says, while @socket is open; or NULL
  * @memory: bytes that the maps took when the guest asked last, or 0
  * @blocked: migration is, by @blocker
  * @counters, @n_counters: the helper's, or NULL
@@ -55,6 +57,7 @@ struct XdpOffload {
 
     bool examines, blocked;
     char program[XDP_WIRE_NAME];
+    char *redirected;
     int64_t since_ms;
     uint64_t memory;
     Error *blocker;

@@ -54,6 +54,10 @@ XdpOffloadInfoList *qmp_x_query_xdp_offload(Error **errp)
             info->milliseconds = qemu_clock_get_ms(QEMU_CLOCK_REALTIME) -
                                  s->since_ms;
         }
+        if (s->examines && s->redirected) {
+            info->redirected = g_strdup(s->redirected);
+            XDP_OFFLOAD_SET_HAS(info, redirected);
+        }
         if (s->memory) {
             info->has_memory = true;
             info->memory = s->memory;
@@ -84,6 +88,10 @@ static void hmp_info_xdp_offload(Monitor *mon, const QDict *qdict)
             monitor_printf(mon, "  program \"%s\" at tap %s for %" PRId64
                            " s\n", info->program, info->tap ?: "?",
                            info->milliseconds / 1000);
+        }
+        if (info->redirected) {
+            monitor_printf(mon, "  redirected to the tap by XDP: %s\n",
+                           info->redirected);
         }
         if (info->has_memory) {
             monitor_printf(mon, "  maps take %" PRIu64 " KiB\n",

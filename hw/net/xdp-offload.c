@@ -93,6 +93,8 @@ static void end_session(XdpOffload *s, XdpOffloadState state)
     s->in_len = s->out_len = s->out_at = 0;
     s->examines = false;
     s->memory = 0;
+    g_free(s->redirected);
+    s->redirected = NULL;
     set_blocked(s, false);
     enter(s, state);
 }
@@ -429,6 +431,21 @@ static void learn(XdpOffload *s, const XdpWireMessage *answer)
     set_blocked(s, s->examines);
 }
 
+/* Whether the message in @out is text for QEMU: see xdp_helper_wire.h */
+static bool learn_redirected(XdpOffload *s, size_t len)
+{
+    const size_t begin = strlen(XDP_HELPER_REDIRECTED);
+
+    if (len < begin || len > XDP_HELPER_TEXT_MAX ||
+        memcmp(s->out, XDP_HELPER_REDIRECTED, begin)) {
+        return false;
+    }
+    g_free(s->redirected);
+    s->redirected = g_utf8_make_valid((const char *)s->out + begin,
+                                      len - begin);
+    return true;
+}
+
 static void helper_answers(XdpOffload *s)
 {
     ssize_t len = recv(s->socket, s->out, sizeof(s->out),
@@ -445,6 +462,9 @@ static void helper_answers(XdpOffload *s)
     }
     if (s->state != XDP_OFFLOAD_STATE_ASKS || len > sizeof(s->out)) {
         break_off(s, "the helper sent what it was not asked for");
+        return;
+    }
+    if (learn_redirected(s, len)) {
         return;
     }
     /* An operation that nobody here knows may be one of the helper's. */

@@ -10,8 +10,8 @@
  * frame of a guest (xdp_wire.h), and the helper answers it with one. Before an
  * answer there may be a message for QEMU itself: XDP_HELPER_REDIRECTED and
  * text, what becomes from now on of packets that are redirected to the tap by
- * XDP; it is text and never a frame, as its first byte shows. When either end is
- * closed, what the guest had in the host is gone.
+ * XDP; its first byte tells it from a frame. When either end is closed, what
+ * the guest had in the host is gone.
  */
 #ifndef EBPF_XDP_HELPER_WIRE_H
 #define EBPF_XDP_HELPER_WIRE_H

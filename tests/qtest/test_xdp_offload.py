@@ -25,7 +25,7 @@ HELPER = QEMU.parent / "subprojects/qemu-ebpf/tools/qemu-xdp-helper"
 PORT, STATUS = 0x3f8, 0x3fd
 HELLO, MAP_CREATE, PROG_SET, PROG_UNSET, LOOKUP = range(1, 6)
 XDP_DROP, XDP_PASS = 1, 2
-READY = b"xdp 1, 8 counters"        # of a helper
+READY = b"xdp 2, 8 counters"        # of a helper
 TIMEOUT = 20
 FRAME = bytes.fromhex("020000000001" "020000000002" "0800") + bytes(50)
 
@@ -226,6 +226,27 @@ class Hostile(XdpCase):
         else:
             self.fail("it never has to wait")
         self.assertEqual(rig.read_answer()[0], 0)
+
+    def test_redirected(self):
+        """What the helper says of redirected packets is shown."""
+        def serve(connection):
+            with connection:
+                for messages in ([READY], [request(HELLO | 0x8000, bytes(36))],
+                                 [b"redirected: not examined: it loops",
+                                  request(PROG_SET | 0x8000, bytes(4))], []):
+                    connection.recv(4096)
+                    for message in messages:
+                        connection.send(message)
+
+        rig = Rig(self, serve)
+        self.assertEqual(rig.ask(hello())[0], 0)
+        self.assertNotIn("redirected", rig.info())
+        self.assertEqual(rig.ask(program(XDP_DROP))[0], 0)
+        self.assertEqual(rig.info()["redirected"], "not examined: it loops")
+        self.assertIn("by XDP: not examined: it loops", rig.machine.qmp(
+            "human-monitor-command", {"command-line": "info xdp-offload"}))
+        rig.machine.qmp("system_reset")
+        self.assertNotIn("redirected", rig.info())
 
     @rows({
         "nothing": ([], "ended"),
