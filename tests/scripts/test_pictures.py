@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Can the words in the manuals' plots be read?  None lies over another."""
+"""Can the words in the manuals' plots be read?
+
+None lies over another, and numbers are written out.
+"""
 
 import itertools
 import re
@@ -46,8 +49,10 @@ class Pictures(unittest.TestCase):
                     in itertools.combinations(boxes, 2) if overlap(a, b)]
             outside = [words for words, place in boxes
                        if place[0] < 0 or place[2] > right]
+            powers = [words for words, _ in boxes
+                      if re.search(r"\de[+-]?\d", words)]
             with self.subTest(file.name):
-                self.assertEqual((over, outside), ([], []))
+                self.assertEqual((over, outside, powers), ([], [], []))
 
 
 if __name__ == "__main__":

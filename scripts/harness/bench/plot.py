@@ -44,7 +44,7 @@ def svg(title, unit, groups, series):
     group = BAR * len(series) + GAP
     height = group * len(groups) + MARGIN + 0.3 * (len(series) > 1)
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.15)      # another font is wider
+    figure.get_layout_engine().set(w_pad=0.2)      # another font is wider
     axes = figure.add_subplot()
     for number, (name, cells) in enumerate(series.items()):
         colour, hatch = STYLES[len(series) - 1 - number]
@@ -56,7 +56,7 @@ def svg(title, unit, groups, series):
     axes.margins(x=0.12, y=0.02)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.9g}"))
     axes.set_xlabel(unit)
     axes.grid(axis="x", color="#ddd")
     axes.set_axisbelow(True)
