@@ -178,6 +178,8 @@ true""")
                                      600).split()
         up, idle, packets = (float(after) - float(before) for before, after
                              in zip(words[:3], words[3:]))
+        if not packets:
+            raise VmError(f"the card {card} stands still")
         return (up - idle) * 1e9 / packets
 
     def look(self, card, direction):
