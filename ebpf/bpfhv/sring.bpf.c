@@ -44,32 +44,4 @@ INLINE int complete(struct sring_ctx *ctx)
     return 1;
 }
 
-PROGRAM(rxp, struct sring_ctx *ctx)
-{
-    return publish(ctx);
-}
-
-PROGRAM(rxc, struct sring_ctx *ctx)
-{
-    return complete(ctx);
-}
-
-PROGRAM(rxi, struct sring_ctx *ctx)
-{
-    return sring_interrupts(&ctx->common, &ctx->head);
-}
-
-PROGRAM(txp, struct sring_ctx *ctx)
-{
-    return publish(ctx);
-}
-
-PROGRAM(txc, struct sring_ctx *ctx)
-{
-    return complete(ctx);
-}
-
-PROGRAM(txi, struct sring_ctx *ctx)
-{
-    return sring_interrupts(&ctx->common, &ctx->head);
-}
+SRING_PROGRAMS(struct sring_ctx)

@@ -44,4 +44,15 @@ INLINE int sring_interrupts(const struct bpfhv_ctx *ctx,
     return READ(head->cons) - clear >= wanted;
 }
 
+/* The programs of a model whose publish() and complete() are for both ways. */
+#define SRING_PROGRAMS(type) \
+    PROGRAM(rxp, type *ctx) { return publish(ctx); } \
+    PROGRAM(rxc, type *ctx) { return complete(ctx); } \
+    PROGRAM(rxi, type *ctx) \
+    { return sring_interrupts(&ctx->common, &ctx->head); } \
+    PROGRAM(txp, type *ctx) { return publish(ctx); } \
+    PROGRAM(txc, type *ctx) { return complete(ctx); } \
+    PROGRAM(txi, type *ctx) \
+    { return sring_interrupts(&ctx->common, &ctx->head); }
+
 #endif
