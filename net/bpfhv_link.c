@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "net/bpfhv_link.h"
-#include "net/send_fds.h"
+#include "net/socket_fds.h"
 
 _Static_assert((int)BPFHV_PROXY_MAX_FDS <= (int)SEND_FDS_MAX,
                "those of a message go with one call");

@@ -3,7 +3,6 @@
  * The socket of bpfhv-ctl: a datagram is a command. The answer goes to the
  * socket that came with it; who does not take it has none.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "bpfhv-backend.h"
+#include "net/socket_fds.h"
 
 enum {
     MAX_COMMAND = 256,
@@ -79,40 +79,17 @@ static char *answer_to(Card *card, const char *command)
     return g_strdup("error: no such command\n");
 }
 
-/* Receive a command, and a descriptor or -1; false: there is none. */
-static bool receive(int socket, char *command, int *answer_to)
-{
-    struct iovec iov = { command, MAX_COMMAND };
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct msghdr message = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-        .msg_controllen = CMSG_LEN(sizeof(int)),    /* no room for two */
-    };
-    ssize_t len = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    const struct cmsghdr *header = len < 0 ? NULL : CMSG_FIRSTHDR(&message);
-
-    *answer_to = -1;
-    if (header && header->cmsg_level == SOL_SOCKET &&
-        header->cmsg_type == SCM_RIGHTS &&
-        header->cmsg_len == CMSG_LEN(sizeof(int))) {
-        memcpy(answer_to, CMSG_DATA(header), sizeof(int));
-    }
-    command[MAX(len, 0)] = '\0';
-    return len >= 0;
-}
-
 void control_serve(int socket, Card *card)
 {
     char command[MAX_COMMAND + 1];
     g_autofree char *answer = NULL;
     int fd;
+    ssize_t len = receive_fd(socket, command, MAX_COMMAND, 0, &fd);
 
-    if (!receive(socket, command, &fd)) {
+    if (len < 0) {
         return;
     }
+    command[len] = '\0';
     answer = answer_to(card, command);
     if (fd >= 0) {
         send(fd, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL);

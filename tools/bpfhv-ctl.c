@@ -15,7 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "net/send_fds.h"
+#include "net/socket_fds.h"
 
 enum {
     PATIENCE_MS = 5000,

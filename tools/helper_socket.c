@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "helper_socket.h"
-#include "net/send_fds.h"
+#include "net/socket_fds.h"
 
 static bool socket_option_is(int fd, int option, int expected)
 {

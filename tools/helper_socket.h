@@ -17,7 +17,8 @@ bool helper_socket_is_good(int fd);
  * @flags: MSG_DONTWAIT, or 0: a caller that has started this process may make
  *         it wait until there is room; who has merely connected may not
  *
- * Sends a text, with @n_fds descriptors, up to SEND_FDS_MAX. Returns whether it was sent.
+ * Sends a text, with @n_fds descriptors, up to SEND_FDS_MAX. Returns whether it
+ * was sent.
  */
 bool helper_answer(int socket, int flags, const char *text, const int *fds,
                    int n_fds);

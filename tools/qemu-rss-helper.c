@@ -28,7 +28,7 @@
 #include "confine.h"
 #include "ebpf/rss_helper_wire.h"
 #include "helper_socket.h"
-#include "net/send_fds.h"
+#include "net/socket_fds.h"
 
 enum {
     REQUEST_MAX = sizeof(RSS_HELPER_REQUEST_REPORT) - 1 + RSS_HELPER_NAME_MAX,

@@ -6,9 +6,9 @@
  *
  * It has privileges that its caller lacks, and loads what a guest sends. So
  * first of all it gives up what it does not need (confine.c); it opens no file
- * to write but a stub's slot, and listens to one socket. Who may use a tap proves that by its
- * descriptor. One process is for one card: when it ends, however it ends, the
- * tap passes all packets on.
+ * to write but a stub's slot, and listens to one socket. Who may use a tap
+ * proves that by its descriptor. One process is for one card: when it ends,
+ * however it ends, the tap passes all packets on.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,6 +29,7 @@
 #include "ebpf/xdp_stub.h"
 #include "ebpf/xdp_wire.h"
 #include "helper_socket.h"
+#include "net/socket_fds.h"
 
 typedef struct Options {
     bool inetd, trusted, by_filter;
@@ -124,33 +125,15 @@ static bool request_is_good(const XdpHelperRequest *request)
 /* The tap's descriptor, or -1 with @why set. */
 static int read_request(XdpHelperRequest *request, const char **why)
 {
-    struct iovec iov = { request, sizeof(*request) };
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = { .bytes = { 0 } };
-    struct msghdr message = {
-        .msg_iov = &iov, .msg_iovlen = 1,
-        .msg_control = &control,
-        .msg_controllen = CMSG_LEN(sizeof(int)),    /* no room for two */
-    };
-    const struct cmsghdr *header;
-    ssize_t len;
     int fd = -1;
+    ssize_t len = wait_for_message(XDP_HELPER_REQUEST_MS)
+                  ? receive_fd(STDIN_FILENO, request, sizeof(*request),
+                               MSG_TRUNC, &fd)
+                  : 0;
 
-    len = wait_for_message(XDP_HELPER_REQUEST_MS)
-          ? recvmsg(STDIN_FILENO, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
-          : 0;
-    header = len > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    if (header && header->cmsg_level == SOL_SOCKET &&
-        header->cmsg_type == SCM_RIGHTS &&
-        header->cmsg_len == CMSG_LEN(sizeof(int))) {
-        memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-    }
     if (len <= 0) {
         *why = "no request";
-    } else if (len != sizeof(*request) || message.msg_flags & MSG_TRUNC ||
-               !request_is_good(request)) {
+    } else if (len != sizeof(*request) || !request_is_good(request)) {
         *why = "not a request that this helper knows";
     } else if (fd < 0) {
         *why = "no descriptor of a tap came with the request";

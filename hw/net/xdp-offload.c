@@ -27,7 +27,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/un.h>
-#include "net/send_fds.h"
+#include "net/socket_fds.h"
 #include "net/tap.h"
 #include "qapi/error.h"
 #include "qemu/cutils.h"
@@ -344,25 +344,8 @@ static int xdp_offload_write(Chardev *chr, const uint8_t *bytes, int len)
  */
 static ssize_t receive_text(XdpOffload *s, char *text, size_t size, int *fd)
 {
-    struct iovec iov = { text, size - 1 };
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = { .bytes = { 0 } };
-    struct msghdr message = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-        .msg_controllen = CMSG_LEN(sizeof(int)),    /* no room for two */
-    };
-    ssize_t len = recvmsg(s->socket, &message,
-                          MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    const struct cmsghdr *header = len > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    ssize_t len = receive_fd(s->socket, text, size - 1, 0, fd);
 
-    *fd = -1;
-    if (header && header->cmsg_level == SOL_SOCKET &&
-        header->cmsg_type == SCM_RIGHTS &&
-        header->cmsg_len == CMSG_LEN(sizeof(int))) {
-        memcpy(fd, CMSG_DATA(header), sizeof(*fd));
-    }
     text[MAX(len, 0)] = 0;
     return len;
 }

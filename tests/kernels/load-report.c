@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "ebpf/ebpf_rss.h"
+#include "net/socket_fds.h"
 
 enum {
     SOCKET = 3,
@@ -66,27 +67,7 @@ static EBPFRSS *load(void)
 
 static void send_fd(int fd)
 {
-    char byte = 0;
-    struct iovec iov = { &byte, 1 };
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {
-        .header = {
-            .cmsg_level = SOL_SOCKET,
-            .cmsg_type = SCM_RIGHTS,
-            .cmsg_len = CMSG_LEN(sizeof(int)),
-        },
-    };
-    struct msghdr message = {
-        .msg_iov = &iov,
-        .msg_iovlen = 1,
-        .msg_control = &control,
-        .msg_controllen = sizeof(control),
-    };
-
-    memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-    if (sendmsg(SOCKET, &message, MSG_NOSIGNAL) != 1) {
+    if (send_fds(SOCKET, "", 1, &fd, 1, 0) != 1) {
         die("send the descriptor", NULL);
     }
 }

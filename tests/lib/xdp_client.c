@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ebpf/xdp_helper_wire.h"
+#include "net/socket_fds.h"
 #include "xdp_client.h"
 
 enum {
@@ -32,21 +33,9 @@ static void send_request(const XdpClient *client, int tap, uint32_t flags)
     XdpHelperRequest request = {
         .magic = XDP_HELPER_MAGIC, .flags = flags, .name = "net0",
     };
-    struct iovec iov = { &request, sizeof(request) };
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = { .bytes = { 0 } };
-    struct msghdr message = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-        .msg_controllen = sizeof(control),
-    };
 
-    control.header.cmsg_level = SOL_SOCKET;
-    control.header.cmsg_type = SCM_RIGHTS;
-    control.header.cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(&control.header), &tap, sizeof(int));
-    if (sendmsg(client->socket, &message, MSG_NOSIGNAL) != sizeof(request)) {
+    if (send_fds(client->socket, &request, sizeof(request), &tap, 1, 0) !=
+        sizeof(request)) {
         g_error("cannot ask the helper: %s", g_strerror(errno));
     }
 }

@@ -27,6 +27,7 @@
 #include "ebpf/xdp_limits.h"
 #include "ebpf/xdp_stub.h"
 #include "ebpf/xdp_wire.h"
+#include "net/socket_fds.h"
 #include "packet.h"
 #include "tap_net.h"
 
@@ -100,28 +101,14 @@ static void send_request(Rig *rig, const Start *start)
         .flags = start->flags, .max_memory = start->max_memory,
         .max_insns = start->max_insns,
     };
-    struct iovec iov = { &request, sizeof(request) };
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = { .bytes = { 0 } };
-    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
     int fd = start->no_tap ? rig->socket : rig->net->queue[0];
 
     strncpy(request.magic, start->magic ? start->magic : XDP_HELPER_MAGIC,
             sizeof(request.magic));
     strncpy(request.name, start->name ? start->name : "net0",
             sizeof(request.name));
-    if (!start->no_fd) {
-        message.msg_control = &control;
-        message.msg_controllen = sizeof(control);
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
-    }
-    g_assert_cmpint(sendmsg(rig->socket, &message, MSG_NOSIGNAL), ==,
-                    sizeof(request));
+    g_assert_cmpint(send_fds(rig->socket, &request, sizeof(request), &fd,
+                             !start->no_fd, 0), ==, sizeof(request));
 }
 
 /* Bytes of the next message; 0 at the end. */

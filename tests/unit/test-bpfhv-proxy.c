@@ -12,7 +12,7 @@
 #include "linux/bpfhv/bpfhv_abi.h"
 #include "net/bpfhv_link.h"
 #include "net/bpfhv_proxy.h"
-#include "net/send_fds.h"
+#include "net/socket_fds.h"
 #include "packet.h"
 
 enum {

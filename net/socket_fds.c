@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "net/send_fds.h"
+#include "net/socket_fds.h"
 
 ssize_t send_fds(int socket, const void *bytes, size_t len, const int *fds,
                  unsigned n_fds, int flags)
@@ -33,4 +33,28 @@ ssize_t send_fds(int socket, const void *bytes, size_t len, const int *fds,
         sent = sendmsg(socket, &message, MSG_NOSIGNAL | flags);
     } while (sent < 0 && errno == EINTR);
     return sent;
+}
+
+ssize_t receive_fd(int socket, void *bytes, size_t len, int flags, int *fd)
+{
+    struct iovec iov = { bytes, len };
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = { .bytes = { 0 } };
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+        .msg_controllen = CMSG_LEN(sizeof(int)),    /* no room for two */
+    };
+    ssize_t got = recvmsg(socket, &message,
+                          MSG_DONTWAIT | MSG_CMSG_CLOEXEC | flags);
+    const struct cmsghdr *header = got < 0 ? NULL : CMSG_FIRSTHDR(&message);
+
+    *fd = -1;
+    if (header && header->cmsg_level == SOL_SOCKET &&
+        header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len == CMSG_LEN(sizeof(int))) {
+        memcpy(fd, CMSG_DATA(header), sizeof(*fd));
+    }
+    return got;
 }
