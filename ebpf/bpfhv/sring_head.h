@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The indices of the models sring and sring_gso: one ring, which the guest
- * fills and the host completes in order. Read by programs and host.
+ * The indices of the models sring, sring_gso and sring_sum: one ring, which the
+ * guest fills and the host completes in order. Read by programs and host.
  *
  * Indices count on without end; a descriptor's place is its index modulo
  * SRING_ENTRIES. Published are those from @cons to @prod, completed and not
