@@ -36,8 +36,8 @@ typedef struct XdpSession XdpSession;
 /**
  * xdp_session_new:
  *
- * One thread at a time may use a session; @config is not kept. The process needs CAP_BPF and
- * CAP_NET_ADMIN, for @config->trusted CAP_PERFMON.
+ * One thread at a time may use a session; @config is not kept. The process
+ * needs CAP_BPF and CAP_NET_ADMIN, for @config->trusted CAP_PERFMON.
  *
  * Returns: NULL with @error set (XDP_ERROR) if this host cannot
  */

@@ -254,7 +254,7 @@ static void prologue_tag(Output *o)
     place_here(o, AT_UNTAGGED);
 }
 
-/* Most packets are linear: a comparison of pointers is cheaper than a helper. */
+/* Most packets are linear: to compare pointers is cheaper than a helper. */
 static void prologue_linear(Output *o)
 {
     load32(o, BPF_REG_2, BPF_REG_6, SKB(len));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * XDP programs, natively and translated for tc, on the same frames: the same
- * verdict, the same bytes, and the same in their maps at the end; and packets are
- * counted by what became of them.
+ * verdict, the same bytes, and the same in their maps at the end; and packets
+ * are counted by what became of them.
  *
  * XDP_OBJECTS is the folder of the objects that tests/bpf/xdp is compiled to.
  * Those of Debian's xdp-tools take part where they are installed. An argument
@@ -40,8 +40,8 @@ enum {
 };
 
 /*
- * Programs that are accepted without CAP_PERFMON on each kernel. Those that make
- * a key of parts of the stack are not, on 6.1.
+ * Programs that are accepted without CAP_PERFMON on each kernel. Those that
+ * make a key of parts of the stack are not, on 6.1.
  */
 static const char *const strict[] = {
     "drop_port", "count_protocols", "swap", "reflect", "verdicts", "where",

@@ -22,7 +22,6 @@
  * in a ring or in the input makes no sense.
  */
 #define _GNU_SOURCE
-#include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
