@@ -49,13 +49,12 @@ static bool sring_may_take(BpfhvHost *host)
 
 static bool sring_needs(const BpfhvHost *host, uint32_t old)
 {
-    return sring_needs_interrupt(load(head_of(host)->intr_at), old,
-                                 host->given);
+    return sring_reaches(load(head_of(host)->intr_at), old, host->given);
 }
 
 static void sring_want_kicks(BpfhvHost *host, bool kicks)
 {
-    store(head_of(host)->kick_off, !kicks);
+    store(head_of(host)->kick_at, host->taken + (kicks ? 0 : SRING_NEVER));
 }
 
 static bool sring_take(BpfhvHost *host, struct bpfhv_buf *buf)
@@ -206,15 +205,13 @@ static void vring_give(BpfhvHost *host, const struct bpfhv_buf *bufs,
 
 static bool vring_needs(const BpfhvHost *host, uint32_t old)
 {
-    return vring_needs_interrupt(load(ring_of(host)->driver_event), old,
-                                 host->given);
+    return vring_reaches(load(ring_of(host)->driver_event), old, host->given);
 }
 
 static void vring_want_kicks(BpfhvHost *host, bool kicks)
 {
-    store(ring_of(host)->device_event,
-          (kicks ? VRING_EVENT_ENABLE : VRING_EVENT_DISABLE) <<
-          VRING_EVENT_FLAGS);
+    store(ring_of(host)->device_event, kicks ? vring_event_at(host->taken) :
+          VRING_EVENT_DISABLE << VRING_EVENT_FLAGS);
 }
 
 static const BpfhvModelOps sring_ops = {

@@ -8,6 +8,9 @@
  * yet taken those from @clear to @cons. The driver never has more than
  * SRING_ENTRIES buffers outstanding, so nobody looks for room.
  *
+ * A wish names one descriptor, so that it is fulfilled once: packets that are
+ * sent before the host has woken up do not kick it again.
+ *
  * Who writes an index or a wish and then reads the other side's has a full
  * barrier in between; so one of the two sees what the other wrote, and neither
  * a kick nor an interrupt is lost.
@@ -20,7 +23,7 @@
 enum {
     SRING_ENTRIES = 256,        /* a power of two */
 
-    /* So far behind @clear that it is never reached: no interrupt. */
+    /* So far behind the last index that it is never reached: no wish. */
     SRING_NEVER = 1u << 30,
 };
 
@@ -30,7 +33,7 @@ enum {
  * @intr_at: the guest's: interrupt when the descriptor with this index is
  *           completed
  * @cons: the host's: what is completed ends here
- * @kick_off: the host's: not 0: no kick is needed, for the host is polling
+ * @kick_at: the host's: kick when the descriptor with this index is published
  * @clear: the guest's alone: what its driver has taken ends here
  * @barrier: the guest's alone: written to order memory
  */
@@ -39,7 +42,7 @@ struct sring_head {
     __u32 intr_at;
     __u32 unused[30];
     __u32 cons;
-    __u32 kick_off;
+    __u32 kick_at;
     __u32 unused2[30];
     __u32 clear;
     __u32 barrier;
@@ -48,13 +51,10 @@ struct sring_head {
 
 _Static_assert(sizeof(struct sring_head) == 384, "three lines of 128 bytes");
 
-/*
- * Host: must the guest be interrupted, now that @cons moved on from @old, when
- * its wish is @intr_at?
- */
-static inline int sring_needs_interrupt(__u32 intr_at, __u32 old, __u32 cons)
+/* Is a wish @at fulfilled by an index that moves on from @old to @now? */
+static inline int sring_reaches(__u32 at, __u32 old, __u32 now)
 {
-    return intr_at - old < cons - old;
+    return at - old < now - old;
 }
 
 #endif

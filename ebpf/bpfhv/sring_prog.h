@@ -10,8 +10,11 @@
 INLINE void sring_publish(struct bpfhv_ctx *ctx, struct sring_head *head,
                           __u32 prod)
 {
+    __u32 old = head->prod;
+
     exchange(&head->prod, prod);
-    ctx->out = READ(head->kick_off) ? 0 : BPFHV_OUT_KICK;
+    ctx->out = sring_reaches(READ(head->kick_at), old, prod) ? BPFHV_OUT_KICK
+                                                             : 0;
 }
 
 /*

@@ -36,8 +36,8 @@ INLINE int publish(struct vring_packed_ctx *ctx, __u32 flags)
     WRITE(desc_at(ctx, avail)->word,
           avail_word(&ctx->common.bufs[0], avail, flags));
     exchange(&ctx->ring.avail, avail + count);
-    ctx->common.out = READ(ctx->ring.device_event) >> VRING_EVENT_FLAGS ==
-                      VRING_EVENT_DISABLE ? 0 : BPFHV_OUT_KICK;
+    ctx->common.out = vring_reaches(READ(ctx->ring.device_event), avail,
+                                    avail + count) ? BPFHV_OUT_KICK : 0;
     return 0;
 }
 

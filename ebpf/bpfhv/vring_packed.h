@@ -27,7 +27,7 @@ enum {
     /* Flags of the event structures (virtio 1.1, 2.7.14) */
     VRING_EVENT_ENABLE = 0,
     VRING_EVENT_DISABLE = 1,
-    VRING_EVENT_DESC = 2,       /* at one descriptor; the guest's wish only */
+    VRING_EVENT_DESC = 2,       /* at one descriptor */
     VRING_EVENT_FLAGS = 16,     /* places to shift them by */
     VRING_EVENT_WRAP = 1 << 15, /* beside the place: the wrap counter */
 };
@@ -45,7 +45,7 @@ struct vring_desc {
 /**
  * struct vring_packed: the private part
  * @driver_event: the guest's: where it wants an interrupt
- * @device_event: the host's: whether it wants kicks
+ * @device_event: the host's: where it wants a kick
  * @avail: the guest's alone: what it has published ends here
  * @used: the guest's alone: what its driver has taken ends here
  * @barrier: the guest's alone: written to order memory
@@ -98,7 +98,7 @@ static inline int vring_has_flags(__u64 word, __u32 flags)
     return (word >> 48 & (VRING_AVAIL | VRING_USED)) == flags;
 }
 
-/* The wish for an interrupt when the descriptor at @index is used. */
+/* The wish for a kick or an interrupt at the descriptor at @index. */
 static inline __u32 vring_event_at(__u32 index)
 {
     return index % VRING_ENTRIES |
@@ -107,18 +107,18 @@ static inline __u32 vring_event_at(__u32 index)
 }
 
 /*
- * Host: must the guest be interrupted, now that the descriptors from @old up to
- * @used have been used, when its wish is @event?
+ * Is the wish @event fulfilled by the descriptors from @old up to @now, which
+ * have become available, or have been used?
  */
-static inline int vring_needs_interrupt(__u32 event, __u32 old, __u32 used)
+static inline int vring_reaches(__u32 event, __u32 old, __u32 now)
 {
     __u32 at = event % VRING_ENTRIES +
                (event & VRING_EVENT_WRAP ? 0 : VRING_ENTRIES);
 
     if (event >> VRING_EVENT_FLAGS != VRING_EVENT_DESC) {
-        return event >> VRING_EVENT_FLAGS == VRING_EVENT_ENABLE && used != old;
+        return event >> VRING_EVENT_FLAGS == VRING_EVENT_ENABLE && now != old;
     }
-    return (at - old) % (2 * VRING_ENTRIES) < used - old;
+    return (at - old) % (2 * VRING_ENTRIES) < now - old;
 }
 
 #endif

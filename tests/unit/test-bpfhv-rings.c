@@ -547,6 +547,39 @@ static void test_kick(const void *model)
     }
 }
 
+/* Nothing of the host's runs in between. */
+static bool kicks(Queue *q)
+{
+    unsigned next = 0;
+
+    q->ctx->num_bufs = 0;
+    add_packet(q, &next, 1);
+    g_assert_cmpint(run_with(q, q->publish, NULL, NULL), ==, 0);
+    return q->ctx->out & BPFHV_OUT_KICK;
+}
+
+/* A host that sleeps is kicked once, however much is sent until it looks. */
+static void test_one_kick(const void *model)
+{
+    Queue *q = queue_new(GPOINTER_TO_INT(model), false);
+
+    for (int i = 0; i < 3; i++) {
+        q->model->ops->want_kicks(&q->host, true);
+        g_assert_true(kicks(q));
+        g_assert_false(kicks(q));
+        while (q->seen < 4 * i + 2) {
+            host_take(q);
+        }
+        g_assert_false(kicks(q));
+        q->model->ops->want_kicks(&q->host, false);
+        g_assert_false(kicks(q));
+        while (q->seen < 4 * i + 4) {
+            host_take(q);
+        }
+    }
+    queue_free(q);
+}
+
 /* The driver is told of what is completed, whenever that is. */
 static void test_interrupt(const void *model)
 {
@@ -680,6 +713,7 @@ int main(int argc, char **argv)
         add(i, "built-in", i, test_built_in);
         add(i, "full-call", i, test_full_call);
         add(i, "kick-at-each-access", i, test_kick);
+        add(i, "one-kick-until-the-host-looks", i, test_one_kick);
         add(i, "interrupt-at-each-access", i, test_interrupt);
         add(i, "transmit", 2 * i, test_flow);
         add(i, "receive", 2 * i + 1, test_flow);
