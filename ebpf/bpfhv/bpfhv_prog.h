@@ -32,6 +32,9 @@ INLINE void exchange(__u32 *place, __u32 value)
     __sync_lock_test_and_set(place, value);
 }
 
+/* Put before a short loop: half the ways back, which cost fuel. */
+#define BY_TWO _Pragma("clang loop unroll_count(2)")
+
 /* @index modulo @size, a power of two. */
 INLINE __u64 masked(__u32 index, __u32 size)
 {

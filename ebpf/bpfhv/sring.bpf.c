@@ -10,6 +10,7 @@ INLINE int publish(struct sring_ctx *ctx)
     if (count > BPFHV_CTX_BUFS) {
         return -1;
     }
+    BY_TWO
     for (__u32 i = 0; i < count; i++) {
         const struct bpfhv_buf *buf = buf_at(&ctx->common, i);
         struct sring_desc *desc = &ctx->desc[masked(prod + i, SRING_ENTRIES)];
@@ -30,6 +31,7 @@ INLINE int complete(struct sring_ctx *ctx)
     if (count <= 0) {
         return count;
     }
+    BY_TWO
     for (__u32 i = 0; i < count; i++) {
         struct bpfhv_buf *buf = buf_at(&ctx->common, i);
         const struct sring_desc *desc =

@@ -10,6 +10,7 @@ INLINE int publish(struct sring_gso_ctx *ctx)
     if (count > BPFHV_CTX_BUFS) {
         return -1;
     }
+    BY_TWO
     for (__u32 i = 0; i < count; i++) {
         ctx->desc[masked(prod + i, SRING_ENTRIES)] = *buf_at(&ctx->common, i);
     }
@@ -27,6 +28,7 @@ INLINE int complete(struct sring_gso_ctx *ctx)
     if (count <= 0) {
         return count;
     }
+    BY_TWO
     for (__u32 i = 0; i < count; i++) {
         const struct bpfhv_buf *desc =
             &ctx->desc[masked(clear + i, SRING_ENTRIES)];
