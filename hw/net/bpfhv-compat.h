@@ -3,6 +3,7 @@
 #ifndef HW_NET_BPFHV_COMPAT_H
 #define HW_NET_BPFHV_COMPAT_H
 
+#include "hw/pci/msi.h"
 #include "hw/pci/msix.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/pcie.h"
@@ -13,6 +14,7 @@
 #if QEMU_VERSION_MAJOR >= 10
 #include "hw/pci/pci_device.h"
 #include "system/hostmem.h"
+#include "system/kvm.h"
 #include "system/runstate.h"
 #if QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR < 2
 #include "exec/address-spaces.h"
@@ -23,6 +25,7 @@
 #else
 #include "exec/address-spaces.h"
 #include "sysemu/hostmem.h"
+#include "sysemu/kvm.h"
 #include "sysemu/runstate.h"
 #endif
 

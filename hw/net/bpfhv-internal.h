@@ -31,6 +31,9 @@ typedef struct BpfhvMapping {
  * @nc: the network client that it belongs to
  * @kick: the doorbell
  * @irq: a backend's interrupt
+ * @irq_listens: there is a backend to listen to
+ * @vector_used: with KVM: the guest has it unmasked
+ * @irq_by_kvm: it goes by irqfd, with a route of KVM's, @irq_route
  * @ctx_address: where the guest has its context; 0: it has none
  * @ctx: mapped; its @ptr is %NULL if there is none, or it cannot be reached
  *       now, or a backend serves the queue
@@ -46,6 +49,8 @@ typedef struct BpfhvQueue {
     bool receives;
     NetClientState *nc;
     EventNotifier kick, irq;
+    bool irq_listens, vector_used, irq_by_kvm;
+    int irq_route;
     uint64_t ctx_address;
     MemoryRegionCache ctx;
     BpfhvRing *ring;
@@ -168,6 +173,20 @@ void bpfhv_queues_stop(BpfhvState *s, bool receive);
 
 /* The doorbell was rung. */
 void bpfhv_queue_kick(BpfhvQueue *q);
+
+/* A backend's interrupts (bpfhv-irq.c); all of it runs with the BQL held. */
+
+/*
+ * bpfhv_irqs_init: by KVM where it can; the device has vectors, and its queues
+ * are not listened to
+ */
+void bpfhv_irqs_init(BpfhvState *s);
+
+/* Undo it: the same again. */
+void bpfhv_irqs_cleanup(BpfhvState *s);
+
+/* Bring the interrupts of a queue to the guest, or no more. */
+void bpfhv_irq_listen(BpfhvQueue *q, bool on);
 
 /* A backend's queues (bpfhv-remote.c); all of it runs with the BQL held. */
 

@@ -56,6 +56,7 @@ struct BpfhvRemote {
     VMChangeStateEntry *vm_state;
     MemoryListener listener;
     bool listening;
+    bool has_irqs;
     GArray *next, *pieces;
     char *unshared;
     bool told;
@@ -78,15 +79,6 @@ static bool tell_fd(BpfhvRemote *r, BpfhvProxyType type, uint32_t queue,
 
 /* Eventfds */
 
-static void on_interrupt(EventNotifier *notifier)
-{
-    BpfhvQueue *q = container_of(notifier, BpfhvQueue, irq);
-
-    if (event_notifier_test_and_clear(notifier)) {
-        msix_notify(PCI_DEVICE(q->s), q->index);
-    }
-}
-
 static void on_wish(EventNotifier *notifier)
 {
     BpfhvRemote *r = container_of(notifier, BpfhvRemote, wish_fd);
@@ -100,8 +92,7 @@ static void on_wish(EventNotifier *notifier)
 static void listen_to_backend(BpfhvRemote *r, bool on)
 {
     for (uint32_t i = 0; i < bpfhv_num_queues(r->s); i++) {
-        event_notifier_set_handler(&r->s->queues[i].irq,
-                                   on ? on_interrupt : NULL);
+        bpfhv_irq_listen(&r->s->queues[i], on);
     }
     event_notifier_set_handler(&r->wish_fd, on ? on_wish : NULL);
 }
@@ -501,6 +492,8 @@ bool bpfhv_remote_start(BpfhvRemote *r, Error **errp)
                    "memory-backend-file with share=on)", r->unshared);
         return false;
     }
+    bpfhv_irqs_init(r->s);
+    r->has_irqs = true;
     r->running = runstate_is_running();
     r->vm_state = qemu_add_vm_change_state_handler(vm_state_changed, r);
     bpfhv_backend_watch(r->backend, backend_changed, r);
@@ -526,6 +519,9 @@ void bpfhv_remote_free(BpfhvRemote *r)
     if (r->listening) {
         memory_listener_unregister(&r->listener);
         listen_to_backend(r, false);
+    }
+    if (r->has_irqs) {
+        bpfhv_irqs_cleanup(r->s);
     }
     for (uint32_t i = 0; i < bpfhv_num_queues(r->s); i++) {
         event_notifier_cleanup(&r->s->queues[i].irq);

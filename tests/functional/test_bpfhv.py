@@ -7,7 +7,8 @@ QEMU serves the card's queues, or bpfhv-backend does.
 BPFHV_SUITE names the Debian suite whose kernel the guest has, if not this
 machine's.  BPFHV_PACKETS: how many are sent, of UDP and about as many of TCP,
 each way, with each model, MTU, and offloads or none.  BPFHV_UPGRADES: how often
-the model changes under load.
+the model changes under load.  BPFHV_KVM=on: in a virtual host, where the guest
+runs under KVM.
 """
 
 import contextlib
@@ -15,9 +16,11 @@ import itertools
 import os
 import re
 import time
+import unittest
 
 from harness.bench import stats
 from harness.cases import rows
+from harness.functional.elsewhere import in_virtual_host, tell
 from harness.functional.guests import (BOOT_TIMEOUT, MEMORY, Case, run_tests,
                                        tested_qemu)
 from harness.vm import bpfhv, flow
@@ -37,6 +40,8 @@ WAYS = list(itertools.product(("udp", "tcp"), (False, True)))
 RATE, GAP = 1000, 2000      # datagrams a second; us
 OFFLOADS = "tso tx rx sg rx-gro-hw"
 TIMEOUT = 120               # s
+KVM = os.environ.get("FUNCTIONAL_ACCEL") == "kvm"
+ELSEWHERE_TIMEOUT = 3000    # s
 
 
 class BpfhvGuest(Guest):
@@ -50,7 +55,8 @@ class BpfhvGuest(Guest):
         # 6.12 and 7.2 change their code while it runs on the other processor,
         # which QEMU 7.2 does not always emulate as it is.
         super().__init__(tested_qemu(), kernel, arguments, memory=MEMORY,
-                         accel="tcg,thread=single" if SUITE else "tcg",
+                         accel="kvm" if KVM else
+                         "tcg,thread=single" if SUITE else "tcg",
                          boot_timeout=BOOT_TIMEOUT, cpus=2, initrd=initrd,
                          **how)
 
@@ -243,7 +249,8 @@ class Proxy(Card):
     @classmethod
     def netdev(cls):
         cls.place = cls.enterClassContext(bpfhv.Backends())
-        return [*cls.place.arguments(), *bpfhv.shared_memory(MEMORY)]
+        return [*cls.place.arguments(), *bpfhv.shared_memory(MEMORY),
+                "-trace", "kvm_irqchip_add_msi_route"]
 
     @classmethod
     def setUpClass(cls):
@@ -288,6 +295,14 @@ class Proxy(Card):
         return int(self.guest.shell(
             "cat /sys/class/net/eth0/statistics/rx_dropped"))
 
+    @unittest.skipUnless(KVM, "without KVM there is no irqfd")
+    def test_KVM_brings_interrupts_to_the_guest(self):
+        """Both queues' vectors have routes; packets pass."""
+        routes = re.findall(rf"add_msi_route dev {CARD} vector (\d+) ",
+                            self.guest.console(10 ** 5))
+        self.assertEqual(set(routes), {"0", "1"})
+        self.test_ping()
+
     def test_the_backend_is_killed(self):
         """Another one takes its place; a connection goes on."""
         sent = self.statistics()["tx_queue_0_packets"]
@@ -298,6 +313,17 @@ class Proxy(Card):
             self.backend.signal()
             self.serve_anew()
             self.assert_right([stream.finish()])
+
+
+def there():
+    get_bpfhv(get_kernel(SUITE), SUITE)     # nothing can be built there
+    return in_virtual_host(__file__, {
+        "FUNCTIONAL_ACCEL": "kvm", "BPFHV_UPGRADES": UPGRADES,
+        "BPFHV_PACKETS": PACKETS}, ELSEWHERE_TIMEOUT)
+
+
+def load_tests(_loader, tests, _pattern):
+    return tell(tests, there) if os.environ.get("BPFHV_KVM") else tests
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ BPFHV_TIMEOUT = 7200    # for each of these
 BPFHV_RUNS = {
     "a guest of trixie": {"BPFHV_SUITE": "trixie"},
     "a guest of sid": {"BPFHV_SUITE": "sid"},
+    "a guest under KVM": {"BPFHV_KVM": "on"},
     "many packets": {"BPFHV_PACKETS": "70000", "BPFHV_UPGRADES": "1000"},
 }
 

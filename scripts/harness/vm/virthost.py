@@ -52,6 +52,8 @@ mount --bind /dev/shm /new/dev/shm
 mount -t devpts devpts /new/dev/pts
 mount -t bpf bpffs /new/sys/fs/bpf
 mount -t tmpfs run /new/run
+# Guest memory that is shared, too, or each 4 KiB of it is a fault of KVM's.
+echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled
 ip link set lo up
 while sleep 5; do
     cpu=0
