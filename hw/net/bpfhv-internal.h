@@ -159,8 +159,14 @@ bool bpfhv_queue_reaches(BpfhvQueue *q, uint64_t address);
 /* Guest memory may be at another place. */
 void bpfhv_queue_remap(BpfhvQueue *q);
 
-/* Another eventfd for its doorbell. Return: 0, or -errno: it is the old one. */
-int bpfhv_queue_renew_kick(BpfhvQueue *q);
+/* Other eventfds for all doorbells. Return: 0, or -errno: some are old. */
+int bpfhv_queues_renew_kicks(BpfhvState *s);
+
+/*
+ * Put a new eventfd into the place of @notifier, that nobody waits for. Return:
+ * 0, or -errno: it is the old one.
+ */
+int bpfhv_renew_notifier(EventNotifier *notifier);
 
 /* The queues of one way are enabled: there may be something to do. */
 void bpfhv_queues_start(BpfhvState *s, bool receive);

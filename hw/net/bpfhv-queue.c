@@ -388,17 +388,45 @@ static void remove_doorbell(BpfhvQueue *q)
                               &q->kick);
 }
 
-int bpfhv_queue_renew_kick(BpfhvQueue *q)
+int bpfhv_renew_notifier(EventNotifier *notifier)
 {
     EventNotifier fresh = { 0 };
     int ret = event_notifier_init(&fresh, false);
 
     if (ret == 0) {
-        remove_doorbell(q);
-        event_notifier_cleanup(&q->kick);
-        q->kick = fresh;
-        add_doorbell(q);
+        event_notifier_cleanup(notifier);
+        *notifier = fresh;
     }
+    return ret;
+}
+
+static void set_doorbells(BpfhvState *s, bool on)
+{
+    memory_region_transaction_begin();
+    for (uint32_t i = 0; i < bpfhv_num_queues(s); i++) {
+        if (on) {
+            add_doorbell(&s->queues[i]);
+        } else {
+            remove_doorbell(&s->queues[i]);
+        }
+    }
+    memory_region_transaction_commit();
+}
+
+/*
+ * KVM is told what differs from before, and two doorbells are the same where
+ * their EventNotifier is: so they are removed before, in a transaction of their
+ * own.
+ */
+int bpfhv_queues_renew_kicks(BpfhvState *s)
+{
+    int ret = 0;
+
+    set_doorbells(s, false);
+    for (uint32_t i = 0; ret == 0 && i < bpfhv_num_queues(s); i++) {
+        ret = bpfhv_renew_notifier(&s->queues[i].kick);
+    }
+    set_doorbells(s, true);
     return ret;
 }
 

@@ -97,30 +97,14 @@ static void listen_to_backend(BpfhvRemote *r, bool on)
     event_notifier_set_handler(&r->wish_fd, on ? on_wish : NULL);
 }
 
-/* Put a new one into the place of @notifier, that nobody waits for. */
-static int renew_notifier(EventNotifier *notifier)
-{
-    EventNotifier fresh = { 0 };
-    int ret = event_notifier_init(&fresh, false);
-
-    if (ret == 0) {
-        event_notifier_cleanup(notifier);
-        *notifier = fresh;
-    }
-    return ret;
-}
-
 static int renew_eventfds(BpfhvRemote *r)
 {
-    int ret = renew_notifier(&r->wish_fd);
+    int ret = bpfhv_renew_notifier(&r->wish_fd);
 
-    memory_region_transaction_begin();
     for (uint32_t i = 0; ret == 0 && i < bpfhv_num_queues(r->s); i++) {
-        ret = renew_notifier(&r->s->queues[i].irq);
-        ret = ret ? ret : bpfhv_queue_renew_kick(&r->s->queues[i]);
+        ret = bpfhv_renew_notifier(&r->s->queues[i].irq);
     }
-    memory_region_transaction_commit();
-    return ret;
+    return ret ? ret : bpfhv_queues_renew_kicks(r->s);
 }
 
 /* What the backend is told */
