@@ -152,11 +152,16 @@ int xdp_load_tc(GArray *insns, char *log)
 {
     LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log,
                 .log_size = XDP_LOG_SIZE, .log_level = 1);
+    LIBBPF_OPTS(bpf_prog_load_opts, without_log);
+    const struct bpf_insn *first = (const void *)insns->data;
     int fd;
 
     *log = 0;
-    fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "translated", "GPL",
-                       (const struct bpf_insn *)(const void *)insns->data,
+    fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "translated", "GPL", first,
                        insns->len, &opts);
+    if (fd < 0 && errno == ENOSPC) {    /* of the log, before Linux 6.4 */
+        fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "translated", "GPL",
+                           first, insns->len, &without_log);
+    }
     return fd < 0 ? -errno : fd;
 }
