@@ -118,6 +118,17 @@ SEC("xdp") int trim(struct xdp_md *ctx)
     return XDP_TX;
 }
 
+/* The last 8 bytes cut off; for kernels that do not tell the length, too. */
+SEC("xdp") int shorten(struct xdp_md *ctx)
+{
+    __u8 *at = DATA(ctx) + 100;
+
+    if (!FITS(ctx, at) || bpf_xdp_adjust_tail(ctx, -8)) {
+        return XDP_PASS;
+    }
+    return XDP_TX;
+}
+
 /* What is added has to be zeros, not what was there before. */
 SEC("xdp") int grow(struct xdp_md *ctx)
 {

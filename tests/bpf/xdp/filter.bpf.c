@@ -135,12 +135,13 @@ SEC("xdp") int count_sources(struct xdp_md *ctx)
 SEC("xdp") int every_second(struct xdp_md *ctx)
 {
     struct iphdr *ip = find_ip4(ctx);
-    __u64 len = bpf_xdp_get_buff_len(ctx);
+    __u64 len;
     __u32 key;
 
     if (!ip) {
         return XDP_PASS;
     }
+    len = ip->tot_len;
     key = ip->saddr & bpf_htonl(255);
     if (bpf_map_delete_elem(&seen, &key) == 0) {
         return XDP_DROP;
