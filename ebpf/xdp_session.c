@@ -235,6 +235,19 @@ static GArray *translate(const XdpSession *s, const XdpWireMessage *m,
     return translated;
 }
 
+/* The end of the verifier's text, and what helps where it is about trust. */
+static void tell_log(const XdpSession *s, int err, GString *why)
+{
+    size_t len = strnlen(s->log, LOG_SIZE), told = MIN(len, LOG_TOLD);
+
+    g_string_append_len(why, s->log + len - told, told);
+    if (err == EACCES && !s->config.trusted &&
+        strstr(why->str, "pointer") && strstr(why->str, "prohibited")) {
+        g_string_append(why, "The host does not allow that to a guest that it"
+                        " does not trust (trusted=on)\n");
+    }
+}
+
 /* Descriptor, or -errno. */
 static int load(XdpSession *s, const XdpWireMessage *m, XdpHook hook,
                 const GArray *insns, GString *why)
@@ -249,7 +262,6 @@ static int load(XdpSession *s, const XdpWireMessage *m, XdpHook hook,
                                                              : "Proprietary";
     const struct bpf_insn *first = (const void *)insns->data;
     int fd, err = xdp_maps_freeze(&s->maps);
-    size_t len;
 
     if (err) {
         return -err;
@@ -261,6 +273,9 @@ static int load(XdpSession *s, const XdpWireMessage *m, XdpHook hook,
         opts.log_level = 0;
         opts.log_buf = NULL;
         opts.log_size = 0;
+        /* Before Linux 6.4 it is the beginning that is there. */
+        g_strlcpy(s->log, "the verifier's reason is behind too much text\n",
+                  LOG_SIZE);
         fd = bpf_prog_load(type, m->program.name, licence, first, insns->len,
                            &opts);
     }
@@ -268,9 +283,7 @@ static int load(XdpSession *s, const XdpWireMessage *m, XdpHook hook,
         return fd;
     }
     err = errno;
-    len = strnlen(s->log, LOG_SIZE);
-    g_string_append_len(why, s->log + len - MIN(len, LOG_TOLD),
-                        MIN(len, LOG_TOLD));
+    tell_log(s, err, why);
     return -err;
 }
 

@@ -37,6 +37,9 @@ enum {
     STORM_US = 50000,           /* a program each so often is none */
 };
 
+/* Of what is refused for want of trust. */
+#define TRUST "a guest that it does not trust (trusted=on)"
+
 static const char *helper;
 static unsigned seed;
 
@@ -780,6 +783,33 @@ static void test_unknown(void)
     g_assert_cmpuint(error_of(rig, stats), ==, 0);
 }
 
+/* Where the verifier's text is longer than its buffer, its reason is there. */
+static void test_long_log(void)
+{
+    const struct bpf_insn insns[] = {
+        insn(INSN_SET, 6, 0, 0, 2000),
+        insn(INSN_ADD_CONST, 6, 0, 0, -1),
+        insn(INSN_IF_NOT_EQUAL, 6, 0, -2, 0),
+        insn(INSN_LOAD_CONST, 1, BPF_PSEUDO_MAP_VALUE, 0, 0),
+        insn(0, 0, 0, 0, 0),
+        insn(INSN_LOAD32, 0, 1, 4, 0),
+        insn(INSN_EXIT, 0, 0, 0, 0),
+    };
+    g_autoptr(Rig) rig = rig_new(&(Start) { 0 });
+    XdpWireMessage answer;
+
+    if (!rig) {
+        return;
+    }
+    create(rig, ARRAY, 4, 4, 1, 0);
+    answer = ask(rig, program(insns, G_N_ELEMENTS(insns)));
+    g_assert_cmpuint(answer.error, ==, EACCES);
+    g_assert_true(g_strstr_len((const char *)answer.data, answer.len,
+                               "invalid access to map value") ||
+                  g_strstr_len((const char *)answer.data, answer.len,
+                               "the verifier's reason is behind too much"));
+}
+
 /* Who has too many programs loaded waits; maps and packets do not. */
 static void test_storm(void)
 {
@@ -1139,7 +1169,7 @@ static void test_trusted(void)
         } else {
             g_assert_cmpuint(answer.error, ==, EACCES);
             g_assert_nonnull(g_strstr_len((const char *)answer.data,
-                                          answer.len, "pointer"));
+                                          answer.len, TRUST));
             g_assert_true(passes(rig));
         }
     }
@@ -1180,6 +1210,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tap/xdp-helper/forged", test_forged);
     g_test_add_func("/tap/xdp-helper/loop", test_loop);
     g_test_add_func("/tap/xdp-helper/unknown", test_unknown);
+    g_test_add_func("/tap/xdp-helper/long-log", test_long_log);
     g_test_add_func("/tap/xdp-helper/storm", test_storm);
     g_test_add_func("/tap/xdp-helper/random", test_random);
     g_test_add_func("/tap/xdp-helper/trusted", test_trusted);
