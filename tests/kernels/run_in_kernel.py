@@ -5,14 +5,15 @@
     run_in_kernel.py HOST-SUITE GUEST-SUITE BUILD-LIB QEMU
 
 The kernels are those of these Debian suites.  It prints TAP: the tests of the
-suites "bpf", "tap" and "steer" of BUILD-LIB, where the library was built, but
-those that are in "once", too; test_vhost_net_hash.py, with the module for this
-kernel; some tests again with one processor, and while one comes and goes, each
-time with preempt=full; and tests/functional/test_vhost.py: a guest under KVM,
-with vhost=on.
+suites "bpf", "tap", "steer" and "xdp" of BUILD-LIB, where the library was
+built, but those that are in "once", too; test_vhost_net_hash.py, with the
+module for this kernel; some tests again with one processor, and while one
+comes and goes, each time with preempt=full; and
+tests/functional/test_vhost.py: a guest under KVM, with vhost=on.
 
 RSS_TEST_PACKETS=N: so many through cards that are configured without a pause
 (tests/qtest/test_vhost_hash.py).
+XDP_FRAMES=N: so many for each program of tests/bpf/test-bpf-xdp.c.
 """
 
 import functools
@@ -36,10 +37,12 @@ from harness.vm.process import stop_on_signals
 
 LOAD = {name: value for name, value in os.environ.items()
         if name == "RSS_TEST_PACKETS"}
+FRAMES = os.environ.get("XDP_FRAMES", "").split()
 # Seconds, for each program
-TIMEOUT = 1000 + int(LOAD.get("RSS_TEST_PACKETS") or 0) // 1000
+TIMEOUT = (1000 + int(LOAD.get("RSS_TEST_PACKETS") or 0) // 1000
+           + sum(map(int, FRAMES)) // 20)
 UNITTEST = TOP / "scripts/harness/check/unittest_tap.py"
-SUITES = {"bpf", "tap", "steer"}
+SUITES = {"bpf", "tap", "steer", "xdp"}
 SHORTER = "RSS_TEST_SECONDS=4"          # for each test under load
 LONGER = "RSS_TEST_SECONDS=12"          # where a fault is seldom
 SEED = [f"{name}={value}" for name, value in os.environ.items()
@@ -67,6 +70,10 @@ def library_programs(build, how_long):
             env = [f"{name}={value}" for name, value in test["env"].items()]
             programs[test["name"]] = ["env", *env, how_long, *SEED,
                                       *test["cmd"]]
+    # Linux 5.10 tells each processor of each run: 2,000 frames take a third of
+    # the time.
+    programs["bpf-xdp"] = ["sh", "-c", ONE_PROCESSOR, "sh",
+                           *programs["bpf-xdp"], *FRAMES]
     return programs
 
 
