@@ -194,7 +194,7 @@ def _new_kernels(here):
     here.attempt("headers without their source", here.command, f"""
         dkms remove $(dkms status vhost-net-hash | cut -d, -f1) --all
         mv /usr/src/linux-source-*.tar.xz .
-        {again.format("/usr/src/linux-headers-*-amd64")} 2>log
+        {again.format("/usr/src/linux-headers-*-amd64")} 2>&1 | tee log
         grep 'no hash reports.*install the package linux-source' log""")
     here.attempt("have no module", here.has_modules, 0)
     here.attempt("their source comes", here.command,
