@@ -6,21 +6,25 @@ from it into the release, where systemd is process 1:
 
     install ─▶ the service answers ─▶ upgrade ─▶ it answers ─▶ purge ─▶ nothing
 
-DKMS builds the module there; to load it takes another kernel.
+DKMS builds the modules there; a virtual host with that kernel loads them.
 """
 
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 
+from harness import Error
 from harness.check import fresh
 from harness.check.results import failed, skipped
 from harness.check.run import run
 from harness.functional import systemd
 from harness.privateapt import host_release
+from harness.vm.kernel import get_kernel
 from harness.vm.process import wait_until
+from harness.vm.virthost import VirtualHost, try_again
 
 INCLUDED = "systemd-sysv,dbus,ca-certificates"
 BUILD_TIMEOUT = 7200    # s; QEMU on a busy machine
@@ -145,7 +149,7 @@ class Installed:
             function(*arguments)
         except subprocess.CalledProcessError as error:
             self.there.judge(name, error.stdout + error.stderr)
-        except (OSError, AssertionError,
+        except (Error, OSError, AssertionError,
                 subprocess.TimeoutExpired) as error:
             self.there.judge(name, f"{type(error).__name__}: {error}")
         else:
@@ -186,6 +190,26 @@ class Installed:
         assert not more, "left: " + ", ".join(sorted(more))
         users = (self.there.folder / "etc/passwd").read_text()
         assert not re.search("qemu-(rss|xdp)-helper", users), users
+
+
+def _load_modules(here):
+    """Their kernel accepts what DKMS has built, and lets it go."""
+    kernel = get_kernel()
+    built = (here.there.folder / "usr/lib/modules" / kernel.version
+             / "updates/dkms")
+
+    def load():
+        with VirtualHost(kernel) as host:
+            host.run(f"""cd {shlex.quote(str(built))} &&
+                insmod vhost_net_hash.ko && test -c /dev/vhost-net-hash &&
+                insmod bpfhv.ko && test -d /sys/bus/pci/drivers/bpfhv &&
+                rmmod vhost_net_hash bpfhv""")
+
+    if built.is_dir():
+        here.attempt("a kernel loads both", try_again, load)
+    else:
+        here.there.cases.append(skipped("a kernel loads both", "the headers"
+                                        f" are not those of {kernel}"))
 
 
 def _new_kernels(here):
@@ -241,6 +265,7 @@ def _cases(there, built, docs):
         here.attempt("bpfhv-ctl", here.command, "bpfhv-ctl --help")
         here.attempt("bpfhv's module is built", here.has_modules, 1, "bpfhv")
         here.attempt("the module is built", here.has_modules, 1)
+        _load_modules(here)
         _new_kernels(here)
         _emulator_cases(here, docs / "libvirt.rst")
         for package in built:
@@ -249,6 +274,7 @@ def _cases(there, built, docs):
         here.attempt("upgrade", here.command,
                      "apt-get -q install ./newer-*.deb")
         here.attempt("the service answers again", here.answers)
+        here.attempt("bpfhv's is built again", here.has_modules, 1, "bpfhv")
         here.attempt("the module is built again", here.has_modules, 1)
         here.attempt("purge", here.command, "apt-get -q purge --autoremove"
                      " bpfhv-backend bpfhv-dkms qemu-ebpf qemu-ebpf-helper"
