@@ -5,19 +5,22 @@ In a fresh Debian with libvirt and our packages, all in a network namespace:
 
     flows ─▶ tap0 ─▶ QEMU of libvirt's, sandboxed ─▶ guest's queues
                        └─▶ socket of systemd ─▶ helper
+
+and then the same with docs/xdp_offload.rst: a program of the guest's at tap0.
 """
 
+import contextlib
 import re
 import shutil
 import socket
 from concurrent import futures
 
-from harness import rss_reference
+from harness import library, rss_reference
 from harness.check import fresh, packages
 from harness.check.results import skipped
 from harness.functional import systemd
 from harness.privateapt import host_release
-from harness.vm import histogram, steering, traffic
+from harness.vm import histogram, steering, traffic, xdp
 from harness.vm.channel import Shell
 from harness.vm.guest import CONSOLE, fetch_guest, guest_initramfs
 from harness.vm.tapnet import TapNet
@@ -25,6 +28,8 @@ from harness.vm.tapnet import TapNet
 BOOT_TIMEOUT = 180      # s; on a busy machine
 FLOWS = 100             # of each class
 BURST = 128             # fewer packets than a queue holds
+DROPPED = 5             # a port
+PROGRAM = "tests/filter.bpf.o"
 # No service starts before systemd does, in the namespace.
 INSTALL = """
     cd /root
@@ -32,7 +37,9 @@ INSTALL = """
     chmod +x /usr/sbin/policy-rc.d
     apt-get -q update
     apt-get -q -y install --no-install-recommends ./qemu-ebpf_*.deb \\
-        ./qemu-ebpf-helper_*.deb libvirt-daemon-system libvirt-clients iproute2
+        ./qemu-ebpf-helper_*.deb ./qemu-ebpf-xdp-helper_*.deb \\
+        ./xdp-offload-guest_*.deb libvirt-daemon-system libvirt-clients \\
+        iproute2
     rm /usr/sbin/policy-rc.d
 """
 IMAGES = "/var/lib/libvirt/images"
@@ -45,7 +52,8 @@ SECOND = """<interface type='ethernet'>
 </interface>
 """
 # The rest of a domain, around the devices that the manual shows.
-DOMAIN = f"""<domain type='qemu'>
+NAMESPACE = "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
+DOMAIN = f"""<domain type='qemu' {NAMESPACE}>
   <name>vm</name>
   <memory unit='MiB'>512</memory>
   <vcpu>4</vcpu>
@@ -67,6 +75,7 @@ DOMAIN = f"""<domain type='qemu'>
     <memballoon model='none'/>
     <video><model type='none'/></video>
   </devices>
+  %s
 </domain>
 """
 
@@ -82,6 +91,7 @@ class Domain(packages.Installed):
 
     def shell(self, command, timeout=60):
         """Run a command in the guest; return its output."""
+        assert self.guest, "it did not start"
         status, output = self.guest.run(command, timeout)
         assert status == 0, f"{command}: {output}"
         return output
@@ -89,16 +99,18 @@ class Domain(packages.Installed):
     def define(self):
         devices = re.search(r"<devices>.*?(?=</devices>)", self.manual,
                             re.DOTALL)[0]
+        options = re.search(r"<qemu:commandline>.*?</qemu:commandline>|$",
+                            self.manual, re.DOTALL)[0]
         home = self.there.folder / "root"
-        (home / "vm.xml").write_text(DOMAIN % devices.rstrip())
+        (home / "vm.xml").write_text(DOMAIN % (devices.rstrip(), options))
         (home / "second.xml").write_text(SECOND)
         self.command("virsh define vm.xml")
 
-    def boot(self):
+    def boot(self, commands):
         self.command("virsh start vm")
         self.connect()
         self.guest.wait_ready(BOOT_TIMEOUT)
-        self.shell("ip link set eth0 up; ethtool -X eth0 equal 4")
+        self.shell(f"ip link set eth0 up\n{commands}")
 
     def connect(self):
         """Speak to the guest, where a restored one has a new socket."""
@@ -176,11 +188,26 @@ class Domain(packages.Installed):
         assert "RSS falls back to QEMU: " in last, last
         assert f"no service at {packages.SOCKET}" in last, last
 
+    def offloads(self):
+        """The guest's program drops at the tap what it is told to drop."""
+        self.shell("xdp-offload load eth0 /filter.bpf.o sec drop_port &&"
+                   f" xdp-offload map update ports key {DROPPED} value 1")
+        frame = traffic.frame(0x0800, traffic.ipv4_packet(
+            traffic.UDP, bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2)),
+            (1024, DROPPED), bytes(18)))
+        with self.net.packet_socket("tap0") as sock:
+            for _ in range(FLOWS):
+                with contextlib.suppress(OSError):      # ENOBUFS: dropped
+                    sock.send(frame)
+        text = self.said("--hmp 'info xdp-offload'")
+        assert 'program "drop_port" at tap tap0' in text, text
+        assert f"{FLOWS} dropped" in text, text
+
 
 def _cases(there, net, service, tier):
     here = Domain(there, service, net, tier.top / "docs/libvirt.rst")
     here.attempt("virsh define", here.define)
-    here.attempt("the guest boots", here.boot)
+    here.attempt("the guest boots", here.boot, "ethtool -X eth0 equal 4")
     here.attempt("each flow is on its queue", here.steers)
     here.attempt("the journal says who asked", here.journal_says)
     here.attempt("a second interface", here.second_comes_and_goes)
@@ -194,18 +221,31 @@ def _cases(there, net, service, tier):
     here.attempt("no service", here.falls_back)
 
 
+def _xdp_cases(there, net, service, tier):
+    here = Domain(there, service, net, tier.top / "docs/xdp_offload.rst")
+    here.attempt("the domain goes", here.command,
+                 "virsh destroy vm; virsh undefine vm")
+    here.attempt("virsh define, with XDP offload", here.define)
+    here.attempt("its guest boots", here.boot, xdp.BEGIN)
+    here.attempt("the host drops for the guest", here.offloads)
+
+
 def _run(there, tier):
     """Do it all in a release that has libvirt."""
     images = there.folder / IMAGES[1:]
     kernel = fetch_guest()
     shutil.copy(kernel.image, images / "vmlinuz")
-    shutil.copy(guest_initramfs(kernel), images / "initrd")
+    library.build(PROGRAM)
+    shutil.copy(guest_initramfs(kernel, others={
+        "bin/xdp-offload": there.folder / "usr/sbin/xdp-offload",
+        "filter.bpf.o": library.BUILD / PROGRAM}), images / "initrd")
     with TapNet(name="unused0") as net:
         with net.entered():
             service = systemd.Systemd(packages.START, fresh.environment(),
                                       [there.folder])
         try:
             _cases(there, net, service, tier)
+            _xdp_cases(there, net, service, tier)
         finally:
             service.close()
 
