@@ -190,6 +190,10 @@ to: /^}/
                     "// bases: call_ours = 7.2\n")
         self.assertEqual(tree.count_differing(self.checkout), (3, 6))
 
+    def test_two_series_files_for_one_patch(self):
+        self.series("10-build.cocci", COCCI)
+        self.assert_refused("10-build.cocci and 10-build.edit", "rename one")
+
     def test_series_file_for_another_base(self):
         self.series("20-later.edit", EDIT.replace(
             "remove-dir: old", "bases: 10.0\nremove-dir: not-there"))

@@ -78,7 +78,11 @@ def read_series(folder, product="QEMU"):
     paths = sorted(path for path in folder.glob("[0-9][0-9]-*")
                    if path.suffix in COMMENT)
     series = []
-    for path in paths:
+    for before, path in zip([None, *paths], paths):
+        if before and before.stem == path.stem:
+            raise ForkError(f"{folder.name}/: {before.name} and {path.name} "
+                            "would be one patch, for its name is theirs "
+                            "without the ending: rename one")
         lines = path.read_text().splitlines()
         title, reason = read_header(path, lines)
         series.append(SeriesFile(path, title, reason, lines, product))
