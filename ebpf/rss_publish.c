@@ -16,8 +16,9 @@
  *     active | free ... | retiring (the worker waits for these) | retired
  *
  * A wait may fail: then its slots stay retired, what is pending is given up,
- * and @stuck says so. What finds no free slot then is unavailable at once;
- * but the worker tries again, and a wait that succeeds frees the slots.
+ * and @stuck says so. What finds no free slot then is unavailable at once,
+ * and @state is that of the one before it; but the worker tries again, and a
+ * wait that succeeds frees the slots.
  *
  * Invariants
  *  - 1 + free + retiring + retired == RSS_SLOTS;
@@ -206,7 +207,7 @@ void rss_publisher_set_hashes(RssPublisher *p, struct rss_hash_map *hashes)
 
 EBPFRSSState rss_publisher_publish(RssPublisher *p, const RssConfig *config)
 {
-    EBPFRSSState state;
+    EBPFRSSState state = EBPF_RSS_UNAVAILABLE;
 
     g_mutex_lock(&p->lock);
     start_worker(p);
@@ -215,13 +216,11 @@ EBPFRSSState rss_publisher_publish(RssPublisher *p, const RssConfig *config)
     }
     if (have_free_slot(p)) {
         activate(p, config);
-    } else if (p->stuck) {
-        p->state = EBPF_RSS_UNAVAILABLE;
-    } else {
+        state = p->state;
+    } else if (!p->stuck) {
         p->pending = *config;
-        p->state = EBPF_RSS_DEFERRED;
+        state = p->state = EBPF_RSS_DEFERRED;
     }
-    state = p->state;
     g_mutex_unlock(&p->lock);
     return state;
 }

@@ -168,8 +168,12 @@ static bool default_config(RssConfig *config, const Device *device,
 static bool put_in_force(EBPFRSS *rss, const RssConfig *config,
                          const Options *options, GError **error)
 {
-    ebpf_rss_set_all(rss, config);
-    if (ebpf_rss_wait(rss, FORCE_MS) != EBPF_RSS_IN_FORCE) {
+    EBPFRSSState state = ebpf_rss_set_all(rss, config);
+
+    if (state == EBPF_RSS_DEFERRED) {
+        state = ebpf_rss_wait(rss, FORCE_MS);
+    }
+    if (state != EBPF_RSS_IN_FORCE) {
         return refuse(error, "the configuration is not in force: the kernel"
                       " lets nobody wait until the one before it is not used"
                       " any more");

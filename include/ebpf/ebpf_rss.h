@@ -238,7 +238,8 @@ EBPFRSSState ebpf_rss_set_all(EBPFRSS *rss, const RssConfig *config);
 /**
  * ebpf_rss_state:
  *
- * Returns: what has become by now of the configuration that was set last;
+ * Returns: what has become by now of the configuration that was set last, of
+ * those for which ebpf_rss_set_all() did not return EBPF_RSS_UNAVAILABLE;
  * EBPF_RSS_IN_FORCE if none was
  */
 EBPFRSSState ebpf_rss_state(const EBPFRSS *rss);
@@ -247,8 +248,8 @@ EBPFRSSState ebpf_rss_state(const EBPFRSS *rss);
  * ebpf_rss_wait:
  * @timeout_ms: in milliseconds
  *
- * Waits until the configuration that was set last is not deferred any more.
- * For who has no EBPFRSSNotify, or has nothing else to do.
+ * Waits until the configuration that ebpf_rss_state() tells of is not deferred
+ * any more. For who has no EBPFRSSNotify, or has nothing else to do.
  *
  * Returns: as ebpf_rss_state(); EBPF_RSS_DEFERRED if the time is over
  */

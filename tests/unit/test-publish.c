@@ -309,6 +309,40 @@ static void test_late_notification(void)
 }
 
 /*
+ * What is unavailable at once leaves the state of the one before it, about
+ * which a notification may still be on its way.
+ */
+static void test_unavailable_at_once(void)
+{
+    unsigned n, delay = 1000;
+    EBPFRSSState state;
+    struct rss_map map;
+    RssPublisher *p;
+
+    do {                    /* until the failed wait is over before 101 comes */
+        p = new_publisher(&map);
+        publish(p, 1);
+        wait_until(&started, 1);        /* so it frees one slot, for 100 */
+        for (n = 2; n < RSS_SLOTS; n++) {
+            publish(p, n);
+        }
+        g_assert_cmpint(publish(p, 100), ==, EBPF_RSS_DEFERRED);
+        end_grace_periods(1);
+        wait_until(&started, 2);
+        fail_grace_periods(true);
+        end_grace_periods(G_MAXUINT);
+        g_usleep(delay *= 2);
+        state = publish(p, 101);
+        if (state == EBPF_RSS_UNAVAILABLE) {
+            g_assert_cmpint(rss_publisher_wait(p, 0), ==, EBPF_RSS_IN_FORCE);
+            assert_active(&map, 100);
+        }
+        close_and_wait(p);
+    } while (state == EBPF_RSS_DEFERRED);
+    g_assert_cmpint(state, ==, EBPF_RSS_UNAVAILABLE);
+}
+
+/*
  * A wait that fails frees nothing and is told; what is in force stays so. One
  * that succeeds later makes all good again.
  */
@@ -390,6 +424,7 @@ int main(int argc, char **argv)
     g_test_add_func("/publish/no-notify", test_no_notify);
     g_test_add_func("/publish/wait", test_wait);
     g_test_add_func("/publish/late-notification", test_late_notification);
+    g_test_add_func("/publish/unavailable-at-once", test_unavailable_at_once);
     g_test_add_func("/publish/failed-wait", test_failed_wait);
     g_test_add_func("/publish/signals", test_signals);
     g_test_add_func("/publish/many-publishers", test_many_publishers);
