@@ -207,7 +207,8 @@ static void test_under_load(void)
             publish(&s, s.rss, any(&s));
         } while (s.published % BURST);
         counters = ebpf_rss_get_counters(s.rss);
-    } while (!is_over(&s) || !all_seen(&counters));
+        /* With --three, slots are rare while a processor comes and goes. */
+    } while (!is_over(&s) || !(three || all_seen(&counters)));
     stop(&s);
     judge(&s);
     ebpf_rss_unload(s.rss);
