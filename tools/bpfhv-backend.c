@@ -12,6 +12,7 @@
  * it but the end of the connection, which is its own.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,6 +25,7 @@
 #include <unistd.h>
 
 #include "bpfhv-backend.h"
+#include "confine.h"
 
 enum {
     BUSY_ROUNDS = 256,          /* without a look at the sockets */
@@ -34,6 +36,10 @@ enum {
     POLL_CONTROL,
     NUM_POLL,
 };
+
+/* An upgrade reads files of --programs, and the end removes the socket. */
+#define KEPT_CAPABILITIES (1ull << CAP_DAC_OVERRIDE | \
+                           1ull << CAP_DAC_READ_SEARCH)
 
 #define DEFAULT_MODEL "sring_gso"
 
@@ -188,7 +194,10 @@ static bool backend_open(Backend *backend, GError **error)
         }
     }
     backend->link.socket = connect_to(options->socket, error);
-    return backend->link.socket >= 0;
+    return backend->link.socket >= 0 &&
+           (confine_capabilities(KEPT_CAPABILITIES) ||
+            refuse(error, "cannot give up privileges: %s",
+                   g_strerror(errno)));
 }
 
 static void backend_close(Backend *backend)

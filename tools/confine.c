@@ -80,7 +80,7 @@ static bool become_caller(void)
     return setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0;
 }
 
-static bool keep_capabilities(uint64_t wanted)
+bool confine_capabilities(uint64_t wanted)
 {
     struct __user_cap_header_struct header = {
         .version = _LINUX_CAPABILITY_VERSION_3,
@@ -252,7 +252,7 @@ const char *confine(ConfineUse use)
     if (!become_caller()) {
         return "become the user who runs it";
     }
-    if (!keep_capabilities(wanted)) {
+    if (!confine_capabilities(wanted)) {
         return "give up capabilities";
     }
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||

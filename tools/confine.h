@@ -3,6 +3,9 @@
 #ifndef TOOLS_CONFINE_H
 #define TOOLS_CONFINE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /**
  * ConfineUse: what the program is there for
  * @CONFINE_LOAD: it loads a program, answers and ends
@@ -29,5 +32,8 @@ typedef enum ConfineUse {
  * program must end
  */
 const char *confine(ConfineUse use);
+
+/* Give up all capabilities but @wanted, a bit for each; false: errno is set. */
+bool confine_capabilities(uint64_t wanted);
 
 #endif
