@@ -267,6 +267,7 @@ static bool serve_tx(Card *card, unsigned i)
     Queue *queue = &card->queue[i];
     BpfhvPacket packet;
     unsigned n = 0;
+    bool more;
 
     for (; n < BATCH && bpfhv_ring_next_to_send(queue->ring, &packet); n++) {
         wake(queue);
@@ -279,11 +280,12 @@ static bool serve_tx(Card *card, unsigned i)
         }
         bpfhv_ring_sent(queue->ring);
     }
+    more = port_flush(card->port, port_queue(card, i));
     if (n && bpfhv_ring_flush(queue->ring)) {
         interrupt(queue);
     }
     look_for_fault(card, i);
-    return n || fall_asleep(card, queue);
+    return n || more || fall_asleep(card, queue);
 }
 
 /* Have a packet for the guest; return whether there is one. */
@@ -398,6 +400,9 @@ void card_polled(Card *card, const struct pollfd *fds, unsigned n_fds)
         Queue *queue = &card->queue[i];
         uint64_t count;
 
+        if (fds[2 * i + 1].revents & (POLLERR | POLLHUP | POLLNVAL)) {
+            port_failed(card->port);
+        }
         if (!fds[2 * i].revents || fds[2 * i].fd != queue->kick) {
             continue;
         }
@@ -416,11 +421,15 @@ static bool any_enabled(const Card *card)
     return card->enabled[RX] || card->enabled[TX];
 }
 
+static uint64_t features_of(const Card *card)
+{
+    return card->model->features & card->port->features;
+}
 
 static bool get_features(Card *card, const BpfhvProxyMessage *message,
                          int *fds, BpfhvProxyMessage *answer, GError **error)
 {
-    answer->features = card->model->features;
+    answer->features = features_of(card);
     return true;
 }
 
@@ -437,10 +446,11 @@ static bool has_ring(const Card *card)
 static bool set_features(Card *card, const BpfhvProxyMessage *message,
                          int *fds, BpfhvProxyMessage *answer, GError **error)
 {
-    if (message->features & ~(uint64_t)card->model->features) {
+    uint64_t more = message->features & ~features_of(card);
+
+    if (more) {
         return refuse(error, "the model %s does not have the features 0x%"
-                      PRIx64, card->model->name,
-                      message->features & ~(uint64_t)card->model->features);
+                      PRIx64 " here", card->model->name, more);
     }
     if (has_ring(card)) {
         return refuse(error, "contexts are in use");
@@ -721,13 +731,15 @@ char *card_statistics(const Card *card)
                            : "");
     for (unsigned i = 0; i < num_queues(card); i++) {
         const Queue *queue = &card->queue[i];
+        uint64_t lost = direction_of(card, i) == TX ? 0 :
+                        port_lost(card->port, port_queue(card, i));
 
         g_string_append_printf(
             text, "%s%u packets %" PRIu64 " bytes %" PRIu64 " dropped %"
             PRIu64 " kicks %" PRIu64 " interrupts %" PRIu64 "%s\n",
             direction_of(card, i) == RX ? "rx" : "tx", port_queue(card, i),
-            queue->packets, queue->bytes, queue->dropped, queue->kicks,
-            queue->interrupts, queue->faulty ? " faulty" : "");
+            queue->packets, queue->bytes, queue->dropped + lost,
+            queue->kicks, queue->interrupts, queue->faulty ? " faulty" : "");
     }
     return g_string_free(text, FALSE);
 }

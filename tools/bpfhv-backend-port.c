@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where packets come from and go to: a tap, a sink, or a source.
+ * Where packets come from and go to: a tap, a device's queues by AF_XDP (which
+ * bpfhv-backend-xdp.c does), a sink, or a source.
  *
  * A tap has a header before each packet, with any model: it is empty where the
  * driver has chosen no offloads.
@@ -28,6 +29,21 @@ static Port *port_new(unsigned n_queues)
     Port *port = g_new0(Port, 1);
 
     port->n_queues = n_queues;
+    port->features = ~0ull;
+    return port;
+}
+
+Port *port_new_xdp(const char *text, unsigned n_queues, GError **error)
+{
+    Xdp *xdp = xdp_new(text, n_queues, error);
+    Port *port;
+
+    if (!xdp) {
+        return NULL;
+    }
+    port = port_new(n_queues);
+    port->xdp = xdp;
+    port->features = BPFHV_F_SG;
     return port;
 }
 
@@ -88,6 +104,7 @@ void port_free(Port *port)
         }
     }
     if (port) {
+        xdp_free(port->xdp);
         g_free(port->fds);
     }
     g_free(port);
@@ -108,6 +125,9 @@ bool port_configure(Port *port, unsigned n_queues, uint64_t features,
 {
     unsigned long offload = 0;
 
+    if (port->xdp) {
+        return xdp_use(port->xdp, n_queues, error);
+    }
     if (!port->fds) {
         return true;
     }
@@ -129,13 +149,24 @@ bool port_configure(Port *port, unsigned n_queues, uint64_t features,
 int port_fd(const Port *port, unsigned queue)
 {
     return port->fds ? port->fds[queue] :
+           port->xdp ? xdp_fd(port->xdp, queue) :
            port->source_len ? PORT_ALWAYS_READY : PORT_NEVER_READY;
+}
+
+void port_failed(Port *port)
+{
+    if (port->xdp) {
+        xdp_end(port->xdp);
+    }
 }
 
 bool port_send(Port *port, unsigned queue, const BpfhvPacket *packet)
 {
     ssize_t sent;
 
+    if (port->xdp) {
+        return xdp_send(port->xdp, queue, packet);
+    }
     if (!port->fds) {
         return true;
     }
@@ -143,6 +174,11 @@ bool port_send(Port *port, unsigned queue, const BpfhvPacket *packet)
         sent = writev(port->fds[queue], packet->iov, packet->num_iov);
     } while (sent < 0 && errno == EINTR);
     return sent >= 0;
+}
+
+bool port_flush(Port *port, unsigned queue)
+{
+    return port->xdp && xdp_flush(port->xdp, queue);
 }
 
 static size_t make_packet(Port *port, BpfhvVnetHdr *hdr, uint8_t *packet)
@@ -170,6 +206,10 @@ size_t port_receive(Port *port, unsigned queue, BpfhvVnetHdr *hdr,
     if (port->source_len) {
         return make_packet(port, hdr, packet);
     }
+    if (port->xdp) {
+        *hdr = (BpfhvVnetHdr) { 0 };
+        return xdp_receive(port->xdp, queue, packet);
+    }
     if (!port->fds) {
         return 0;
     }
@@ -177,4 +217,9 @@ size_t port_receive(Port *port, unsigned queue, BpfhvVnetHdr *hdr,
         got = readv(port->fds[queue], iov, G_N_ELEMENTS(iov));
     } while (got < 0 && errno == EINTR);
     return got > (ssize_t)sizeof(*hdr) ? got - sizeof(*hdr) : 0;
+}
+
+uint64_t port_lost(const Port *port, unsigned queue)
+{
+    return port->xdp ? xdp_lost(port->xdp, queue) : 0;
 }

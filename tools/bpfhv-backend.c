@@ -6,6 +6,7 @@
  *     QEMU ── net/bpfhv_link.c ──▶ -card.c ──▶ ebpf/bpfhv/bpfhv_ring.c
  *                                      │  ├──▶ -memory.c     the guest's
  *     bpfhv-ctl ──▶ -control.c ────────┘  └──▶ -port.c       tap, sink, source
+ *                                                └─▶ -xdp.c       AF_XDP
  *
  * One thread does everything, so nothing needs a lock; between two batches of
  * packets it looks at the sockets. Nothing that QEMU or the guest sends can end
@@ -85,6 +86,9 @@ static bool parse_options(Options *options, int *argc, char ***argv,
           "where QEMU's chardev listens", "PATH" },
         { "tap", 't', 0, G_OPTION_ARG_STRING, &options->tap,
           "packets go to this tap and come from there", "NAME" },
+        { "xdp", 'x', 0, G_OPTION_ARG_STRING, &options->xdp,
+          "packets go to queues of this network device, by AF_XDP",
+          "NAME[,queue=FIRST][,mode=auto|copy|zerocopy]" },
         { "sink", 0, 0, G_OPTION_ARG_NONE, &options->sink,
           "packets of the guest are thrown away", NULL },
         { "source", 0, 0, G_OPTION_ARG_INT, &options->source,
@@ -120,9 +124,10 @@ static bool parse_options(Options *options, int *argc, char ***argv,
 static bool check_options(const Options *options, int argc, GError **error)
 {
     if (argc > 1 || !options->socket ||
-        !!options->tap + options->sink + !!options->source != 1) {
-        return refuse(error, "it takes --socket and one of --tap, --sink and"
-                      " --source (see bpfhv-backend --help)");
+        !!options->tap + !!options->xdp + options->sink +
+        !!options->source != 1) {
+        return refuse(error, "it takes --socket and one of --tap, --xdp, --sink"
+                      " and --source (see bpfhv-backend --help)");
     }
     if (options->queues < 1 || options->queues > BPFHV_MAX_QUEUE_PAIRS) {
         return refuse(error, "--queues: 1 to %d", BPFHV_MAX_QUEUE_PAIRS);
@@ -179,6 +184,8 @@ static bool backend_open(Backend *backend, GError **error)
     }
     backend->port = options->tap
         ? port_new_tap(options->tap, options->queues, error)
+        : options->xdp
+        ? port_new_xdp(options->xdp, options->queues, error)
         : port_new_sink(options->queues, options->source);
     if (!backend->port) {
         return false;
@@ -220,6 +227,7 @@ static void backend_close(Backend *backend)
     g_free(backend->options.model);
     g_free(backend->options.programs);
     g_free(backend->options.tap);
+    g_free(backend->options.xdp);
 }
 
 static void end(Backend *backend, const char *why)

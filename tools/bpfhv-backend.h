@@ -52,15 +52,25 @@ enum {
     PORT_NEVER_READY = -2,
 };
 
+typedef struct Xdp Xdp;
+
 typedef struct Port {
     int *fds;                   /* of a tap's queues */
+    Xdp *xdp;                   /* a device's queues */
     unsigned n_queues;
+    uint64_t features;          /* those that it has, or another cares for */
     unsigned source_len;        /* bytes of a packet that is made up; or 0 */
     uint64_t source_count;
 } Port;
 
 /* A tap of @n_queues queues, which exists or is made. */
 Port *port_new_tap(const char *name, unsigned n_queues, GError **error);
+
+/*
+ * Queues of a network device, by AF_XDP: @text is
+ * DEVICE[,queue=FIRST][,mode=auto|copy|zerocopy].
+ */
+Port *port_new_xdp(const char *text, unsigned n_queues, GError **error);
 
 /* Takes all packets. With @source_len not 0 it has as many as one wants. */
 Port *port_new_sink(unsigned n_queues, unsigned source_len);
@@ -73,17 +83,40 @@ bool port_configure(Port *port, unsigned n_queues, uint64_t features,
 /* What to poll for a packet from @queue, or PORT_ALWAYS_READY and so on. */
 int port_fd(const Port *port, unsigned queue);
 
-/* Send; return whether the port took it. */
+/* That descriptor was polled, and there is an error. */
+void port_failed(Port *port);
+
+/* Send, with the next port_flush(); return whether the port took it. */
 bool port_send(Port *port, unsigned queue, const BpfhvPacket *packet);
+
+/* The end of a batch; return whether to call it again soon. */
+bool port_flush(Port *port, unsigned queue);
 
 /* Receive up to BPFHV_MAX_PACKET bytes; return how many; 0: there is none. */
 size_t port_receive(Port *port, unsigned queue, BpfhvVnetHdr *hdr,
                     uint8_t *packet);
 
+/* How many packets to @queue there was no room for. */
+uint64_t port_lost(const Port *port, unsigned queue);
+
+/* A port's queues by AF_XDP, which -port.c calls: see there */
+
+Xdp *xdp_new(const char *text, unsigned n_queues, GError **error);
+void xdp_free(Xdp *xdp);
+bool xdp_use(Xdp *xdp, unsigned n_queues, GError **error);
+int xdp_fd(const Xdp *xdp, unsigned queue);
+void xdp_end(Xdp *xdp);
+bool xdp_send(Xdp *xdp, unsigned queue, const BpfhvPacket *packet);
+bool xdp_flush(Xdp *xdp, unsigned queue);
+size_t xdp_receive(Xdp *xdp, unsigned queue, uint8_t *packet);
+uint64_t xdp_lost(const Xdp *xdp, unsigned queue);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Xdp, xdp_free)
+
 /* The card */
 
 typedef struct Options {
-    char *socket, *control, *model, *programs, *tap;
+    char *socket, *control, *model, *programs, *tap, *xdp;
     gboolean sink, busy, version;
     int source;
     int queues;                 /* pairs */

@@ -52,10 +52,13 @@ enum {
     SEGMENT = 1400,             /* bytes of its payload in a segment */
     SEGMENTS = 4,
     LARGE_FRAME = TCP_HEADERS + SEGMENTS * SEGMENT,
+    FRAMES_EACH_WAY = 200,
     IN_PIECES = SEGMENTS * (TCP_HEADERS + SEGMENT),
 };
 
 #define TAP_NAME "bpfhv0"
+#define XDP_NAME "bpfhv1"       /* one end of a veth */
+#define XDP_PEER "bpfhv2"
 
 /* What has come from a tap, or is to go there. */
 typedef struct Frame {
@@ -651,6 +654,14 @@ static void follow_upgrade(Rig *rig)
     begin(rig, rig->pairs);
 }
 
+static void follow_upgrade_to(Rig *rig, const char *model)
+{
+    g_autofree char *said = tell(rig, "upgrade", model);
+
+    g_assert_nonnull(strstr(said, model));
+    follow_upgrade(rig);
+}
+
 /* From each model to each: the source's packets come all, and once. */
 static void test_upgrades(void)
 {
@@ -680,16 +691,17 @@ static void test_upgrades(void)
     g_assert_cmpuint(counted(rig, "tx0", "bytes "), ==, bytes);
 }
 
-/* A packet socket on the backend's tap, which is brought up. */
-static int open_tap(void)
+/* A packet socket on a device, which is brought up. */
+static int open_device(const char *name)
 {
     struct sockaddr_ll address = {
         .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
-        .sll_ifindex = if_nametoindex(TAP_NAME),
+        .sll_ifindex = if_nametoindex(name),
     };
-    struct ifreq request = { .ifr_name = TAP_NAME, .ifr_flags = IFF_UP };
+    struct ifreq request = { .ifr_flags = IFF_UP };
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), on = 1;
 
+    g_strlcpy(request.ifr_name, name, IFNAMSIZ);
     g_assert_cmpint(fd, >=, 0);
     g_assert_cmpint(ioctl(fd, SIOCSIFFLAGS, &request), ==, 0);
     g_assert_cmpint(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on,
@@ -838,11 +850,12 @@ static void give_large_frame(Rig *rig, int tap)
                      whole ? BPFHV_BUF_NEEDS_CSUM : 0);
 }
 
-static void exchange_frames(Rig *rig, int tap)
+static void exchange_frames(Rig *rig, const char *device)
 {
     g_autofree Frame *frame = g_new(Frame, 1), *got = g_new(Frame, 1);
+    int tap = open_device(device);
 
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < FRAMES_EACH_WAY; i++) {
         random_frame(frame);
         send_frame(rig, frame, tap);
         random_frame(frame);
@@ -855,6 +868,7 @@ static void exchange_frames(Rig *rig, int tap)
         send_frame(rig, frame, tap);
     }
     give_large_frame(rig, tap);
+    close(tap);
 }
 
 static void test_tap(const void *words)
@@ -862,35 +876,344 @@ static void test_tap(const void *words)
     g_autofree char *options = g_strdup_printf("--tap " TAP_NAME " %s",
                                                (const char *)words);
     g_autoptr(Rig) rig = NULL;
-    int tap;
 
     if (!tap_net_allowed()) {
         return;
     }
     rig = rig_new(options);
     begin(rig, 1);
-    tap = open_tap();
-    exchange_frames(rig, tap);
-    close(tap);
+    exchange_frames(rig, TAP_NAME);
 }
 
 /* A model without offloads, whose driver chooses none, after one with. */
 static void test_tap_upgrade(void)
 {
-    g_autofree char *said = NULL;
     g_autoptr(Rig) rig = NULL;
-    int tap;
 
     if (!tap_net_allowed()) {
         return;
     }
     rig = rig_new("--tap " TAP_NAME " --model sring_gso");
     begin(rig, 1);
-    said = tell(rig, "upgrade", "sring");
-    follow_upgrade(rig);
-    tap = open_tap();
-    exchange_frames(rig, tap);
-    close(tap);
+    follow_upgrade_to(rig, "sring");
+    exchange_frames(rig, TAP_NAME);
+}
+
+/* AF_XDP */
+
+static void run_shell(const char *line)
+{
+    const char *argv[] = { "/bin/sh", "-c", line, NULL };
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, NULL, NULL,
+                 &status, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(status, ==, 0);
+}
+
+/* A veth whose one end has two queues, unless the test is skipped. */
+static bool set_up_veth(int queues_of_peer)
+{
+#ifdef HAVE_LIBXDP
+    g_autofree char *line = g_strdup_printf(
+        "ip link del " XDP_NAME " 2>/dev/null;"
+        "ip link add " XDP_NAME " numtxqueues 2 numrxqueues 2 type veth"
+        " peer name " XDP_PEER " numtxqueues %d && ip link set " XDP_NAME
+        " up && ip link set " XDP_PEER " up && ethtool -K " XDP_PEER
+        " tx off >/dev/null", queues_of_peer);
+
+    if (!tap_net_allowed()) {
+        return false;
+    }
+    run_shell(line);
+    return true;
+#else
+    g_test_skip("this bpfhv-backend was built without libxdp");
+    return false;
+#endif
+}
+
+static void test_xdp(const void *words)
+{
+    g_autofree char *options = g_strdup_printf("--xdp " XDP_NAME "%s",
+                                               (const char *)words);
+    g_autoptr(Rig) rig = NULL;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    rig = rig_new(options);
+    begin(rig, 1);
+    g_assert_cmpuint(rig->features & ~(uint64_t)BPFHV_F_SG, ==, 0);
+    exchange_frames(rig, XDP_PEER);
+    g_assert_cmpuint(counted(rig, "tx0", "packets "), ==, FRAMES_EACH_WAY);
+    g_assert_cmpuint(counted(rig, "tx0", "dropped "), ==, 0);
+    g_assert_cmpuint(counted(rig, "rx0", "dropped "), ==, 0);
+}
+
+/* The driver does not take the program where frames may be this long. */
+static void test_xdp_generic(void)
+{
+    g_autoptr(Rig) rig = NULL;
+    g_autofree Frame *frame = g_new(Frame, 1);
+    int peer;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    run_shell("ip link set " XDP_PEER " mtu 9000");
+    rig = rig_new("--xdp " XDP_NAME);
+    begin(rig, 1);
+    run_shell("ip -d link show " XDP_NAME " | grep -q xdpgeneric");
+    exchange_frames(rig, XDP_PEER);
+    random_frame(frame);
+    frame->len = 5000;          /* longer than what the kernel can fill */
+    run_shell("ip link set " XDP_NAME " mtu 9000");
+    peer = open_device(XDP_PEER);
+    give_frame(frame, peer);
+    close(peer);
+    exchange_frames(rig, XDP_PEER);
+    g_assert_cmpuint(counted(rig, "rx0", "dropped "), ==, 1);
+}
+
+static void test_xdp_upgrades(void)
+{
+    static const char *const models[] = {
+        "vring_packed", "sring", "sring_sum", "sring_gso",
+    };
+    g_autoptr(Rig) rig = NULL;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    rig = rig_new("--xdp " XDP_NAME " --model sring_gso");
+    begin(rig, 1);
+    for (size_t i = 0; i < G_N_ELEMENTS(models); i++) {
+        follow_upgrade_to(rig, models[i]);
+        exchange_frames(rig, XDP_PEER);
+    }
+}
+
+/* Frames that there is no room for are counted; the first ones arrive. */
+static void test_xdp_lost(void)
+{
+    enum { GIVEN = 3000 };
+    g_autofree Frame *frame = g_new(Frame, 1);
+    g_autoptr(Rig) rig = NULL;
+    uint64_t dropped;
+    int peer;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    rig = rig_new("--xdp " XDP_NAME);
+    begin(rig, 1);
+    peer = open_device(XDP_PEER);
+    random_frame(frame);
+    frame->len = SOURCE_LEN;
+    for (uint64_t i = 0; i < GIVEN; i++) {
+        uint64_t number = GUINT64_TO_LE(i);
+
+        memcpy(frame->bytes + NUMBER_AT, &number, sizeof(number));
+        give_frame(frame, peer);
+    }
+    close(peer);
+    dropped = counted(rig, "rx0", "dropped ");
+    g_assert_cmpuint(dropped, >, 0);
+    g_assert_cmpuint(dropped, <=, GIVEN - 1024);
+    receive_packets(rig, 0, GIVEN - dropped);
+    g_assert_cmpuint(counted(rig, "rx0", "packets "), ==, GIVEN - dropped);
+    exchange_frames(rig, XDP_PEER);
+}
+
+/* Too short for a device, too long for a frame; then many at a time. */
+static void test_xdp_odd_lengths(void)
+{
+    g_autoptr(Rig) rig = NULL;
+    uint64_t bytes = 0;
+    Queue *q;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    rig = rig_new("--xdp " XDP_NAME " --model sring_gso");
+    begin(rig, 1);
+    q = &rig->queue[1];
+    q->ctx->num_bufs = 0;
+    add_buf(q, 1, 13, 0);
+    for (int i = 0; i < 2; i++) {
+        add_buf(q, 1, BUF_SIZE, BPFHV_BUF_NEXT);
+    }
+    add_buf(q, 1, 1, 0);
+    publish(rig, 1);
+    send_packets(rig, 1, 5000, &bytes);
+    g_assert_cmpuint(counted(rig, "tx0", "dropped "), ==, 2);
+    g_assert_cmpuint(counted(rig, "tx0", "packets "), ==, 5000);
+}
+
+/* Two queues each way: the host chooses on which one a frame comes. */
+static void test_xdp_pairs(void)
+{
+    g_autoptr(Rig) rig = NULL;
+    g_autofree Frame *frame = g_new(Frame, 1);
+    uint64_t bytes = 0;
+    int peer;
+
+    if (!set_up_veth(2)) {
+        return;
+    }
+    rig = rig_new("--xdp " XDP_NAME ",mode=copy --queues 2");
+    begin(rig, 2);
+    send_packets(rig, 2, 300, &bytes);
+    send_packets(rig, 3, 200, &bytes);
+    g_assert_cmpuint(counted(rig, "tx0", "packets "), ==, 300);
+    g_assert_cmpuint(counted(rig, "tx1", "packets "), ==, 200);
+    publish_room(rig, 0);
+    publish_room(rig, 1);
+    peer = open_device(XDP_PEER);
+    for (int i = 0; i < NUM_BUFS; i++) {
+        random_frame(frame);
+        give_frame(frame, peer);
+    }
+    close(peer);
+    for (int i = 0; counted(rig, "rx0", "packets ") +
+                    counted(rig, "rx1", "packets ") < NUM_BUFS; i++) {
+        g_assert_cmpint(i, <, 10000);
+    }
+}
+
+/* The guest's packets are dropped from then on, and all else goes on. */
+static void test_xdp_gone(void)
+{
+    g_autoptr(Rig) rig = NULL;
+    uint64_t bytes = 0, sent;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    rig = rig_new("--xdp " XDP_NAME);
+    begin(rig, 1);
+    send_packets(rig, 1, 500, &bytes);
+    run_shell("ip link del " XDP_NAME);
+    send_packets(rig, 1, 500, &bytes);
+    sent = counted(rig, "tx0", "packets ");
+    g_assert_cmpuint(counted(rig, "tx0", "dropped "), ==, 1000 - sent);
+    g_assert_cmpuint(sent, <, 600);
+    follow_upgrade_to(rig, "sring");
+    send_packets(rig, 1, 500, &bytes);
+    g_assert_cmpuint(counted(rig, "tx0", "packets "), ==, sent);
+}
+
+/* Nothing remains of a backend that is killed, so the next one can start. */
+static void test_xdp_killed(void)
+{
+    g_autoptr(Rig) rig = NULL;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    rig = rig_new("--xdp " XDP_NAME);
+    for (int i = 0; i < 5; i++) {
+        kill(rig->backend, SIGKILL);
+        g_assert_true(WIFSIGNALED(rig_stop(rig)));
+        run_shell("! ip -d link show " XDP_NAME " | grep xdp");
+        rig_start(rig, "--xdp " XDP_NAME);
+    }
+    begin(rig, 1);
+    exchange_frames(rig, XDP_PEER);
+}
+
+/* What it says when it cannot start. */
+static const struct {
+    const char *name, *options, *why, *before;
+} xdp_refusals[] = {
+    { "no-device", "bpfhv9", "there is no network device \"bpfhv9\"" },
+    { "no-name", ",queue=0", "there is no network device \"\"" },
+    { "no-queue", XDP_NAME ",queue=1 --queues 2", "there is no such queue" },
+    { "queue", XDP_NAME ",queue=-1", "not \"queue=-1\"" },
+    { "large-queue", XDP_NAME ",queue=65536", "not \"queue=65536\"" },
+    { "word", XDP_NAME ",", "not \"\"" },
+    { "modes", XDP_NAME ",mode=copy,mode=zerocopy", "mode is given twice" },
+    { "zero-copy", XDP_NAME ",mode=zerocopy", "the driver has no zero copy" },
+    { "mtu", XDP_NAME, "the MTU of bpfhv1 is 3823: AF_XDP takes up to 3822",
+      "ip link set " XDP_NAME " mtu 3823" },
+    { "peer", XDP_NAME ",mode=zerocopy", "the MTU may be too much",
+      "ip link set " XDP_PEER " mtu 9000" },
+    { "two-ports", XDP_NAME " --sink", "one of --tap, --xdp, --sink" },
+};
+
+static char *start_in_vain(GSpawnChildSetupFunc place, const char *options)
+{
+    g_autofree char *line = g_strdup_printf(
+        "%s --socket /nonexistent --xdp %s", backend_path, options);
+    g_auto(GStrv) argv = g_strsplit(line, " ", -1);
+    g_autoptr(GError) error = NULL;
+    char *said = NULL;
+    int status;
+
+    g_spawn_sync(NULL, argv, NULL, 0, place, NULL, NULL, &said, &status,
+                 &error);
+    g_assert_no_error(error);
+    g_assert_true(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
+    return said;
+}
+
+static void assert_said(const char *said, const char *why)
+{
+    if (!strstr(said, why)) {
+        g_error("not \"%s\", but: %s", why, said);
+    }
+}
+
+static void test_xdp_refused(const void *data)
+{
+    size_t i = GPOINTER_TO_SIZE(data);
+    g_autofree char *said = NULL;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    if (xdp_refusals[i].before) {
+        run_shell(xdp_refusals[i].before);
+    }
+    said = start_in_vain(NULL, xdp_refusals[i].options);
+    assert_said(said, xdp_refusals[i].why);
+}
+
+static void become_nobody(gpointer data)
+{
+    if (setgid(65534) < 0 || setuid(65534) < 0) {
+        _exit(EXIT_FAILURE);
+    }
+}
+
+static void test_xdp_ordinary_user(void)
+{
+    g_autofree char *said = NULL;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    said = start_in_vain(become_nobody, XDP_NAME);
+    assert_said(said, "it takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF");
+}
+
+static void test_xdp_two_backends(void)
+{
+    g_autofree char *said = NULL;
+    g_autoptr(Rig) rig = NULL;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    rig = rig_new("--xdp " XDP_NAME);
+    begin(rig, 1);
+    said = start_in_vain(NULL, XDP_NAME);
+    assert_said(said, "it has one already");
+    exchange_frames(rig, XDP_PEER);
 }
 
 static void refused(Rig *rig, const BpfhvProxyMessage *message,
@@ -1060,11 +1383,11 @@ static void test_lie(const void *data)
     send_packets(rig, 1, 100, &bytes);
 }
 
+#define SOURCE_OF_60 "--source 60 --model "
+
 /* Contexts of random content, in which the guest goes on writing. */
-static void test_hostile_guest(const void *model)
+static void test_hostile_guest(const void *options)
 {
-    g_autofree char *options = g_strdup_printf(
-        "--source 60 --model %s", (const char *)model);
     g_autoptr(Rig) rig = rig_new(options);
     GRand *random = g_rand_new_with_seed(g_test_rand_int());
 
@@ -1094,6 +1417,13 @@ static void test_hostile_guest(const void *model)
         must_do(rig, BPFHV_PROXY_GET_FEATURES);
     }
     g_rand_free(random);
+}
+
+static void test_xdp_hostile_guest(void)
+{
+    if (set_up_veth(1)) {
+        test_hostile_guest("--xdp " XDP_NAME " --model sring_gso");
+    }
 }
 
 /* Messages of random numbers: each is answered, or ends the connection. */
@@ -1247,10 +1577,36 @@ int main(int argc, char **argv)
     add("tap", "sring_sum", "--model sring_sum", test_tap);
     add("tap", "one-queue-of-four", "--queues 4", test_tap);
     g_test_add_func("/bpfhv/backend/tap/upgrade", test_tap_upgrade);
-    add("hostile-guest", "sring", "sring", test_hostile_guest);
-    add("hostile-guest", "sring_gso", "sring_gso", test_hostile_guest);
-    add("hostile-guest", "vring_packed", "vring_packed", test_hostile_guest);
-    add("hostile-guest", "sring_sum", "sring_sum", test_hostile_guest);
+    add("xdp", "sring", " --model sring", test_xdp);
+    add("xdp", "sring_gso", " --model sring_gso", test_xdp);
+    add("xdp", "vring_packed", " --model vring_packed", test_xdp);
+    add("xdp", "sring_sum", " --model sring_sum", test_xdp);
+    add("xdp", "busy-wait", ",mode=copy --busy-wait", test_xdp);
+    add("xdp", "one-queue-of-two", ",mode=copy --queues 2", test_xdp);
+    g_test_add_func("/bpfhv/backend/xdp/generic", test_xdp_generic);
+    g_test_add_func("/bpfhv/backend/xdp/upgrades", test_xdp_upgrades);
+    g_test_add_func("/bpfhv/backend/xdp/lost", test_xdp_lost);
+    g_test_add_func("/bpfhv/backend/xdp/odd-lengths", test_xdp_odd_lengths);
+    g_test_add_func("/bpfhv/backend/xdp/pairs", test_xdp_pairs);
+    g_test_add_func("/bpfhv/backend/xdp/gone", test_xdp_gone);
+    g_test_add_func("/bpfhv/backend/xdp/killed", test_xdp_killed);
+    g_test_add_func("/bpfhv/backend/xdp/ordinary-user",
+                    test_xdp_ordinary_user);
+    g_test_add_func("/bpfhv/backend/xdp/two-backends", test_xdp_two_backends);
+    g_test_add_func("/bpfhv/backend/xdp/hostile-guest",
+                    test_xdp_hostile_guest);
+    for (size_t i = 0; i < G_N_ELEMENTS(xdp_refusals); i++) {
+        add("xdp/refused", xdp_refusals[i].name, GSIZE_TO_POINTER(i),
+            test_xdp_refused);
+    }
+    add("hostile-guest", "sring", SOURCE_OF_60 "sring",
+        test_hostile_guest);
+    add("hostile-guest", "sring_gso", SOURCE_OF_60 "sring_gso",
+        test_hostile_guest);
+    add("hostile-guest", "vring_packed", SOURCE_OF_60 "vring_packed",
+        test_hostile_guest);
+    add("hostile-guest", "sring_sum", SOURCE_OF_60 "sring_sum",
+        test_hostile_guest);
     g_test_add_func("/bpfhv/backend/hostile-qemu", test_hostile_qemu);
     g_test_add_func("/bpfhv/backend/nonsense", test_nonsense);
     g_test_add_func("/bpfhv/backend/pieces", test_pieces);
