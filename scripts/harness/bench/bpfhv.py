@@ -5,6 +5,8 @@
            virtio, bpfhv ─ QEMU ─ tap       instructions, packets per second
            vhost ─ peers/vhost_sink.c       } the process's time for a packet
            proxy ─ bpfhv-backend --sink     }
+                                 --tap      } the same, where packets go to the
+                                 --xdp      } host's network stack
 """
 
 import contextlib
@@ -37,6 +39,8 @@ APPEND = "init_on_alloc=0"
 INSTRUCTIONS = 1.1          # of virtio-net's, at the most
 RATE = 1.0                  # at the least
 CPU_TIME = 1.0              # of libvhost-user's, at the most
+XDP_TIME = 0.6              # of a tap's, at the most
+BURST = 64                  # packets that the guest sends at a time
 FUEL = 0.2                  # of the time of a call, at the most
 MODELS = "sring", "sring_gso", "vring_packed", "sring_sum"
 OF_NOBODY = bytes.fromhex("ffffffffffff 020000000001 88b5") + bytes(46)
@@ -55,7 +59,7 @@ class Bench:
         self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         self.place = stack.enter_context(bpfhv.Backends())
         kernel = get_kernel()
-        initrd = guest_initramfs(kernel, modules=("dummy",), others={
+        initrd = guest_initramfs(kernel, modules=("dummy", "pktgen"), others={
             "bpfhv.ko": get_bpfhv(kernel), **flow.files()})
         self.processes = {}
         if "vhost" in cards:        # QEMU waits until it is there
@@ -67,6 +71,14 @@ class Bench:
         if "proxy" in cards:
             self.processes["proxy"] = self.place.start("--sink").process
         self.load()
+
+    def serve(self, *options):
+        """Have another backend behind the card proxy."""
+        stop(self.processes["proxy"])
+        self.wait_for_link("proxy", 0)
+        self.processes["proxy"] = self.place.start(*options,
+                                                   net=self.net).process
+        self.wait_for_link("proxy", 1)
 
     def start_vhost_sink(self, stack):
         path = self.folder / "vhost"
@@ -121,9 +133,12 @@ for name in dummy {' '.join(self.cards)}; do
 done
 true""")
         for card in self.cards:
-            if not wait_until(lambda: "1" in self.guest.try_shell(
-                    f"cat /sys/class/net/{card}/carrier")[1], BOOT_TIMEOUT):
-                raise VmError(f"the card {card} has no link")
+            self.wait_for_link(card, 1)
+
+    def wait_for_link(self, card, state):
+        if not wait_until(lambda: str(state) in self.guest.try_shell(
+                f"cat /sys/class/net/{card}/carrier")[1], BOOT_TIMEOUT):
+            raise VmError(f"the link of the card {card} is not {state}")
 
     def reload(self, jit):
         """Load the driver again, with the kernel's JIT or without."""
@@ -148,6 +163,21 @@ true""")
             yield
         finally:
             self.guest.shell("kill $(cat /tmp/flood)")
+
+    @contextlib.contextmanager
+    def bursting(self, card):
+        """The guest's kernel sends small packets, many at a time."""
+        settings = "count 0", f"pkt_size {42 + BYTES}", f"burst {BURST}"
+        self.guest.shell(f"""cd /proc/net/pktgen
+echo add_device {card} >kpktgend_0
+{"".join(f"echo {words} >{card}; " for words in settings)}
+echo start >pgctrl &
+sleep 0.2""")
+        try:
+            yield
+        finally:
+            self.guest.shell("cd /proc/net/pktgen; echo stop >pgctrl; "
+                             "echo rem_device_all >kpktgend_0")
 
     @contextlib.contextmanager
     def receiving(self, card):
@@ -204,13 +234,13 @@ grep -e {card}-{direction}-0 -e {device}-{queue}.0 /proc/interrupts || true""")
         packets, *events = (b - a for a, b in zip(before, after))
         return packets / (end - begin), *(1000 * n / packets for n in events)
 
-    def cpu_time(self, card, seconds):
+    def cpu_time(self, card, seconds, sending=None):
         """Return ns of the process behind a card for a packet, and kicks."""
         def used():
             return int(Path(f"/proc/{self.processes[card].pid}/schedstat")
                        .read_text().split()[0])
 
-        with self.transmitting(card):
+        with (sending or self.transmitting)(card):
             before, counts = used(), self.look(card, "tx")
             time.sleep(seconds)
             after, more = used(), self.look(card, "tx")
@@ -288,6 +318,26 @@ def show_instructions(section, quick):
             INSTRUCTIONS)
 
 
+def measure_ports(section, bench, rounds, seconds):
+    with bench.net.entered():
+        run("ip", "tuntap", "add", "dev", "tap-port", "mode", "tap",
+            "vnet_hdr")
+        run("ip", "link", "add", "xdp-port", "type", "veth", "peer", "name",
+            "xdp-peer")
+        for device in "tap-port", "xdp-port", "xdp-peer":
+            run("ip", "link", "set", device, "up")
+
+    def measure(port):
+        bench.serve(f"--{port}", f"{port}-port")
+        return [bench.cpu_time("proxy", seconds, how)
+                for how in (bench.transmitting, bench.bursting)]
+
+    samples = turns(["tap", "xdp"], rounds, measure)
+    return [figures(section, f"port/{what}", {
+        port: [pair[i] for pair in found] for port, found in samples.items()},
+        "ns", "kicks") for i, what in enumerate(("single", "burst"))]
+
+
 def show_rates(section, quick):
     rounds, seconds = (3, 0.7) if quick else (12, 1.5)
     with contextlib.ExitStack() as stack:
@@ -300,6 +350,7 @@ def show_rates(section, quick):
         cpu = figures(section, "cpu", turns(
             ["vhost", "proxy"], rounds,
             lambda card: bench.cpu_time(card, seconds)), "ns", "kicks")
+        ports = measure_ports(section, bench, rounds, seconds)
     for direction, what in ("tx", "sent"), ("rx", "received"):
         found = rates[direction]
         section.table(
@@ -323,6 +374,19 @@ def show_rates(section, quick):
     section.target("the backend's processor time, relative to libvhost-user",
                    stats.ratio(cpu["proxy"][0].median, cpu["vhost"][0].median),
                    CPU_TIME)
+    section.table(
+        "Processor time of bpfhv-backend that gives packets of 60 bytes to the "
+        "host, whose stack drops them, ns per packet; median [quartiles]; for "
+        "1,000 packets, kicks. By UDP from a process, and "
+        f"{BURST} at a time from the guest's kernel (pktgen)",
+        ["", "ns", "kicks", "ns, bursts", "kicks"],
+        [[what, *[cell for found in ports for cell in (
+            spread(found[port][0]), number(found[port][1].median))]]
+         for what, port in (("a tap", "tap"), ("AF_XDP and a veth", "xdp"))])
+    section.target("the backend's processor time for bursts with AF_XDP, "
+                   "relative to a tap", stats.ratio(
+                       ports[1]["xdp"][0].median, ports[1]["tap"][0].median),
+                   XDP_TIME)
 
 
 def show_fuel(section):
