@@ -106,8 +106,8 @@ def show_gaps(times, gaps):
               f"{stats.quantile(found, 0.99):.1f} ms")
 
 
-class Card(Case):
-    """Packets through a card."""
+class Packets:
+    """Through a card."""
 
     why_not = staticmethod(why_no_card)
 
@@ -117,12 +117,17 @@ class Card(Case):
         return ["-netdev", cls.net.netdev()]
 
     @classmethod
+    def make_device(cls):
+        """Return the device that has the host's address."""
+        return cls.net.name
+
+    @classmethod
     def setUpClass(cls):
         if cls.why_not():
             return
         cls.net = cls.enterClassContext(TapNet(1))
         with cls.net.entered():
-            run("ip", "addr", "add", f"{HERE}/24", "dev", cls.net.name)
+            run("ip", "addr", "add", f"{HERE}/24", "dev", cls.make_device())
         cls.guest = cls.enterClassContext(BpfhvGuest(
             [*cls.netdev(), "-device", f"{CARD},id=card,netdev=net0"],
             netns=cls.net))
@@ -158,13 +163,6 @@ class Card(Case):
             self.assertEqual((result.twice, result.wrong), (0, 0), result)
             self.assertGreater(result.received, 0)
 
-    def set_up_packets(self, mtu, offloads):
-        with self.net.entered():
-            run("ip", "link", "set", self.net.name, "mtu", str(mtu))
-        self.guest.shell(f"ip link set eth0 mtu {mtu} && ethtool -K eth0 "
-                         + " ".join(f"{name} {offloads}"
-                                    for name in OFFLOADS.split()))
-
     def exchange(self, mtu):
         """Send UDP and TCP both ways at the same time."""
         with contextlib.ExitStack() as stack:
@@ -175,12 +173,8 @@ class Card(Case):
             self.assert_right([one.finish(TIMEOUT + PACKETS / 100)
                                for one in flows])
 
-    @rows({f"MTU {mtu}, offloads {offloads}": (mtu, offloads)
-           for mtu in (1500, 9000) for offloads in ("on", "off")}, "packets: ")
-    def check_packets(self, mtu, offloads):
+    def check(self, mtu):
         """Each byte of each packet is right, with each model."""
-        self.addCleanup(self.set_up_packets, 1500, "on")
-        self.set_up_packets(mtu, offloads)
         before = self.statistics()
         for model in MODELS:
             self.take(model)
@@ -223,6 +217,28 @@ class Card(Case):
             print(f"# {kind} {'to' if to_guest else 'from'} the guest: "
                   f"{result._replace(gaps=len(result.gaps))}")
 
+    def tearDown(self):
+        self.assertEqual(self.guest.crash(), "")
+        self.assertNotIn("the device is broken", self.guest.log())
+
+
+class Card(Packets, Case):
+    """QEMU serves the queues."""
+
+    def set_up_packets(self, mtu, offloads):
+        with self.net.entered():
+            run("ip", "link", "set", self.net.name, "mtu", str(mtu))
+        self.guest.shell(f"ip link set eth0 mtu {mtu} && ethtool -K eth0 "
+                         + " ".join(f"{name} {offloads}"
+                                    for name in OFFLOADS.split()))
+
+    @rows({f"MTU {mtu}, offloads {offloads}": (mtu, offloads)
+           for mtu in (1500, 9000) for offloads in ("on", "off")}, "packets: ")
+    def check_packets(self, mtu, offloads):
+        self.addCleanup(self.set_up_packets, 1500, "on")
+        self.set_up_packets(mtu, offloads)
+        self.check(mtu)
+
     def test_down_and_up(self):
         for _ in range(5):
             self.guest.shell("ip link set eth0 down; ip link set eth0 up")
@@ -234,13 +250,11 @@ class Card(Case):
                          "ip link set eth0 up")
         self.exchange(1500)
 
-    def tearDown(self):
-        self.assertEqual(self.guest.crash(), "")
-        self.assertNotIn("the device is broken", self.guest.log())
 
+class Served(Packets):
+    """The queues are served by bpfhv-backend."""
 
-class Proxy(Card):
-    """The same, with the queues served by bpfhv-backend."""
+    PORT = ["--tap", "tap0"]
 
     @staticmethod
     def why_not():
@@ -260,8 +274,7 @@ class Proxy(Card):
 
     @classmethod
     def serve(cls, *options, **how):
-        cls.backend = cls.place.start("--tap", cls.net.name, *options,
-                                      net=cls.net, **how)
+        cls.backend = cls.place.start(*cls.PORT, *options, net=cls.net, **how)
         cls.guest.shell("until grep -q 1 /sys/class/net/eth0/carrier; do "
                         "sleep 0.1; done", TIMEOUT)
 
@@ -276,6 +289,10 @@ class Proxy(Card):
 
     def upgrade(self, model):
         self.backend.ctl("upgrade", model)
+
+
+class Proxy(Served, Card):
+    """With a tap."""
 
     def test_damaged_memory(self):
         """Of 64 sums of the guest's one is wrong: packets are lost."""
@@ -313,6 +330,51 @@ class Proxy(Card):
             self.backend.signal()
             self.serve_anew()
             self.assert_right([stream.finish()])
+
+
+class Xdp(Served, Case):
+    """With one end of a veth, by AF_XDP."""
+
+    PORT = ["--xdp", "xdp0"]
+
+    @staticmethod
+    def why_not():
+        return Served.why_not() or bpfhv.why_no_xdp()
+
+    @classmethod
+    def make_device(cls):
+        run("ip", "link", "add", "xdp0", "type", "veth", "peer", "name",
+            "peer")
+        run("ip", "link", "set", "xdp0", "up")
+        run("ip", "link", "set", "peer", "up")
+        run("ethtool", "-K", "peer", "tx", "off")
+        return "peer"
+
+    @rows({"MTU 1500": 1500, "MTU 3500": 3500}, "packets: ")
+    def check_packets(self, mtu):
+        """Up to what veth takes with XDP."""
+        self.addCleanup(self.set_mtu, 1500)
+        self.set_mtu(mtu)
+        self.check(mtu)
+
+    def set_mtu(self, mtu):
+        with self.net.entered():
+            for device in "xdp0", "peer":
+                run("ip", "link", "set", device, "mtu", str(mtu))
+        self.guest.shell(f"ip link set eth0 mtu {mtu}")
+
+    def test_the_device_is_deleted(self):
+        """The backend and the guest go on, and the next has another one."""
+        with self.net.entered():
+            run("ip", "link", "del", "xdp0")
+        self.guest.try_shell(f"ping -c 3 -W 1 {HERE}")
+        self.assertRegex(self.backend.ctl("stats"), "tx0 .*dropped [1-9]")
+        self.take(MODELS[0])
+        with self.net.entered():
+            run("ip", "addr", "add", f"{HERE}/24", "dev", self.make_device())
+        self.backend.stop()
+        self.serve_anew()
+        self.exchange(1500)
 
 
 def there():

@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,13 @@ def why_not():
     """Return why there can be no backend here, or an empty string."""
     return "" if os.access(TOOLS / "bpfhv-backend", os.X_OK) else \
         "bpfhv-backend is not built"
+
+
+def why_no_xdp():
+    """Return why that backend has no --xdp, or an empty string."""
+    said = subprocess.run([TOOLS / "bpfhv-backend", "--socket=/", "--xdp="],
+                          text=True, stderr=subprocess.PIPE).stderr
+    return said.strip() if "built without" in said else ""
 
 
 def shared_memory(megabytes):
