@@ -724,8 +724,9 @@ char *card_statistics(const Card *card)
     GString *text = g_string_new(NULL);
 
     g_string_append_printf(text, "model %s, features 0x%" PRIx64 ", %s,"
-                           " %u upgrades%s%s\n", card->model->name,
+                           " %u upgrades%s%s%s\n", card->model->name,
                            card->features, state_of(card), card->upgrades,
+                           card->port->gone ? ", the device has gone" : "",
                            card->next_model ? ", waits for the guest to take "
                            : "", card->next_model ? card->next_model->name
                            : "");

@@ -125,6 +125,9 @@ bool port_configure(Port *port, unsigned n_queues, uint64_t features,
 {
     unsigned long offload = 0;
 
+    if (port->gone) {
+        return true;
+    }
     if (port->xdp) {
         return xdp_use(port->xdp, n_queues, error);
     }
@@ -148,15 +151,18 @@ bool port_configure(Port *port, unsigned n_queues, uint64_t features,
 
 int port_fd(const Port *port, unsigned queue)
 {
-    return port->fds ? port->fds[queue] :
+    return port->gone ? PORT_NEVER_READY :
+           port->fds ? port->fds[queue] :
            port->xdp ? xdp_fd(port->xdp, queue) :
            port->source_len ? PORT_ALWAYS_READY : PORT_NEVER_READY;
 }
 
 void port_failed(Port *port)
 {
-    if (port->xdp) {
-        xdp_end(port->xdp);
+    if (!port->gone) {
+        port->gone = true;
+        say("the network device has gone: nothing is received any more, and"
+            " what the guest sends is dropped");
     }
 }
 
@@ -164,6 +170,9 @@ bool port_send(Port *port, unsigned queue, const BpfhvPacket *packet)
 {
     ssize_t sent;
 
+    if (port->gone) {
+        return false;
+    }
     if (port->xdp) {
         return xdp_send(port->xdp, queue, packet);
     }
@@ -178,7 +187,12 @@ bool port_send(Port *port, unsigned queue, const BpfhvPacket *packet)
 
 bool port_flush(Port *port, unsigned queue)
 {
-    return port->xdp && xdp_flush(port->xdp, queue);
+    bool more = port->xdp && !port->gone && xdp_flush(port->xdp, queue);
+
+    if (port->xdp && xdp_gone(port->xdp)) {
+        port_failed(port);
+    }
+    return more;
 }
 
 static size_t make_packet(Port *port, BpfhvVnetHdr *hdr, uint8_t *packet)

@@ -23,7 +23,7 @@ int xdp_fd(const Xdp *xdp, unsigned queue)
     g_assert_not_reached();
 }
 
-void xdp_end(Xdp *xdp)
+bool xdp_gone(const Xdp *xdp)
 {
     g_assert_not_reached();
 }

@@ -62,7 +62,7 @@ struct Xdp {
     char *device;
     unsigned first, n_queues, n_used;
     uint16_t bind_flags;
-    bool gone;
+    bool gone;                  /* the device was deleted */
     struct xsk_bpf *program;
     int link;
     Queue *queue;
@@ -261,7 +261,7 @@ bool xdp_use(Xdp *xdp, unsigned n_queues, GError **error)
             ret = bpf_map__delete_elem(xdp->program->maps.sockets, &key,
                                        sizeof(key), 0);
         }
-        if (ret && !xdp->gone) {
+        if (ret) {
             return fail(error, xdp, "use another number of queues", -ret, "");
         }
     }
@@ -322,17 +322,12 @@ void xdp_free(Xdp *xdp)
 
 int xdp_fd(const Xdp *xdp, unsigned queue)
 {
-    return xdp->gone ? PORT_NEVER_READY
-                     : xsk_socket__fd(xdp->queue[queue].socket);
+    return xsk_socket__fd(xdp->queue[queue].socket);
 }
 
-void xdp_end(Xdp *xdp)
+bool xdp_gone(const Xdp *xdp)
 {
-    if (!xdp->gone) {
-        xdp->gone = true;
-        say("the network device %s has gone: nothing is received any more,"
-            " and what the guest sends is dropped", xdp->device);
-    }
+    return xdp->gone;
 }
 
 /* Sending */
@@ -364,16 +359,14 @@ bool xdp_flush(Xdp *xdp, unsigned queue)
         q->gathered = 0;
     }
     /* The kernel sends some 32 in a call. */
-    while ((n = waiting(q)) && n < before && !xdp->gone &&
+    while ((n = waiting(q)) && n < before &&
            xsk_ring_prod__needs_wakeup(&q->tx)) {
         before = n;
         fails = sendto(xsk_socket__fd(q->socket), NULL, 0, MSG_DONTWAIT, NULL,
                        0) < 0;
         if (fails && errno != EAGAIN && errno != EBUSY && errno != ENOBUFS) {
-            if (errno == ENXIO) {
-                xdp_end(xdp);
-            }
-            return false;       /* it is down: they wait until it is not */
+            xdp->gone = errno == ENXIO;
+            return false;       /* if it is down they wait until it is not */
         }
     }
     return n && fails;
@@ -386,7 +379,7 @@ bool xdp_send(Xdp *xdp, unsigned queue, const BpfhvPacket *packet)
     uint8_t *to;
     uint32_t at;
 
-    if (xdp->gone || packet->len < ETH_HLEN || packet->len > FRAME_SIZE) {
+    if (packet->len < ETH_HLEN || packet->len > FRAME_SIZE) {
         return false;
     }
     if (!q->n_idle) {

@@ -59,6 +59,7 @@ typedef struct Port {
     Xdp *xdp;                   /* a device's queues */
     unsigned n_queues;
     uint64_t features;          /* those that it has, or another cares for */
+    bool gone;                  /* its device was deleted */
     unsigned source_len;        /* bytes of a packet that is made up; or 0 */
     uint64_t source_count;
 } Port;
@@ -83,7 +84,7 @@ bool port_configure(Port *port, unsigned n_queues, uint64_t features,
 /* What to poll for a packet from @queue, or PORT_ALWAYS_READY and so on. */
 int port_fd(const Port *port, unsigned queue);
 
-/* That descriptor was polled, and there is an error. */
+/* That descriptor was polled, and there is an error: the device has gone. */
 void port_failed(Port *port);
 
 /* Send, with the next port_flush(); return whether the port took it. */
@@ -105,7 +106,7 @@ Xdp *xdp_new(const char *text, unsigned n_queues, GError **error);
 void xdp_free(Xdp *xdp);
 bool xdp_use(Xdp *xdp, unsigned n_queues, GError **error);
 int xdp_fd(const Xdp *xdp, unsigned queue);
-void xdp_end(Xdp *xdp);
+bool xdp_gone(const Xdp *xdp);
 bool xdp_send(Xdp *xdp, unsigned queue, const BpfhvPacket *packet);
 bool xdp_flush(Xdp *xdp, unsigned queue);
 size_t xdp_receive(Xdp *xdp, unsigned queue, uint8_t *packet);

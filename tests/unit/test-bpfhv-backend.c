@@ -899,8 +899,6 @@ static void test_tap_upgrade(void)
     exchange_frames(rig, TAP_NAME);
 }
 
-/* AF_XDP */
-
 static void run_shell(const char *line)
 {
     const char *argv[] = { "/bin/sh", "-c", line, NULL };
@@ -912,6 +910,41 @@ static void run_shell(const char *line)
     g_assert_no_error(error);
     g_assert_cmpint(status, ==, 0);
 }
+
+/* The guest's packets are dropped from then on, and all else goes on. */
+static void device_goes(Rig *rig, const char *name)
+{
+    g_autofree char *command = g_strdup_printf("ip link del %s", name);
+    g_autofree char *stats = NULL;
+    uint64_t bytes = 0, sent;
+
+    send_packets(rig, 1, 500, &bytes);
+    run_shell(command);
+    send_packets(rig, 1, 500, &bytes);
+    sent = counted(rig, "tx0", "packets ");
+    g_assert_cmpuint(sent + counted(rig, "tx0", "dropped "), ==, 1000);
+    g_assert_cmpuint(sent, <, 600);
+    stats = tell(rig, "stats", NULL);
+    g_assert_nonnull(strstr(stats, "the device has gone"));
+    follow_upgrade_to(rig, "sring");
+    send_packets(rig, 1, 500, &bytes);
+    g_assert_cmpuint(counted(rig, "tx0", "packets "), ==, sent);
+}
+
+static void test_tap_gone(void)
+{
+    g_autoptr(Rig) rig = NULL;
+
+    if (!tap_net_allowed()) {
+        return;
+    }
+    rig = rig_new("--tap " TAP_NAME);
+    begin(rig, 1);
+    close(open_device(TAP_NAME));
+    device_goes(rig, TAP_NAME);
+}
+
+/* AF_XDP */
 
 /* A veth whose one end has two queues, unless the test is skipped. */
 static bool set_up_veth(int queues_of_peer)
@@ -1084,26 +1117,16 @@ static void test_xdp_pairs(void)
     }
 }
 
-/* The guest's packets are dropped from then on, and all else goes on. */
 static void test_xdp_gone(void)
 {
     g_autoptr(Rig) rig = NULL;
-    uint64_t bytes = 0, sent;
 
     if (!set_up_veth(1)) {
         return;
     }
     rig = rig_new("--xdp " XDP_NAME);
     begin(rig, 1);
-    send_packets(rig, 1, 500, &bytes);
-    run_shell("ip link del " XDP_NAME);
-    send_packets(rig, 1, 500, &bytes);
-    sent = counted(rig, "tx0", "packets ");
-    g_assert_cmpuint(counted(rig, "tx0", "dropped "), ==, 1000 - sent);
-    g_assert_cmpuint(sent, <, 600);
-    follow_upgrade_to(rig, "sring");
-    send_packets(rig, 1, 500, &bytes);
-    g_assert_cmpuint(counted(rig, "tx0", "packets "), ==, sent);
+    device_goes(rig, XDP_NAME);
 }
 
 /* Nothing remains of a backend that is killed, so the next one can start. */
@@ -1577,6 +1600,7 @@ int main(int argc, char **argv)
     add("tap", "sring_sum", "--model sring_sum", test_tap);
     add("tap", "one-queue-of-four", "--queues 4", test_tap);
     g_test_add_func("/bpfhv/backend/tap/upgrade", test_tap_upgrade);
+    g_test_add_func("/bpfhv/backend/tap/gone", test_tap_gone);
     add("xdp", "sring", " --model sring", test_xdp);
     add("xdp", "sring_gso", " --model sring_gso", test_xdp);
     add("xdp", "vring_packed", " --model vring_packed", test_xdp);
