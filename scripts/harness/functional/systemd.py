@@ -15,7 +15,7 @@ from harness.vm.process import spawn, stop, wait_until
 UNITS = HELPER.parent / "systemd"
 OTHER_UNITS = ("systemd-journald.socket", "systemd-journald.service")
 EMPTY_TARGETS = ("basic", "shutdown", "sockets", "sysinit", "umount")
-START_TIMEOUT = 30
+START_TIMEOUT = 180     # s; where TCG emulates the processor
 SETUP = """
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs /run

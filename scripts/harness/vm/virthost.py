@@ -55,6 +55,9 @@ mount -t tmpfs run /new/run
 # Guest memory that is shared, too, or each 4 KiB of it is a fault of KVM's.
 echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled
 ip link set lo up
+# It becomes the root of all mount namespaces, to which setns() leads; not ours.
+cd /new
+mount --move . /
 while sleep 5; do
     cpu=0
     while [ $cpu -lt $(nproc) ]; do
@@ -67,7 +70,7 @@ SIGN = "@alive@"        # of a processor, on the console
 SILENCE = 120           # seconds without one, and it is taken for dead
 
 SHELL = ("env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "
-         "chroot /new /bin/sh")
+         "chroot . /bin/sh")
 
 # The outer QEMU: the one of the release, 7.2, runs other kernels than 6.1
 # with emulation faults (facts/testbed.md).
