@@ -7,25 +7,35 @@ In a fresh Debian with libvirt and our packages, all in a network namespace:
                        └─▶ socket of systemd ─▶ helper
 
 and then the same with docs/xdp_offload.rst: a program of the guest's at tap0.
+
+What takes vhost-net and KVM is done in a virtual host, by this same file: the
+domain with name='vhost', and then with hash reports.
 """
 
 import contextlib
 import re
+import shlex
 import shutil
 import socket
+import sys
+import types
 from concurrent import futures
 
-from harness import library, rss_reference
+from harness import TOP, Error, library, rss_reference
 from harness.check import fresh, packages
-from harness.check.results import skipped
+from harness.check.results import FAIL, read_tap, skipped
 from harness.functional import systemd
 from harness.privateapt import host_release
-from harness.vm import histogram, steering, traffic, xdp
+from harness.vm import hashes, histogram, steering, traffic, xdp
 from harness.vm.channel import Shell
 from harness.vm.guest import CONSOLE, fetch_guest, guest_initramfs
+from harness.vm.kernel import get_kernel
+from harness.vm.module import get_module
 from harness.vm.tapnet import TapNet
+from harness.vm.virthost import VirtualHost, our_command, try_again
 
 BOOT_TIMEOUT = 180      # s; on a busy machine
+VHOST_TIMEOUT = 2400    # s; of all that is done in a virtual host
 FLOWS = 100             # of each class
 BURST = 128             # fewer packets than a queue holds
 DROPPED = 5             # a port
@@ -53,7 +63,7 @@ SECOND = """<interface type='ethernet'>
 """
 # The rest of a domain, around the devices that the manual shows.
 NAMESPACE = "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
-DOMAIN = f"""<domain type='qemu' {NAMESPACE}>
+DOMAIN = f"""<domain type='%s' {NAMESPACE}>
   <name>vm</name>
   <memory unit='MiB'>512</memory>
   <vcpu>4</vcpu>
@@ -64,7 +74,7 @@ DOMAIN = f"""<domain type='qemu' {NAMESPACE}>
     <cmdline>{CONSOLE}</cmdline>
   </os>
   <features><acpi/></features>
-  <cpu mode='maximum'/>
+  <cpu mode='%s'/>
   %s
     <serial type='file'><source path='{IMAGES}/console'/></serial>
     <channel type='unix'>
@@ -96,13 +106,15 @@ class Domain(packages.Installed):
         assert status == 0, f"{command}: {output}"
         return output
 
-    def define(self):
-        devices = re.search(r"<devices>.*?(?=</devices>)", self.manual,
-                            re.DOTALL)[0]
+    def define(self, kind="qemu", cpu="maximum", change=str):
+        """Define the manual's domain; change: what is done to its devices."""
+        devices = change(re.search(r"<devices>.*?(?=</devices>)", self.manual,
+                                   re.DOTALL)[0])
         options = re.search(r"<qemu:commandline>.*?</qemu:commandline>|$",
                             self.manual, re.DOTALL)[0]
         home = self.there.folder / "root"
-        (home / "vm.xml").write_text(DOMAIN % (devices.rstrip(), options))
+        (home / "vm.xml").write_text(DOMAIN % (
+            kind, cpu, devices.rstrip(), options))
         (home / "second.xml").write_text(SECOND)
         self.command("virsh define vm.xml")
 
@@ -130,19 +142,27 @@ class Domain(packages.Installed):
         text = self.said("--hmp 'info rss'")
         assert f"{card}: engine {engine}" in text, text
 
-    def steers(self):
-        """eBPF does, and each flow is on its predicted queue."""
+    def steers(self, reports=False):
+        """eBPF does, and each flow is on its predicted queue.
+
+        reports: and has its hash, in the guest's driver
+        """
         self.engine_is("net0", "ebpf")
         rss = steering.GuestRss(self)
         config = rss_reference.Config(steering.hash_types(self), rss.key,
                                       rss.table)
-        with self.net.entered(), socket.socket(
-                socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
-            sock.bind(("tap0", 0))
+        flows = traffic.flows(0, FLOWS)
+        if reports:
+            hashes.begin(self, sum(map(len, flows.values())))
+        with self.net.packet_socket("tap0") as sock:
             rows = [histogram.send_class(self, sock, name, frames,
                                          config.queue, burst=BURST)
-                    for name, frames in traffic.flows(0, FLOWS).items()]
+                    for name, frames in flows.items()]
         assert not any(row.misplaced or row.lost for row in rows), rows
+        if reports:
+            wrong = hashes.compare(hashes.of_flows(hashes.end(self)), flows,
+                                   config)
+            assert wrong == 0, f"{wrong} wrong hashes"
 
     def journal_says(self):
         text = self.said("qemu-rss-helper -n 3")
@@ -179,14 +199,35 @@ class Domain(packages.Installed):
         self.connect()
         self.steers()
 
+    def log(self):
+        """Return libvirt's command for QEMU, and QEMU's messages."""
+        path = self.there.folder / "var/log/libvirt/qemu/vm.log"
+        return path.read_text().split("LC_ALL=C")[-1]
+
     def falls_back(self):
         """Without the service there is the warning of the manual."""
         self.command("virsh destroy vm; systemctl stop"
                      " qemu-rss-helper.socket; virsh start vm")
-        log = self.there.folder / "var/log/libvirt/qemu/vm.log"
-        last = log.read_text().split("LC_ALL=C")[-1]
+        last = self.log()
         assert "RSS falls back to QEMU: " in last, last
         assert f"no service at {packages.SOCKET}" in last, last
+
+    def with_vhost(self, devices):
+        """Return the devices with vhost-net in place of QEMU."""
+        return devices.replace("name='qemu'", "name='vhost'")
+
+    def with_reports(self, devices):
+        """Return them with hash reports, as the manual says."""
+        backend = re.search("<backend .*/>", self.manual)[0]
+        return self.with_vhost(devices).replace(
+            "rss_hash_report='off'/>", "rss_hash_report='on'/>" + backend)
+
+    def has_vhost(self):
+        assert '"vhost":true' in self.log(), self.log()
+
+    def has_reporter(self):
+        text = self.said("--hmp 'info rss'")
+        assert "hash reporter vhost" in text, text
 
     def offloads(self):
         """The guest's program drops at the tap what it is told to drop."""
@@ -230,6 +271,37 @@ def _xdp_cases(there, net, service, tier):
     here.attempt("the host drops for the guest", here.offloads)
 
 
+def _vhost_cases(there, net, service, tier):
+    here = Domain(there, service, net, tier.top / "docs/libvirt.rst")
+    for what, change in {"vhost": here.with_vhost,
+                         "vhost and hash reports": here.with_reports}.items():
+        reports = change == here.with_reports
+        here.attempt("the domain goes", here.command,
+                     "virsh destroy vm || true; virsh undefine vm")
+        here.attempt(f"virsh define, with {what}", here.define, "kvm",
+                     "host-passthrough", change)
+        here.attempt(f"with {what}, the guest boots", here.boot,
+                     "ethtool -X eth0 equal 4; ethtool -K eth0 rxhash on")
+        here.attempt(f"with {what}, it has vhost", here.has_vhost)
+        if reports:
+            here.attempt("vhost-net reports", here.has_reporter)
+        here.attempt(f"with {what}, each flow is on its queue", here.steers,
+                     reports)
+
+
+@contextlib.contextmanager
+def _systemd(there):
+    """Run it in the release; yield its network namespace and itself."""
+    with TapNet(name="unused0") as net:
+        with net.entered():
+            service = systemd.Systemd(packages.START, fresh.environment(),
+                                      [there.folder])
+        try:
+            yield net, service
+        finally:
+            service.close()
+
+
 def _run(there, tier):
     """Do it all in a release that has libvirt."""
     images = there.folder / IMAGES[1:]
@@ -239,15 +311,36 @@ def _run(there, tier):
     shutil.copy(guest_initramfs(kernel, others={
         "bin/xdp-offload": there.folder / "usr/sbin/xdp-offload",
         "filter.bpf.o": library.BUILD / PROGRAM}), images / "initrd")
-    with TapNet(name="unused0") as net:
-        with net.entered():
-            service = systemd.Systemd(packages.START, fresh.environment(),
-                                      [there.folder])
-        try:
-            _cases(there, net, service, tier)
-            _xdp_cases(there, net, service, tier)
-        finally:
-            service.close()
+    with _systemd(there) as (net, service):
+        _cases(there, net, service, tier)
+        _xdp_cases(there, net, service, tier)
+
+
+def _run_with_vhost(there, tier, log):
+    """Do in a virtual host what takes vhost-net and KVM."""
+    kernel = get_kernel()
+    module = get_module(kernel)
+    command = our_command("-m", "harness.check.libvirt", tier.name,
+                          PYTHONPATH=TOP / "scripts")
+
+    def show(line):
+        if line.startswith(there.release):
+            tier.say("  " + line)
+
+    def work():
+        with VirtualHost(kernel) as host:
+            host.run(f"insmod {shlex.quote(str(module))} &&"
+                     " chmod 666 /dev/kvm &&"           # as udev does
+                     " mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+            return host.try_shell(shlex.join(command), VHOST_TIMEOUT, show)
+
+    try:
+        status, output = try_again(work)
+    except Error as error:
+        there.judge("a virtual host", str(error))
+    else:
+        log.write(output + "\n")
+        there.cases += read_tap("in a virtual host", output, status)
 
 
 def libvirt(tier, log):
@@ -264,4 +357,23 @@ def libvirt(tier, log):
             if there.attempt("apt install", "chroot", there.folder, "sh",
                              "-ec", INSTALL):
                 _run(there, tier)
+                _run_with_vhost(there, tier, log)
     return there.cases
+
+
+def main(name):
+    """In the virtual host: print as TAP what became of its cases."""
+    tier = types.SimpleNamespace(name=name, top=TOP, say=print)
+    there = fresh.Fresh(tier, host_release(), packages.INCLUDED, sys.stdout)
+    with _systemd(there) as (net, service):
+        _vhost_cases(there, net, service, tier)
+    bad = [case for case in there.cases if case.outcome == FAIL]
+    for case in there.cases:
+        print(case.text, end="\n" * bool(case.text))
+        print("not ok" if case in bad else "ok", case.name)
+    print(f"1..{len(there.cases)}", flush=True)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

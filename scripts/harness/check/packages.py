@@ -65,7 +65,8 @@ START = """
     cd "$1"
     mount -t tmpfs -o mode=755 tmpfs dev
     mkdir dev/net dev/pts dev/shm
-    for node in full kvm net/tun null random tty urandom zero; do
+    for node in full kvm net/tun null random tty urandom vhost-net \\
+            vhost-net-hash zero; do
         if [ -e /dev/$node ]; then
             touch dev/$node
             mount --bind /dev/$node dev/$node
