@@ -20,6 +20,7 @@ import unittest
 
 from harness.bench import stats
 from harness.cases import rows
+from harness.check.results import FAIL, read_tap
 from harness.functional.elsewhere import in_virtual_host, tell
 from harness.functional.guests import (BOOT_TIMEOUT, MEMORY, Case, run_tests,
                                        tested_qemu)
@@ -27,7 +28,7 @@ from harness.vm import bpfhv, flow
 from harness.vm.flow import HERE, THERE, Flow
 from harness.vm.guest import Guest, guest_initramfs
 from harness.vm.kernel import get_kernel
-from harness.vm.module import get_bpfhv
+from harness.vm.module import get_attacks, get_bpfhv
 from harness.vm.process import run, wait_until
 from harness.vm.tapnet import TapNet
 
@@ -51,6 +52,7 @@ class BpfhvGuest(Guest):
         kernel = get_kernel(SUITE)
         initrd = guest_initramfs(
             kernel, others={"bpfhv.ko": get_bpfhv(kernel, SUITE),
+                            "attacks.ko": get_attacks(kernel, SUITE),
                             **flow.files()})
         # 6.12 and 7.2 change their code while it runs on the other processor,
         # which QEMU 7.2 does not always emulate as it is.
@@ -80,6 +82,32 @@ class Module(Case):
                 "ls /sys/bus/pci/drivers/bpfhv | grep :; true"), "")
             guest.shell("rmmod bpfhv && insmod /bpfhv.ko")
             self.assertEqual(guest.crash(), "")
+
+
+class Attacks(Case):
+    """Programs written by hand, in the kernel, which looks at its memory."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not cls.why_not():
+            cls.guest = cls.enterClassContext(BpfhvGuest(
+                [], append="slub_debug=FZP,kmalloc-*"))
+
+    @rows({"compiled": ("compiled", 1, 0),
+           "compiled and hardened": ("compiled", 1, 2),
+           "interpreted": ("interpreted", 0, 0)})
+    def check(self, how, enable, harden):
+        """Each is refused for its reason, or returns what it should."""
+        knobs = "/proc/sys/net/core/bpf_jit_"
+        if self.guest.try_shell(f"echo {enable} >{knobs}enable")[0]:
+            self.skipTest("this kernel has no interpreter")
+        self.guest.shell(f"echo {harden} >{knobs}harden; dmesg -c >/dev/null; "
+                         "insmod /attacks.ko && rmmod attacks", TIMEOUT)
+        log = re.sub(r"(?m)^\[ *[\d.]+\] ", "", self.guest.log())
+        self.assertEqual([case for case in read_tap("attacks", log, 0)
+                          if case.outcome == FAIL], [])
+        self.assertEqual(re.findall("# (compiled|interpreted)", log), [how])
+        self.assertNotRegex(log, "BUG|WARNING|Oops")
 
 
 def why_no_card():
@@ -378,7 +406,8 @@ class Xdp(Served, Case):
 
 
 def there():
-    get_bpfhv(get_kernel(SUITE), SUITE)     # nothing can be built there
+    for get in get_bpfhv, get_attacks:      # nothing can be built there
+        get(get_kernel(SUITE), SUITE)
     return in_virtual_host(__file__, {
         "FUNCTIONAL_ACCEL": "kvm", "BPFHV_UPGRADES": UPGRADES,
         "BPFHV_PACKETS": PACKETS}, ELSEWHERE_TIMEOUT)

@@ -23,6 +23,8 @@ from .process import run
 RULES = TOP / "linux/vhost-net-hash"
 NAME = "vhost_net_hash.ko"
 BPFHV = TOP / "linux/bpfhv"
+ATTACKS = TOP / "tests/functional/bpfhv-attacks"
+LIB = TOP / "tests/lib"
 BUILD_TIMEOUT = 1200        # s
 
 # There is no vmlinux to take types from; this machine's compiler may be older
@@ -135,17 +137,37 @@ def get_module(kernel, suite=None):
                                                    target), made_of)
 
 
-def get_bpfhv(kernel, suite=None):
-    """Return bpfhv.ko for a Kernel of get_kernel(suite)."""
+def get_ours(name, sources, kernel, suite):
+    """Return a module that is wholly ours, for a Kernel of get_kernel(suite).
+
+    sources: {path in the folder where it is built: path here}
+    """
     headers = get_headers(kernel, suite or privateapt.host_release())
-    sources = sorted([BPFHV / "Kbuild", *BPFHV.glob("*.[ch]")])
 
     def fill(target):
-        for path in sources:
-            shutil.copy(path, target)
+        for path, source in sources.items():
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target / path)
 
-    return build("bpfhv.ko", headers,
-                 TOP / "build/modules-bpfhv" / kernel.version, fill,
-                 digest(*sources, headers / "Module.symvers"),
+    return build(name, headers,
+                 TOP / f"build/modules-{Path(name).stem}" / kernel.version,
+                 fill, digest(*sources.values(), headers / "Module.symvers"),
                  # 7.2's headers have attributes that gcc 12 does not know
                  "KCFLAGS=-Werror -Wno-attributes")
+
+
+def get_bpfhv(kernel, suite=None):
+    """Return bpfhv.ko, the guest's driver."""
+    return get_ours("bpfhv.ko", {
+        path.name: path for path in sorted([BPFHV / "Kbuild",
+                                            *BPFHV.glob("*.[ch]")])},
+                    kernel, suite)
+
+
+def get_attacks(kernel, suite=None):
+    """Return attacks.ko, a test of the part of it that takes programs."""
+    return get_ours("attacks.ko", {
+        **{path.name: path for path in sorted(
+            [*ATTACKS.iterdir(), *LIB.glob("bpfhv_attacks.[ch]")])},
+        **{str(path.relative_to(TOP)): path for path in sorted(
+            BPFHV.glob("*.[ch]"))}}, kernel, suite)
