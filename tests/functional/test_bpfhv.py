@@ -41,6 +41,17 @@ WAYS = list(itertools.product(("udp", "tcp"), (False, True)))
 RATE, GAP = 1000, 2000      # datagrams a second; us
 OFFLOADS = "tso tx rx sg rx-gro-hw"
 TIMEOUT = 120               # s
+# What tests/bpf/bpfhv/sring_gso.bpf.c makes of frames of LIE_RX bytes, and so on,
+# and of those that are sent, of LIE_TX bytes: what the driver says to it.
+LIE_RX, LIE_TX = 1000, 1100
+LIES = (r"returned a buffer that it does not have \(65535\)",
+        "returned a buffer that it does not have", "returned 0 buffers at once",
+        "returned 65 buffers at once", "returned 4294967295 buffers at once",
+        r"failed \(-1\)", r"failed \(2\)", "ran too long")
+RX_LIES = (*LIES, "returned 65536 bytes", "returned 4294967295 bytes",
+           "returned a packet without end")
+DROPPED = range(LIE_RX + len(RX_LIES), LIE_RX + len(RX_LIES) + 2)
+HEADERS = 42                # bytes, of what ping sends
 KVM = os.environ.get("FUNCTIONAL_ACCEL") == "kvm"
 ELSEWHERE_TIMEOUT = 3000    # s
 
@@ -246,7 +257,8 @@ class Packets:
                   f"{result._replace(gaps=len(result.gaps))}")
 
     def tearDown(self):
-        self.assertEqual(self.guest.crash(), "")
+        if crash := self.guest.crash():
+            self.fail(crash)
         self.assertNotIn("the device is broken", self.guest.log())
 
 
@@ -254,6 +266,7 @@ class Card(Packets, Case):
     """QEMU serves the queues."""
 
     def set_up_packets(self, mtu, offloads):
+        self.take(MODELS[-1])       # which can do all of it
         with self.net.entered():
             run("ip", "link", "set", self.net.name, "mtu", str(mtu))
         self.guest.shell(f"ip link set eth0 mtu {mtu} && ethtool -K eth0 "
@@ -334,6 +347,42 @@ class Proxy(Served, Card):
         self.assertGreater(self.dropped(), before)
         self.backend.stop()
         self.serve_anew()
+
+    def test_lies(self):
+        """Harmless programs whose results are nonsense: each is told."""
+        self.backend.stop()
+        self.serve_anew("--programs", bpfhv.DAMAGED)
+        for kind, begin, lies in (("receive", LIE_RX, RX_LIES),
+                                  ("transmit", LIE_TX, LIES)):
+            for length, said in enumerate(lies, begin):
+                with self.subTest(kind, length=length):
+                    self.check_lie(kind, length, said)
+        for length in DROPPED:
+            before = self.statistics()["rx_queue_0_dropped"]
+            self.assertTrue(wait_until(
+                lambda: self.send_one("receive", length) or
+                self.statistics()["rx_queue_0_dropped"] > before, TIMEOUT))
+        self.test_ping()
+        self.backend.stop()
+        self.serve_anew()
+
+    def check_lie(self, kind, length, said):
+        """The card is stopped, and works again when it is set up again."""
+        said = f"the device is broken: .*{kind} queue 0 {said}"
+        self.assertTrue(wait_until(lambda: self.send_one(kind, length) or
+                                   re.search(said, self.guest.log()), TIMEOUT),
+                        self.guest.log()[-1000:])
+        self.guest.shell("dmesg -c >/dev/null; ip link set eth0 down; "
+                         "ip link set eth0 up")
+
+    def send_one(self, kind, length):
+        """A frame goes to the guest, or from it: an answer may not come."""
+        ping = f"ping -c 1 -W 1 -s {length - HEADERS}"
+        if kind == "transmit":
+            self.guest.try_shell(f"{ping} {HERE}")
+        else:
+            with self.net.entered():
+                run("sh", "-c", f"{ping} {THERE} || true")
 
     def dropped(self):
         """Return how many packets the guest has not received."""
