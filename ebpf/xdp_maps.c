@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "xdp_maps.h"
+#include "xdp_types.h"
 
 enum {
     KNOWN_FLAGS = BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG | BPF_F_MMAPABLE,
@@ -26,6 +27,8 @@ enum {
     HASH_BYTES = 64,            /* of an element */
     BUCKET_BYTES = 16,
     TRIE_BYTES = 64,            /* of a node */
+    BTF_BYTES = 4096,
+    BTF_TIMES = 4,              /* what is read, and tables for its types */
 
     /* What is behind the header of an answer: its error, and its fields */
     ANSWER_BYTES = XDP_WIRE_MAX - XDP_WIRE_HEADER - 4 - 12,
@@ -118,12 +121,42 @@ static int check_sizes(const XdpWireMessage *m, const XdpMapKind *kind,
     return 0;
 }
 
+/* The reason of the kernel's, or of ours. */
+static int refuse_types(GString *why, int err)
+{
+    g_autofree char *reason = g_strdup(err ? g_strerror(err) : why->str);
+
+    g_string_printf(why, "the types of the map are refused: %s", reason);
+    return err ? err : EINVAL;
+}
+
+/* The types that come with MAP_TYPED; their descriptor is to be closed. */
+static int load_types(const XdpWireMessage *m, struct bpf_map_create_opts *opts,
+                      GString *why)
+{
+    int fd;
+
+    if (!xdp_types_check(m->data, m->len, m->map.key_type, m->map.value_type,
+                         why)) {
+        return refuse_types(why, 0);
+    }
+    fd = bpf_btf_load(m->data, m->len, NULL);
+    if (fd < 0) {
+        return refuse_types(why, errno);
+    }
+    opts->btf_fd = fd;
+    opts->btf_key_type_id = m->map.key_type;
+    opts->btf_value_type_id = m->map.value_type;
+    return 0;
+}
+
 int xdp_maps_create(XdpMaps *maps, const XdpWireMessage *m, uint32_t max_maps,
                     uint64_t max_memory, GString *why)
 {
     const XdpMapKind *kind = find_kind(m->map.type);
     LIBBPF_OPTS(bpf_map_create_opts, opts,
                 .map_flags = m->map.flags & ~BPF_F_MMAPABLE);
+    bool typed = m->op == XDP_OP_MAP_TYPED;
     int cpus = libbpf_num_possible_cpus(), err, fd;
     uint64_t value, memory;
 
@@ -148,15 +181,24 @@ int xdp_maps_create(XdpMaps *maps, const XdpWireMessage *m, uint32_t max_maps,
                       " do not fit into a frame");
     }
     memory = xdp_map_memory(m->map.type, m->map.key_size, m->map.value_size,
-                            m->map.max_entries, cpus);
+                            m->map.max_entries, cpus) +
+             (typed ? BTF_BYTES + BTF_TIMES * m->len : 0);
     if (memory > max_memory || maps->memory > max_memory - memory) {
         return refuse(why, ENOMEM, "the maps would take more memory than the"
                       " host allows");
     }
+    err = typed ? load_types(m, &opts, why) : 0;
+    if (err) {
+        return err;
+    }
     fd = bpf_map_create(m->map.type, m->map.name, m->map.key_size,
                         m->map.value_size, m->map.max_entries, &opts);
+    err = errno;
+    if (typed) {
+        close(opts.btf_fd);
+    }
     if (fd < 0) {
-        return errno;
+        return typed ? refuse_types(why, err) : err;
     }
     maps->map[maps->count] = (XdpMap) {
         .type = m->map.type, .value_size = m->map.value_size, .fd = fd,

@@ -42,7 +42,7 @@ uint64_t xdp_map_memory(uint32_t type, uint32_t key_size, uint32_t value_size,
 
 /**
  * xdp_maps_create:
- * @request: MAP_CREATE
+ * @request: MAP_CREATE or MAP_TYPED
  * @max_maps: at most XDP_MAX_MAPS
  * @max_memory: bytes, of all maps
  * @why: receives the reason where there is one

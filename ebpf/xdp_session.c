@@ -135,7 +135,8 @@ static int hello(XdpSession *s, const XdpWireMessage *m, XdpWireMessage *a)
     s->max_memory = lower(s->max_memory, m->hello.max_memory);
     a->hello.features = XDP_FEATURE_TX |
                         (s->config.rewrite ? XDP_FEATURE_REWRITE : 0) |
-                        (s->config.trusted ? XDP_FEATURE_TRUSTED : 0);
+                        (s->config.trusted ? XDP_FEATURE_TRUSTED : 0) |
+                        (s->config.no_types ? 0 : XDP_FEATURE_TYPES);
     a->hello.max_insns = s->max_insns;
     a->hello.max_maps = s->max_maps;
     a->hello.max_key = s->max_key;
@@ -179,6 +180,9 @@ static int map_create(XdpSession *s, const XdpWireMessage *m,
 
     if (err) {
         return err;
+    }
+    if (m->op == XDP_OP_MAP_TYPED && s->config.no_types) {
+        return refuse(why, EOPNOTSUPP, "the host takes no types of maps");
     }
     if (m->map.key_size > s->max_key || m->map.value_size > s->max_value) {
         return refuse(why, E2BIG, "the keys or values of the map are too"
@@ -399,6 +403,7 @@ static int answer(XdpSession *s, const XdpWireMessage *m, XdpWireMessage *a,
     case XDP_OP_HELLO:
         return hello(s, m, a);
     case XDP_OP_MAP_CREATE:
+    case XDP_OP_MAP_TYPED:
         return map_create(s, m, a, why);
     case XDP_OP_PROG_SET:
         return prog_set(s, m, why);

@@ -17,6 +17,7 @@
  * @max_insns, @max_maps, @max_memory: 0 for the most (xdp_limits.h); more than
  *                                     that is the most, too
  * @rewrite, @trusted, @gso_pass: see XdpTarget
+ * @no_types: maps have no types (BTF)
  * @by_filter: see xdp_attach_new()
  * @stubs: the folder of stubs (xdp_stub.h), or NULL: redirected packets are
  *         not examined
@@ -27,7 +28,7 @@ typedef struct XdpSessionConfig {
     uint32_t max_insns, max_maps;
     uint64_t max_memory;
     bool rewrite, trusted, gso_pass;
-    bool by_filter;
+    bool no_types, by_filter;
     const char *stubs, *tap;
 } XdpSessionConfig;
 

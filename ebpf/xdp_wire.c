@@ -14,7 +14,7 @@
 
 enum {
     INSN_LEN = 8,           /* bytes */
-    MAX_FIELDS = 7,
+    MAX_FIELDS = 8,
 };
 
 /* A field of the body: where it is in XdpWireMessage, its bytes there. */
@@ -30,6 +30,7 @@ typedef enum Behind {
     NOTHING,
     INSNS,                  /* program.count of them */
     ENTRIES,                /* xdp_wire_check_entries() tells */
+    TYPES,                  /* xdp_types_check() tells */
 } Behind;
 
 typedef struct Body {
@@ -52,6 +53,10 @@ static const Body requests[XDP_OP_END] = {
     [XDP_OP_LOOKUP ... XDP_OP_NEXT] = { ENTRIES,
         { FIELD(entries.handle), FIELD(entries.flags),
           FIELD(entries.count) } },
+    [XDP_OP_MAP_TYPED] = { TYPES,
+        { FIELD(map.type), FIELD(map.key_size), FIELD(map.value_size),
+          FIELD(map.max_entries), FIELD(map.flags), FIELD(map.name),
+          FIELD(map.key_type), FIELD(map.value_type) } },
 };
 
 static const Body answers[XDP_OP_END] = {
@@ -68,6 +73,7 @@ static const Body answers[XDP_OP_END] = {
         { FIELD(stats.passed), FIELD(stats.dropped), FIELD(stats.sent),
           FIELD(stats.unexamined), FIELD(stats.memory),
           FIELD(stats.since) } },
+    [XDP_OP_MAP_TYPED] = { NOTHING, { FIELD(handle) } },
 };
 
 static bool is_op(unsigned op)
@@ -103,7 +109,8 @@ static bool is_good(const XdpWireMessage *m)
     if (m->answer && m->error) {
         return true;
     }
-    if (!m->answer && m->op == XDP_OP_MAP_CREATE &&
+    if (!m->answer &&
+        (m->op == XDP_OP_MAP_CREATE || m->op == XDP_OP_MAP_TYPED) &&
         !name_is_good(m->map.name)) {
         return false;
     }
@@ -112,6 +119,7 @@ static bool is_good(const XdpWireMessage *m)
         return name_is_good(m->program.name) &&
                m->len == (uint64_t)m->program.count * INSN_LEN;
     case ENTRIES:
+    case TYPES:
         return true;
     default:
         return m->len == 0;

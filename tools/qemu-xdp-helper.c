@@ -32,12 +32,12 @@
 #include "net/socket_fds.h"
 
 typedef struct Options {
-    bool inetd, trusted, by_filter;
+    bool inetd, trusted, no_types, by_filter;
     const char *stubs;
 } Options;
 
 static const char help[] =
-    "Usage: qemu-xdp-helper --inetd [--trusted] [--cls-bpf]"
+    "Usage: qemu-xdp-helper --inetd [--trusted] [--no-types] [--cls-bpf]"
     " [--stubs=FOLDER]\n"
     "       qemu-xdp-helper --make-stub=TAP [--stubs=FOLDER]\n"
     "\n"
@@ -48,6 +48,8 @@ static const char help[] =
     "             connected\n"
     "  --trusted  guests may calculate with pointers, if QEMU says so, too;\n"
     "             takes CAP_PERFMON\n"
+    "  --no-types maps are shown as bytes: the kernel reads no types (BTF) of\n"
+    "             guests\n"
     "  --cls-bpf  attach as before Linux 6.6\n"
     "  --stubs=FOLDER   where stubs for devmaps are\n"
     "  --make-stub=TAP  make one, in " XDP_STUB_FOLDER " or FOLDER\n"
@@ -69,6 +71,7 @@ static bool parse_option(const char *argument, Options *options)
     static const char stubs[] = "--stubs=";
     bool *option = !strcmp(argument, "--inetd") ? &options->inetd
                  : !strcmp(argument, "--trusted") ? &options->trusted
+                 : !strcmp(argument, "--no-types") ? &options->no_types
                  : !strcmp(argument, "--cls-bpf") ? &options->by_filter : NULL;
 
     if (g_str_has_prefix(argument, stubs) && !options->stubs) {
@@ -157,7 +160,7 @@ static XdpSession *open_session(const XdpHelperRequest *request, int tap,
         .rewrite = request->flags & XDP_HELPER_REWRITE,
         .trusted = request->flags & XDP_HELPER_TRUSTED,
         .gso_pass = request->flags & XDP_HELPER_GSO_PASS,
-        .by_filter = options->by_filter,
+        .no_types = options->no_types, .by_filter = options->by_filter,
         .stubs = options->stubs, .tap = name,
     };
 

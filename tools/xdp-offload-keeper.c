@@ -182,6 +182,9 @@ static void note(const Keeper *k, const char *format, ...)
 
 static void enter(Keeper *k, KeeperState state, GError *why)
 {
+    if (state == KEEPER_OFFLOADED && k->offer->untyped) {
+        note(k, "the host knows no types of %s", k->offer->untyped);
+    }
     if (state == KEEPER_OFFLOADED) {
         note(k, "offloaded: the host runs the program, too");
     } else if (state != k->state) {

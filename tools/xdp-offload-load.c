@@ -82,6 +82,9 @@ static bool offload(const char *device, Offer *offer, int lock,
         port = port_open(options->port, options->timeout, &why);
     }
     if (port && offer_make(offer, port, &why)) {
+        if (offer->untyped) {
+            say("%s: the host knows no types of %s", device, offer->untyped);
+        }
         say("%s: offloaded: the host runs the program, too", device);
     } else {
         say("%s: the program runs in the guest alone: %s", device,

@@ -79,6 +79,7 @@ bool guest_map_init(GuestMap *map, int fd, GError **error)
 void guest_map_clear(void *map)
 {
     close(((GuestMap *)map)->fd);
+    g_clear_pointer(&((GuestMap *)map)->types, g_bytes_unref);
 }
 
 static bool attached(int ifindex, uint32_t *program_id, bool *generic)

@@ -75,6 +75,7 @@ Offer *offer_new(int ifindex, const ProgramFile *file, GError **error)
     g_autoptr(Offer) offer = g_new0(Offer, 1);
     struct bpf_prog_info info = { 0 };
     uint32_t size = sizeof(info);
+    guint i;
 
     offer->ifindex = ifindex;
     offer->insns = g_array_new(FALSE, FALSE, sizeof(struct bpf_insn));
@@ -91,7 +92,14 @@ Offer *offer_new(int ifindex, const ProgramFile *file, GError **error)
     memcpy(offer->name, info.name, sizeof(offer->name));
     g_array_append_vals(offer->insns, bpf_program__insns(file->program),
                         bpf_program__insn_cnt(file->program));
-    return number_maps(offer, error) ? g_steal_pointer(&offer) : NULL;
+    if (!number_maps(offer, error)) {
+        return NULL;
+    }
+    for (i = 0; i < offer->maps->len; i++) {
+        guest_map_take_types(&g_array_index(offer->maps, GuestMap, i),
+                             bpf_object__btf(file->object));
+    }
+    return g_steal_pointer(&offer);
 }
 
 void convert_value(const struct bpf_map_info *info, const uint8_t *from,
@@ -139,7 +147,26 @@ static bool ask_patiently(Port *port, XdpWireMessage *message,
     return false;
 }
 
-static bool create(Port *port, GuestMap *map, GError **error)
+/* Of a request for a map without them. */
+static bool create_typed(Port *port, GuestMap *map, XdpWireMessage message,
+                         const char *what, GError **error)
+{
+    message.op = XDP_OP_MAP_TYPED;
+    message.map.key_type = map->key_type;
+    message.map.value_type = map->value_type;
+    message.data = g_bytes_get_data(map->types, &message.len);
+    if (!ask_patiently(port, &message, what, error)) {
+        return false;
+    }
+    map->handle = message.handle;
+    return true;
+}
+
+/*
+ * With its types, where the host takes them. What it refuses then may be
+ * something else: that it says again to the map without types.
+ */
+static bool create(Offer *offer, Port *port, GuestMap *map, GError **error)
 {
     g_autofree char *what = g_strdup_printf("map \"%s\"", map->info.name);
     XdpWireMessage message = { XDP_OP_MAP_CREATE, .map = {
@@ -147,6 +174,19 @@ static bool create(Port *port, GuestMap *map, GError **error)
         map->info.max_entries, map->info.map_flags & ~GUEST_FLAGS } };
 
     memcpy(message.map.name, map->info.name, sizeof(message.map.name));
+    if (map->types && offer->hello.hello.features & XDP_FEATURE_TYPES) {
+        g_autoptr(GError) why = NULL;
+
+        if (create_typed(port, map, message, what, &why)) {
+            return true;
+        }
+        if (!g_error_matches(why, XDP_PORT_ERROR, XDP_PORT_REFUSED)) {
+            g_propagate_error(error, g_steal_pointer(&why));
+            return false;
+        }
+        g_free(offer->untyped);
+        offer->untyped = g_strdup(why->message);
+    }
     if (!ask_patiently(port, &message, what, error)) {
         return false;
     }
@@ -265,6 +305,7 @@ bool offer_make(Offer *offer, Port *port, GError **error)
                     "offload is not supported on big-endian machines");
         return false;
     }
+    g_clear_pointer(&offer->untyped, g_free);
     offer->hello = (XdpWireMessage) { XDP_OP_HELLO };
     if (!port_ask(port, &offer->hello, "the host", error)) {
         return false;
@@ -277,7 +318,7 @@ bool offer_make(Offer *offer, Port *port, GError **error)
         return false;
     }
     for (i = 0; i < offer->maps->len; i++) {
-        if (!create(port, &g_array_index(offer->maps, GuestMap, i), error)) {
+        if (!create(offer, port, &g_array_index(offer->maps, GuestMap, i), error)) {
             return false;
         }
     }
@@ -295,6 +336,7 @@ void offer_free(Offer *offer)
     if (offer) {
         g_array_unref(offer->insns);
         g_array_unref(offer->maps);
+        g_free(offer->untyped);
         g_free(offer);
     }
 }

@@ -83,11 +83,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Port, port_close)
  * GuestMap: of a program in the guest
  * @fd: owned
  * @handle: in the host, once it is there
+ * @types: BTF for the host, or NULL
+ * @key_type, @value_type: in @types
  */
 typedef struct GuestMap {
     int fd;
     struct bpf_map_info info;
     uint32_t handle;
+    GBytes *types;
+    uint32_t key_type, value_type;
 } GuestMap;
 
 /* Bytes of a value, of all @processors where the map is per-CPU. */
@@ -155,6 +159,9 @@ bool guest_map_init(GuestMap *map, int fd, GError **error);
 
 void guest_map_clear(void *map);
 
+/* xdp-offload-types.c: sets @types, if @btf, the object's or NULL, has them. */
+void guest_map_take_types(GuestMap *map, const struct btf *btf);
+
 /* xdp-offload-offer.c: what is offered to the host */
 
 /**
@@ -162,6 +169,7 @@ void guest_map_clear(void *map);
  * @insns: struct bpf_insn; a map in them is the number of one of @maps
  * @maps: GuestMap
  * @hello: what the host said of itself
+ * @untyped: why the host has no types of maps that have some; or NULL
  */
 typedef struct Offer {
     char name[XDP_WIRE_NAME];
@@ -170,6 +178,7 @@ typedef struct Offer {
     bool gpl;
     GArray *insns, *maps;
     XdpWireMessage hello;
+    char *untyped;
 } Offer;
 
 /* NULL with @error set. It is independent of @file. */

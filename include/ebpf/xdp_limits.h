@@ -37,6 +37,14 @@ enum {
     XDP_MAX_LPM_KEY = 4 + 16,       /* bytes: each of its bits is a step */
     XDP_MAX_VALUE = 4096,           /* bytes */
     XDP_MAX_MEMORY = 16 << 20,      /* bytes, of all maps */
+
+    /*
+     * Types of a map: bytes of BTF; how deep types are in others; and values
+     * that one is shown as, since whoever shows it walks through all of them.
+     */
+    XDP_MAX_TYPES = 16384,
+    XDP_MAX_TYPE_DEPTH = 16,
+    XDP_MAX_TYPE_VALUES = 8 * XDP_MAX_VALUE,
 };
 
 #endif

@@ -33,6 +33,7 @@ typedef enum XdpOp {
     XDP_OP_DELETE,
     XDP_OP_NEXT,
     XDP_OP_STATS,
+    XDP_OP_MAP_TYPED,
     XDP_OP_END,                 /* the first number that is no operation */
 } XdpOp;
 
@@ -41,6 +42,7 @@ enum {
     XDP_FEATURE_REWRITE = 1 << 0,       /* programs may change packets */
     XDP_FEATURE_TRUSTED = 1 << 1,       /* and do arithmetic with pointers */
     XDP_FEATURE_TX = 1 << 2,            /* XDP_TX is not left to the guest */
+    XDP_FEATURE_TYPES = 1 << 3,         /* there is MAP_TYPED */
 };
 
 /* Bits of XdpWireMessage.program.flags */
@@ -62,7 +64,8 @@ enum {
  *         answer with an error has no body; its data is text, such as the end
  *         of the verifier's log.
  * @hello: of both; the guest's has its own limits, where it has any
- * @map: of the request; its answer is @handle
+ * @map: of the request; its answer is @handle. Of MAP_TYPED, its data is BTF
+ *       with the types of key and value.
  * @program: of the request; its data is @program.count instructions
  * @entries: of LOOKUP, UPDATE, DELETE, NEXT, and of their answers: data is
  *           @entries.count times what xdp_wire_entry_len() says. For a request
@@ -90,6 +93,7 @@ typedef struct XdpWireMessage {
             uint32_t key_size, value_size;      /* bytes */
             uint32_t max_entries, flags;        /* BPF_F_* */
             char name[XDP_WIRE_NAME];
+            uint32_t key_type, value_type;      /* MAP_TYPED: in the BTF */
         } map;
         uint32_t handle;                /* of a map */
         struct {

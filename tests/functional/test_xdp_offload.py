@@ -30,7 +30,7 @@ from harness.vm.xdp import CARD, NETDEV, Helper, XdpGuest, card
 HELPER = QEMU.parent / "subprojects/qemu-ebpf/tools/qemu-xdp-helper"
 TOOL = TOP / "build/lib/tools/xdp-offload"
 OBJECTS = [TOP / "build/lib/tests" / f"{name}.bpf.o"
-           for name in ("change", "filter", "functions")]
+           for name in ("change", "filter", "functions", "xdp/offered")]
 FILTER = Path("/usr/lib", f"{os.uname().machine}-linux-gnu",
               "bpf/xdpfilt_alw_udp.o")
 UDP_DESTINATION = 2 | 8         # a value of xdp-filter's map of ports
@@ -193,6 +193,22 @@ class Offload(XdpCase):
                 frame, (_, _, kind, *_) = receiver.recvfrom(65536)
         self.assertEqual(frame, answer())
         self.guest.qmp("cont")
+        self.unload()
+
+    def test_bpftool_shows_fields(self):
+        self.load("structures", "/offered.bpf.o")
+        packets = int.from_bytes(os.urandom(4), "little")
+        value = packets.to_bytes(8, "little") + bytes(24)
+        self.guest.shell("xdp-offload map update senders key hex "
+                         "20 0 0 0 c0 0 2 1 value hex " + value.hex(" "))
+        shown = [json.loads(run("bpftool", "-j", "map", "dump", "id",
+                                str(one["id"])))
+                 for one in json.loads(run("bpftool", "-j", "map", "show"))
+                 if one.get("name") == "senders"]
+        found = [entry.get("formatted", entry) for entries in shown
+                 for entry in entries]
+        self.assertIn(({"len": 32, "bytes": [192, 0, 2, 1]}, packets),
+                      [(one["key"], one["value"]["packets"]) for one in found])
         self.unload()
 
     def test_a_migration_is_refused(self):

@@ -94,7 +94,8 @@ static void test_replace(const void *start)
                          .hello = { .max_maps = 1 },
                      });
     rig_assert_good(&answer);
-    g_assert_cmphex(answer.hello.features, ==, XDP_FEATURE_TX);
+    g_assert_cmphex(answer.hello.features, ==,
+                    XDP_FEATURE_TX | XDP_FEATURE_TYPES);
     g_assert_cmpuint(answer.hello.max_insns, ==, XDP_MAX_INSNS);
     g_assert_cmpuint(answer.hello.max_maps, ==, 1);
     g_assert_cmpuint(answer.hello.processors, ==,

@@ -61,6 +61,14 @@ static const Row rows[] = {
         .len = 4 }, NULL },
     { "next-answer", { XDP_OP_NEXT, true, .entries = { 5, 0, 2 },
         .data = bytes, .len = 24 }, NULL },
+    { "map-typed", { XDP_OP_MAP_TYPED, .sequence = 2, .map = {
+        .type = 1, .key_size = 4, .value_size = 8, .max_entries = 64,
+        .name = "ports", .key_type = 1, .value_type = 3 }, .data = bytes,
+        .len = 4 },
+      "5844504f" "0100" "0a00" "02000000" "30000000"
+      "01000000" "04000000" "08000000" "40000000" "00000000"
+      "706f7274730000000000000000000000" "01000000" "03000000" "30313233" },
+    { "map-typed-answer", { XDP_OP_MAP_TYPED, true, 2, .handle = 5 }, NULL },
     { "stats", { XDP_OP_STATS, .sequence = 0xffffffff }, NULL },
     { "stats-answer", { XDP_OP_STATS, true, .stats = {
         1, 2, 3, 4, UINT64_MAX, 6 } }, NULL },

@@ -13,8 +13,9 @@ import threading
 import tty
 
 (HELLO, MAP_CREATE, PROG_SET, PROG_UNSET, LOOKUP, UPDATE, DELETE, NEXT,
- STATS) = range(1, 10)
+ STATS, MAP_TYPED) = range(1, 11)
 ANSWER = 0x8000
+TX, TYPES = 4, 8        # features
 HEADER = struct.Struct("<4sHHII")
 ENOENT, E2BIG, EBADF, EEXIST = 2, 7, 9, 17
 PER_CPU = (5, 6)        # types of maps
@@ -22,12 +23,16 @@ PROCESSORS = 3          # unlike any machine that runs the tests
 
 
 class Map:
-    """One of the guest's, with what is in it."""
+    """One of the guest's, with what is in it.
 
-    def __init__(self, body):
+    types: the numbers of the key's and the value's type, and the BTF
+    """
+
+    def __init__(self, body, types=None):
         (self.type, self.key, self.value, self.entries,
          self.flags) = struct.unpack_from("<5I", body)
-        self.name = body[20:].rstrip(b"\0").decode()
+        self.name = body[20:36].rstrip(b"\0").decode()
+        self.types = types
         self.content = {}
         self.value_len = (-(-self.value // 8) * 8 * PROCESSORS
                           if self.type in PER_CPU else self.value)
@@ -39,6 +44,7 @@ class Host(threading.Thread):
     requests: [(operation, body)]
     refuse: {operation: (errno, text)}; silent: operations without an answer
     before: called with each operation before it is answered
+    features: what it says in HELLO
     """
 
     def __init__(self):
@@ -47,6 +53,7 @@ class Host(threading.Thread):
         tty.setraw(self.slave)
         self.port = os.ttyname(self.slave)
         self.requests, self.refuse, self.silent = [], {}, set()
+        self.features = TX
         self.before = lambda op: None
         self.maps, self.program, self.garbage = [], None, b""
         self.stopped = threading.Event()
@@ -95,10 +102,14 @@ class Host(threading.Thread):
         """Return an error and what is behind it."""
         if op == HELLO:
             self.maps, self.program = [], None
-            return 0, struct.pack("<5IQI", 4, 4096, 16, 512, 4096, 1 << 24,
+            return 0, struct.pack("<5IQI", self.features, 4096, 16, 512, 4096, 1 << 24,
                                   PROCESSORS)
         if op == MAP_CREATE:
             self.maps.append(Map(body))
+            return 0, struct.pack("<I", len(self.maps) - 1)
+        if op == MAP_TYPED:
+            self.maps.append(Map(body[:36], (
+                *struct.unpack_from("<2I", body, 36), body[44:])))
             return 0, struct.pack("<I", len(self.maps) - 1)
         if op == PROG_SET:
             self.program = Program(body)

@@ -110,7 +110,8 @@ class Rig(unittest.TestCase):
             keeper = Keeper([*before, *self.command(name, path,
                                                     "--foreground", **how)])
         self.addCleanup(keeper.close)
-        return keeper, keeper.wait_for("offloaded", "in the guest alone")
+        return keeper, keeper.wait_for("offloaded", "in the guest alone",
+                                       "knows no types")
 
     def run_tool(self, *words, before=()):
         """Run xdp-offload; return what became of it."""

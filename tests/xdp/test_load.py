@@ -3,15 +3,18 @@
 """xdp-offload load: the guest's program, and what the host is told."""
 
 import fcntl
+import json
 import os
 import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import termios
 
 import host as wire
-from host import HELLO, MAP_CREATE, PROG_SET, PROG_UNSET, STATS, UPDATE
+from host import (HELLO, MAP_CREATE, MAP_TYPED, PROG_SET, PROG_UNSET, STATS,
+                  TYPES, UPDATE)
 from rig import (GENERIC, NATIVE, NATIVE_ALONE, OFFERED, SILENCE, SOCKETS,
                  Rig)
 
@@ -103,6 +106,67 @@ class Load(Rig):
 
     def test_version(self):
         self.assertRegex(self.tool("--version"), r"^xdp-offload [0-9.]+\n$")
+
+
+class Types(Rig):
+    """A host that takes the types of maps."""
+
+    def setUp(self):
+        super().setUp()
+        self.host.features |= TYPES
+
+    def types(self, name):
+        """Return key's and value's type and all of them, as bpftool reads."""
+        key, value, btf = self.host.map(name).types
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(btf)
+            file.flush()
+            types = json.loads(run("bpftool", "-j", "btf", "dump", "file",
+                                   file.name))["types"]
+        types = {one["id"]: one for one in types}
+        return types.get(key), types[value], types
+
+    def fields(self, of, types):
+        """Return names, offsets and kinds of a structure's members."""
+        return [(one["name"], one["bits_offset"],
+                 types[one["type_id"]]["kind"]) for one in of["members"]]
+
+    def test_structures(self):
+        self.assertIn("offloaded", self.load("structures")[1])
+        self.assertEqual([op for op, _ in self.host.requests],
+                         [HELLO, MAP_TYPED, PROG_SET])
+        key, value, types = self.types("senders")
+        self.assertEqual(self.fields(key, types), [
+            ("len", 0, "INT"), ("bytes", 32, "ARRAY")])
+        self.assertEqual(self.fields(value, types), [
+            ("packets", 0, "INT"), ("(anon)", 64, "UNION"),
+            ("colour", 96, "ENUM"), ("low", 128, "INT"), ("high", 131, "INT"),
+            ("link", 192, "STRUCT")])
+        self.assertEqual([one["bitfield_size"] for one in value["members"]
+                          if one.get("bitfield_size")], [3, 29])
+        self.assertEqual({one["name"] for one in types.values()
+                          if one["kind"] in ("STRUCT", "UNION", "ENUM")},
+                         {"(anon)"})
+        self.assertEqual({one["type_id"] for one in types.values()
+                          if one["kind"] == "PTR"}, {0})
+
+    def test_global_data(self):
+        self.load("all_kinds")
+        key, value, types = self.types("offered.bss")
+        self.assertIsNone(key)
+        self.assertEqual(value["name"], ".bss")
+        self.assertEqual([types[one["type_id"]]["name"]
+                          for one in value["vars"]], ["seen"])
+
+    def test_refused(self):
+        """The map is made without its types, and that is said."""
+        self.host.refuse = {MAP_TYPED: (22, "the kernel is too old")}
+        keeper, said = self.load("structures")
+        self.assertIn("knows no types", said)
+        self.assertIn("the kernel is too old", said)
+        self.assertIn("offloaded: ", keeper.wait_for("offloaded: "))
+        self.assertEqual([(one.name, one.types) for one in self.host.maps],
+                         [("senders", None)])
 
 
 class Alone(Rig):
