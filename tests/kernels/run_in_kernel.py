@@ -7,8 +7,8 @@
 The kernels are those of these Debian suites.  It prints TAP: the tests of the
 suites "bpf", "tap", "steer" and "xdp" of BUILD-LIB, where the library was
 built, but those that are in "once", too; test_vhost_net_hash.py, with the
-module for this kernel; some tests again with one processor, and while one
-comes and goes, each time with preempt=full; and
+module for this kernel; what QEMU counts of XDP offload at a tap; some tests again
+with one processor, and while one comes and goes, each time with preempt=full; and
 tests/functional/test_vhost.py: a guest under KVM, with vhost=on.
 
 RSS_TEST_PACKETS=N: so many through cards that are configured without a pause
@@ -118,6 +118,13 @@ def hash_programs(kernel, suite, guest, qemu):
     }
 
 
+def xdp_program(qemu):
+    """What QEMU shows of packets, by the helper's counters, at a tap."""
+    return {"XDP offload, QEMU": virthost.our_command(
+        UNITTEST, TOP / "tests/qtest/test_xdp_offload.py",
+        "Offload.test_it_counts", QTEST_QEMU_BINARY=qemu)}
+
+
 def vhost_program(guest, qemu):
     return {f"vhost=on, guest {guest}": virthost.our_command(
         UNITTEST,
@@ -152,7 +159,8 @@ def main():
     cases = []
     for programs, append in (
             ({**library_programs(build, SHORTER),
-              **module_program(kernel, suite, build)}, ""),
+              **module_program(kernel, suite, build),
+              **xdp_program(qemu)}, ""),
             (processor_programs(library_programs(build, LONGER)),
              "preempt=full"),
             (hash_programs(kernel, suite, guest, qemu), ""),

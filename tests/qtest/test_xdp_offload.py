@@ -24,7 +24,7 @@ from harness.vm.xdp import Helper, Listener, chardev
 HELPER = QEMU.parent / "subprojects/qemu-ebpf/tools/qemu-xdp-helper"
 PORT, STATUS = 0x3f8, 0x3fd
 HELLO, MAP_CREATE, PROG_SET, PROG_UNSET, LOOKUP = range(1, 6)
-XDP_DROP, XDP_PASS = 1, 2
+XDP_DROP, XDP_PASS, XDP_TX = 1, 2, 3
 READY = b"xdp 2, 8 counters"        # of a helper
 TIMEOUT = 20
 FRAME = bytes.fromhex("020000000001" "020000000002" "0800") + bytes(50)
@@ -133,6 +133,22 @@ class Offload(XdpCase):
             "human-monitor-command", {"command-line": "info xdp-offload"}))
         self.assertEqual(rig.ask(request(PROG_UNSET))[0], 0)
         self.assertTrue(rig.passes())
+
+    def test_it_counts(self):
+        """What is shown is what became of packets since HELLO."""
+        rig = self.offloading()
+        for verdict, packets in (XDP_PASS, 3), (XDP_DROP, 4), (XDP_TX, 2):
+            self.assertEqual(rig.ask(program(verdict))[0], 0)
+            self.assertEqual([rig.passes() for _ in range(packets)],
+                             packets * [verdict != XDP_DROP])
+        self.assertEqual(rig.info()["packets"], {
+            "passed": 3, "dropped": 1 + 4, "sent": 2, "unexamined": 0})
+        self.assertIn("packets: 3 passed, 5 dropped, 2 sent back, 0 not "
+                      "examined", rig.machine.qmp(
+                          "human-monitor-command",
+                          {"command-line": "info xdp-offload"}))
+        self.assertEqual(rig.ask(hello())[0], 0)
+        self.assertEqual(set(rig.info()["packets"].values()), {0})
 
     def test_a_refused_program(self):
         rig = self.offloading()

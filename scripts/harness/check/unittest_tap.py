@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs one file of Python unittest tests and prints TAP.
 
-    unittest_tap.py tests/scripts/test_something.py
+    unittest_tap.py tests/scripts/test_something.py [CLASS[.TEST] ...]
 
 or, in a file that is to be a program, run_tests(__file__).
 """
@@ -52,23 +52,28 @@ class TapResult(unittest.TestResult):
             self.addFailure(subtest, err)
 
 
-def load(path):
-    """The tests of a file, which finds its neighbours like a program does."""
+def load(path, names=()):
+    """The tests of a file, which finds its neighbours like a program does.
+
+    names: of classes, or of tests of one (CLASS.TEST), if not all
+    """
     sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
-    return unittest.defaultTestLoader.loadTestsFromModule(module)
+    loader = unittest.defaultTestLoader
+    return (loader.loadTestsFromNames(names, module) if names
+            else loader.loadTestsFromModule(module))
 
 
 def run_tests(path):
-    os.execv(sys.executable, [sys.executable, __file__, path])
+    os.execv(sys.executable, [sys.executable, __file__, path, *sys.argv[1:]])
 
 
 def main():
     result = TapResult()
-    load(Path(sys.argv[1]).resolve()).run(result)
+    load(Path(sys.argv[1]).resolve(), sys.argv[2:]).run(result)
     print(f"1..{result.number}")
     return 1 if result.bad else 0
 
