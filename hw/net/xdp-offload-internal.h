@@ -21,6 +21,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(XdpOffload, CHARDEV_XDP_OFFLOAD)
 /**
  * XdpOffload:
  * @opened: the guest has the port open
+ * @arrives: what the port says next is how it was elsewhere, or before
  * @socket: to the helper, or -1
  * @cards: tells when a card goes; from the first connection on
  * @tap: of the card, while @socket is open
@@ -43,7 +44,7 @@ struct XdpOffload {
     XdpHelperRequest limits;
 
     XdpOffloadState state;
-    bool opened;
+    bool opened, arrives;
     int socket;
     DeviceListener cards;
     NetClientState *tap;

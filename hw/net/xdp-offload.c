@@ -20,7 +20,10 @@
  *       │ port closed, reset        any but CLOSED
  *       └──────────────────── BROKEN ◀── nonsense, or the helper is gone
  *
- * While a program is in the host the VM cannot migrate.
+ * While a program is in the host the VM cannot migrate. A request can be under
+ * way then, or half of one: nobody knows of that where the guest goes on. So
+ * a port that comes open from elsewhere is closed, as in BROKEN, and the guest
+ * begins anew.
  */
 #include "qemu/osdep.h"
 #include <linux/if_tun.h>
@@ -514,6 +517,7 @@ static void machine_runs(void *opaque, bool running, RunState state)
 {
     XdpOffload *s = opaque;
 
+    s->arrives = s->arrives || state == RUN_STATE_RESTORE_VM;
     if (running && (s->out_len || s->state == XDP_OFFLOAD_STATE_BROKEN)) {
         timer_mod(s->deadline, qemu_clock_get_ms(QEMU_CLOCK_REALTIME));
     }
@@ -538,10 +542,16 @@ static void xdp_offload_reset(void *opaque)
 static void xdp_offload_set_fe_open(Chardev *chr, int fe_open)
 {
     XdpOffload *s = CHARDEV_XDP_OFFLOAD(chr);
+    bool came = fe_open && s->arrives && runstate_is_running();
 
     s->opened = fe_open;
+    s->arrives = s->arrives && !runstate_is_running();
     end_session(s, XDP_OFFLOAD_STATE_CLOSED);
-    qemu_chr_be_event(chr, CHR_EVENT_OPENED);
+    if (came) {
+        break_off(s, "the VM was elsewhere when its guest opened the port");
+    } else {
+        qemu_chr_be_event(chr, CHR_EVENT_OPENED);
+    }
 }
 
 static void xdp_offload_accept_input(Chardev *chr)
@@ -622,6 +632,7 @@ static void xdp_offload_open(Chardev *chr, ChardevBackend *backend,
         }
     }
     qemu_register_reset(xdp_offload_reset, s);
+    s->arrives = runstate_check(RUN_STATE_INMIGRATE);
     s->runs = qemu_add_vm_change_state_handler(machine_runs, s);
     QTAILQ_INSERT_TAIL(&xdp_offloads, s, next);
     *be_opened = true;

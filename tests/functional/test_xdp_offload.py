@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import socket
+import tempfile
 from pathlib import Path
 
 from harness import TOP
@@ -25,7 +26,8 @@ from harness.qtest.machine import QEMU
 from harness.vm import traffic
 from harness.vm.process import run, wait_until
 from harness.vm.tapnet import TapNet
-from harness.vm.xdp import CARD, NETDEV, Helper, XdpGuest, card
+from harness.vm.xdp import (CARD, NETDEV, PORT, Helper, IncomingXdpGuest,
+                            Listener, XdpGuest, card)
 
 HELPER = QEMU.parent / "subprojects/qemu-ebpf/tools/qemu-xdp-helper"
 TOOL = TOP / "build/lib/tools/xdp-offload"
@@ -76,11 +78,15 @@ class XdpCase(Case):
         cls.sender = cls.closing.enter_context(cls.net.packet_socket())
         cls.helper = cls.closing.enter_context(Helper(
             HELPER, cls.net, *cls.helper_options))
+        cls.guest = cls.closing.enter_context(cls.new_guest(cls.options))
+
+    @classmethod
+    def new_guest(cls, options, kind=XdpGuest):
+        """Return a guest on the tap and the helper that there are."""
         qemu, kernel = tested_qemu(), get_kernel()
-        cls.guest = cls.closing.enter_context(XdpGuest(
-            qemu, kernel, cls.net, cls.helper, TOOL, cls.objects,
-            options=cls.options, accel=best_accel(qemu, kernel), cpus=2,
-            memory=MEMORY, boot_timeout=BOOT_TIMEOUT))
+        return kind(qemu, kernel, cls.net, cls.helper, TOOL, cls.objects,
+                    options=options, accel=best_accel(qemu, kernel), cpus=2,
+                    memory=MEMORY, boot_timeout=BOOT_TIMEOUT)
 
     @classmethod
     def end(cls):
@@ -291,6 +297,87 @@ class Offload(XdpCase):
         self.guest.qmp("system_reset")
         self.assert_over()
         self.end()
+
+
+class Migration(XdpCase):
+    """A guest without a program in the host goes on elsewhere."""
+
+    LATER = "--timeout 600"     # the tool itself would wait for so long
+
+    def tearDown(self):
+        if self.guest:
+            self.end()
+
+    def boot(self):
+        """A test does that itself."""
+
+    def begin(self, serve=None, options=""):
+        """Boot, with a helper of our own if that is said."""
+        cls = type(self)
+        cls.closing = contextlib.ExitStack()
+        cls.net = cls.closing.enter_context(TapNet(1))
+        cls.helper = cls.closing.enter_context(
+            Listener(serve) if serve else Helper(HELPER, cls.net))
+        cls.guest = cls.closing.enter_context(self.new_guest(options))
+
+    def go_on(self):
+        """Go on in another QEMU, on another tap, with a good helper."""
+        cls, old = type(self), self.guest
+        folder = cls.closing.enter_context(tempfile.TemporaryDirectory())
+        old.qmp("stop")         # see test_guest_migration.py
+        old.migrate(f"exec:cat >{folder}/stream")
+        cls.net = cls.closing.enter_context(TapNet(1))
+        cls.sender = cls.closing.enter_context(cls.net.packet_socket())
+        cls.helper = cls.closing.enter_context(Helper(HELPER, cls.net))
+        cls.guest = cls.closing.enter_context(
+            self.new_guest("", IncomingXdpGuest))
+        self.guest.qmp("migrate-incoming", {
+            "uri": f"exec:cat {folder}/stream"})
+        self.assertTrue(wait_until(
+            lambda: self.guest.qmp("query-status")["status"] == "paused",
+            TIMEOUT))
+        self.guest.qmp("cont")
+
+    def assert_offloaded(self):
+        self.assertTrue(wait_until(
+            lambda: "program" in self.guest.offload(), TIMEOUT),
+            self.guest.offload())
+
+    def test_a_request_under_way(self):
+        """It is not waited for: the new host is asked."""
+        connections = []
+        self.begin(lambda connection: connections.append(
+            self.closing.enter_context(connection)))
+        self.guest.shell("xdp-offload load eth0 /filter.bpf.o sec drop_port "
+                         f"{self.LATER} >/load.log 2>&1 &")
+        self.assertTrue(wait_until(lambda: connections, TIMEOUT))
+        self.go_on()
+        self.assert_offloaded()
+        self.assertIn("nobody is at the other end",
+                      self.guest.shell("cat /load.log"))
+        self.unload()
+
+    def test_half_a_request(self):
+        """The rest of it is not taken for another."""
+        self.begin()
+        self.guest.shell(f"(exec 7<>/dev/virtio-ports/{PORT}; "
+                         "printf 'XDPO\\1\\0\\1\\0' >&7; touch /sent; "
+                         "cat <&7; touch /ended) >/dev/null 2>&1 &")
+        self.guest.shell("until [ -e /sent ]; do sleep 0.1; done")
+        self.go_on()
+        self.guest.shell("until [ -e /ended ]; do sleep 0.1; done")
+        self.load()
+        self.unload()
+
+    def test_what_the_old_host_has_refused(self):
+        """The new one is asked."""
+        self.begin(options=",insns=2")
+        status, _ = self.guest.try_shell(
+            f"xdp-offload load eth0 /filter.bpf.o sec drop_port {self.LATER}")
+        self.assertEqual(status, 2)
+        self.go_on()
+        self.assert_offloaded()
+        self.unload()
 
 
 class XdpFilter(XdpCase):

@@ -12,8 +12,10 @@ import socket
 import subprocess
 import tempfile
 import threading
+from unittest import mock
 
 from . import initramfs
+from .channel import Asked, Shell
 from .guest import Guest, guest_initramfs
 from .process import Closing, spawn, stop
 from .traffic import GUEST_MAC
@@ -88,17 +90,18 @@ def card():
             "mac": GUEST_MAC, "bus": "root-port", "romfile": ""}
 
 
-class XdpGuest(Guest):
+class XdpGuest(Guest, Asked):
     """A guest with xdp-offload, and a card in a slot for hotplug.
 
     tool     the program xdp-offload
     objects  files for the guest's root folder
     options  more of the chardev
+    arguments  more of QEMU's
     how      see Guest
     """
 
     def __init__(self, qemu, kernel, net, helper, tool, objects, options="",
-                 **how):
+                 arguments=(), **how):
         device = ",".join(f"{key}={value}" for key, value in card().items()
                           if key != "driver")
         super().__init__(
@@ -107,7 +110,8 @@ class XdpGuest(Guest):
              "-netdev", net.netdev(NETDEV),
              "-device", f"{card()['driver']},{device}",
              "-chardev", chardev(helper, options),
-             "-device", f"virtserialport,chardev={CHARDEV},name={PORT},nr=2"],
+             "-device", f"virtserialport,chardev={CHARDEV},name={PORT},nr=2",
+             *arguments],
             net, initrd=guest_initramfs(kernel, others={
                 "bin/xdp-offload": tool,
                 **{path.name: path for path in objects},
@@ -125,3 +129,14 @@ class XdpGuest(Guest):
     def offload(self):
         """Return what QEMU tells of the offload."""
         return self.qmp("x-query-xdp-offload")[0]
+
+
+class IncomingXdpGuest(XdpGuest):
+    """The other side of a migration: it waits for migrate-incoming."""
+
+    def __init__(self, *args, **how):
+        super().__init__(*args, arguments=["-incoming", "defer"], **how)
+
+    def start(self):
+        with mock.patch.object(Shell, "wait_ready"):
+            return Guest.start(self)
