@@ -22,6 +22,26 @@ STEPS = "/usr/share/debootstrap/scripts/sid"
 PRIVATE = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid",
            "--fork", "--kill-child"]
 
+# What a newcomer's release has, for make to begin with
+NEWCOMER = "make,python3,ca-certificates"
+# A change of root, as chroot is one, takes namespaces away from the tests.
+ENTER = """
+    mount --bind "$1" "$1"
+    cd "$1"
+    if [ "$3" ]; then
+        mkdir -p root/qemu-ebpf/build
+        mount --bind "$3" root/qemu-ebpf/build
+    fi
+    mount --rbind /dev dev
+    mount -t tmpfs tmpfs dev/shm
+    mount -t proc proc proc
+    mount --rbind /sys sys
+    pivot_root . .
+    umount --lazy .
+    cd ~/qemu-ebpf
+    exec sh -c "$2"
+"""
+
 
 def why_not():
     """Return why there can be none here, or an empty string."""
@@ -114,6 +134,16 @@ class Fresh:
             return False
         _furnish(self.folder, sources)
         return True
+
+    def clone(self):
+        """Put this checkout there, as it is committed."""
+        return self.attempt("git clone", "git", "clone", "-q", self.tier.top,
+                            self.folder / "root/qemu-ebpf")
+
+    def attempt_in_clone(self, command, build=""):
+        """Run a command in the clone; its folder build/ is that of here."""
+        return self.attempt(command, "sh", "-ec", ENTER, "sh", self.folder,
+                            command, build)
 
     def _remove(self):
         """Remove it, but nothing that is mounted there."""

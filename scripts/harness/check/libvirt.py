@@ -25,7 +25,6 @@ from harness import TOP, Error, library, rss_reference
 from harness.check import fresh, packages
 from harness.check.results import FAIL, read_tap, skipped
 from harness.functional import systemd
-from harness.privateapt import host_release
 from harness.vm import hashes, histogram, steering, traffic, xdp
 from harness.vm.channel import Shell
 from harness.vm.guest import CONSOLE, fetch_guest, guest_initramfs
@@ -318,8 +317,8 @@ def _run(there, tier):
 
 def _run_with_vhost(there, tier, log):
     """Do in a virtual host what takes vhost-net and KVM."""
-    kernel = get_kernel()
-    module = get_module(kernel)
+    kernel = get_kernel(there.release)
+    module = get_module(kernel, there.release)
     command = our_command("-m", "harness.check.libvirt", tier.name,
                           PYTHONPATH=TOP / "scripts")
 
@@ -345,12 +344,13 @@ def _run_with_vhost(there, tier, log):
 
 def libvirt(tier, log):
     """docs/libvirt.rst with a real libvirt, in a fresh Debian."""
-    if why := packages.why_not(tier):
+    if why := packages.why_not():
         return [skipped("libvirt", why)]
-    built, fault = packages.build(tier, log)
-    if fault:
-        return [fault]
-    with fresh.Fresh(tier, host_release(), packages.INCLUDED, log) as there:
+    built, cases = packages.build(tier, log)
+    if not built:
+        return cases
+    release = packages.release_of(tier)
+    with fresh.Fresh(tier, release, packages.INCLUDED, log) as there:
         if there.install():
             for package in built:
                 shutil.copy(package, there.folder / "root")
@@ -358,13 +358,15 @@ def libvirt(tier, log):
                              "-ec", INSTALL):
                 _run(there, tier)
                 _run_with_vhost(there, tier, log)
-    return there.cases
+    return cases + there.cases
 
 
 def main(name):
     """In the virtual host: print as TAP what became of its cases."""
-    tier = types.SimpleNamespace(name=name, top=TOP, say=print)
-    there = fresh.Fresh(tier, host_release(), packages.INCLUDED, sys.stdout)
+    tier = types.SimpleNamespace(name=name, base=name.partition("@")[2],
+                                 top=TOP, say=print)
+    there = fresh.Fresh(tier, packages.release_of(tier), packages.INCLUDED,
+                        sys.stdout)
     with _systemd(there) as (net, service):
         _vhost_cases(there, net, service, tier)
     bad = [case for case in there.cases if case.outcome == FAIL]

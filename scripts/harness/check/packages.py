@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tier "packages": what docs/install.rst says, done in a fresh Debian.
 
-Packages of this machine's release are built, and the manual's commands copied
-from it into the release, where systemd is process 1:
+Packages of this machine's release are built, or those of another in a fresh
+one, and the manual's commands copied from it into a release in which systemd
+is process 1:
 
     install ─▶ the service answers ─▶ upgrade ─▶ it answers ─▶ purge ─▶ nothing
 
@@ -118,8 +119,8 @@ def newer(package, folder):
     control.write_text(re.sub(r"(?m)^(Version: .*)$", r"\1.1",
                               control.read_text()))
     target = folder / f"newer-{package.name}"
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, target],
-                   check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", tree,
+                    target], check=True, stdout=subprocess.DEVNULL)
     shutil.rmtree(tree)
     return target
 
@@ -195,7 +196,7 @@ class Installed:
 
 def _load_modules(here):
     """Their kernel accepts what DKMS has built, and lets it go."""
-    kernel = get_kernel()
+    kernel = get_kernel(here.there.release)
     built = (here.there.folder / "usr/lib/modules" / kernel.version
              / "updates/dkms")
 
@@ -288,31 +289,42 @@ def _cases(there, built, docs):
         service.close()
 
 
+def release_of(tier):
+    return tier.base or host_release()
+
+
 def build(tier, log):
-    """Return the packages' paths; or none, and a case that says why."""
-    tier.say("make deb")
-    done = run(["make", "deb"], log, cwd=tier.top, timeout=BUILD_TIMEOUT)
-    if done.status:
-        return [], failed("make deb", done.output + done.errors)
-    return sorted((tier.top / "build/deb").glob("*.deb")), None
+    """Return the packages' paths, or none; and cases.
+
+    Those of another release are built in a fresh one, which is removed; what
+    was built stays for the next time.
+    """
+    if release_of(tier) == host_release():
+        tier.say("make deb")
+        done = run(["make", "deb"], log, cwd=tier.top, timeout=BUILD_TIMEOUT)
+        if done.status:
+            return [], [failed("make deb", done.output + done.errors)]
+        return sorted((tier.top / "build/deb").glob("*.deb")), []
+    folder = tier.top / "build" / tier.base
+    folder.mkdir(parents=True, exist_ok=True)
+    with fresh.Fresh(tier, tier.base, fresh.NEWCOMER, log) as there:
+        good = (there.install() and there.clone()
+                and there.attempt_in_clone("make deb", folder))
+    return sorted((folder / "deb").glob("*.deb")) if good else [], there.cases
 
 
-def why_not(tier):
-    """Return why the release that a tier is for cannot be tried here."""
-    release = tier.base or host_release()
-    if release != host_release():
-        return f"packages of {release} are built on {release}"
+def why_not():
     return fresh.why_not() or systemd.why_not()
 
 
 def packages(tier, log):
     """The packages, installed, upgraded and purged in a fresh Debian."""
-    if why_not(tier):
-        return [skipped("packages", why_not(tier))]
-    built, fault = build(tier, log)
-    if fault:
-        return [fault]
-    with fresh.Fresh(tier, host_release(), INCLUDED, log) as there:
+    if why_not():
+        return [skipped("packages", why_not())]
+    built, cases = build(tier, log)
+    if not built:
+        return cases
+    with fresh.Fresh(tier, release_of(tier), INCLUDED, log) as there:
         if there.install():
             _cases(there, built, tier.top / "docs")
-    return there.cases
+    return cases + there.cases

@@ -14,31 +14,14 @@ from harness.fork.base import BASES
 COMMANDS = ("make demo", "make demo VHOST=on", "make check",
             "make check TIER=series", "make check TIER=bases")
 RELEASES = [suite for suite in BASES.values() if suite != "sid"]
-INCLUDED = "make,python3,ca-certificates"
-# A change of root, as chroot is one, takes namespaces away from the tests.
-ENTER = """
-    mount --bind "$1" "$1"
-    cd "$1"
-    mount --rbind /dev dev
-    mount -t tmpfs tmpfs dev/shm
-    mount -t proc proc proc
-    mount --rbind /sys sys
-    pivot_root . .
-    umount --lazy .
-    cd ~/qemu-ebpf
-    exec sh -c "$2"
-"""
 
 
 def _run_release(tier, name, log):
     """The cases of one release: a case is a command."""
-    with fresh.Fresh(tier, name, INCLUDED, log) as there:
-        if there.install() and there.attempt(
-                "git clone", "git", "clone", "-q", tier.top,
-                there.folder / "root/qemu-ebpf"):
+    with fresh.Fresh(tier, name, fresh.NEWCOMER, log) as there:
+        if there.install() and there.clone():
             for command in COMMANDS:
-                there.attempt(command, "sh", "-ec", ENTER, "sh", there.folder,
-                              command)
+                there.attempt_in_clone(command)
     return there.cases
 
 
