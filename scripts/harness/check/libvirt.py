@@ -6,6 +6,11 @@ In a fresh Debian with libvirt and our packages, all in a network namespace:
     flows ─▶ tap0 ─▶ QEMU of libvirt's, sandboxed ─▶ guest's queues
                        └─▶ socket of systemd ─▶ helper
 
+which migrates to a second libvirtd and back,
+
+    first host ─▶ 127.0.0.1 ─▶ second host: libvirtd, systemd and helper of its
+                                own, tap2
+
 and then the same with docs/xdp_offload.rst: a program of the guest's at tap0.
 
 What takes vhost-net and KVM is done in a virtual host, by this same file: the
@@ -60,6 +65,22 @@ SECOND = """<interface type='ethernet'>
   <driver name='qemu' queues='4' rss='on' rss_hash_report='off'/>
 </interface>
 """
+# The first's files, under an overlay in memory.  libvirt refuses to migrate to
+# a host of the same name or UUID.
+SECOND_HOST = """
+    mount -t tmpfs tmpfs /mnt
+    mkdir /mnt/upper /mnt/work /mnt/root
+    mount -t overlay overlay /mnt/root \\
+        -o lowerdir="$1",upperdir=/mnt/upper,workdir=/mnt/work
+    set -- /mnt/root
+    cd "$1"
+    echo second >etc/hostname
+    echo 'auth_tcp = "none"' >>etc/libvirt/libvirtd.conf
+    echo 'host_uuid = "9f2d2a4e-5c0e-4b43-9a54-0d4d3c1f7b02"' \\
+        >>etc/libvirt/libvirtd.conf
+    systemctl --quiet --root="$1" enable libvirtd-tcp.socket
+""" + packages.START
+SECOND_URI = "qemu+tcp://127.0.0.1/system"
 # The rest of a domain, around the devices that the manual shows.
 NAMESPACE = "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
 DOMAIN = f"""<domain type='%s' {NAMESPACE}>
@@ -92,10 +113,11 @@ DOMAIN = f"""<domain type='%s' {NAMESPACE}>
 class Domain(packages.Installed):
     """The domain "vm", and what the manual does with it."""
 
-    def __init__(self, there, service, net, manual):
+    def __init__(self, there, service, net, manual, tap="tap0"):
         super().__init__(there, service)
         self.net = net
         self.manual = manual.read_text()
+        self.tap = tap
         self.guest = None
 
     def shell(self, command, timeout=60):
@@ -153,7 +175,7 @@ class Domain(packages.Installed):
         flows = traffic.flows(0, FLOWS)
         if reports:
             hashes.begin(self, sum(map(len, flows.values())))
-        with self.net.packet_socket("tap0") as sock:
+        with self.net.packet_socket(self.tap) as sock:
             rows = [histogram.send_class(self, sock, name, frames,
                                          config.queue, burst=BURST)
                     for name, frames in flows.items()]
@@ -184,6 +206,26 @@ class Domain(packages.Installed):
         text = self.said("qemu-rss-helper -n 3")
         assert "hostnet1, for process" in text, text
         self.steers_during("virsh detach-device vm second.xml")
+
+    def migrates_to(self, other):
+        """By the manual's command, in which the host's name is another."""
+        xml = self.service.run("virsh", "dumpxml", "--migratable", "vm")
+        (self.there.folder / "root/there.xml").write_text(
+            xml.replace(self.tap, other.tap))
+        (self.there.folder / "root/back.xml").write_text(xml)
+        line = re.search("virsh migrate .*", self.manual)[0]
+        line = line.replace("qemu+ssh://HOST/system", SECOND_URI)
+        self.command(f"{line.replace('DOMAIN', 'vm')} --xml there.xml"
+                     " --migrateuri tcp://127.0.0.1")
+        other.connect()
+        other.steers()
+
+    def comes_back(self):
+        """This host asks the other, whose libvirtd does not ask this one's."""
+        self.command(f"virsh -c {SECOND_URI} migrate --live vm qemu:///system"
+                     " --xml back.xml --migrateuri tcp://127.0.0.1")
+        self.connect()
+        self.steers()
 
     def saved_and_restored(self):
         self.command(f"virsh save vm {IMAGES}/saved")
@@ -244,14 +286,30 @@ class Domain(packages.Installed):
         assert f"{FLOWS} dropped" in text, text
 
 
+def _migration_cases(here, manual):
+    """The domain goes to a second host, and comes back."""
+    here.command("ip link set lo up")
+    with here.net.entered():
+        service = systemd.Systemd(SECOND_HOST, fresh.environment(),
+                                  [here.there.folder])
+    try:
+        other = Domain(here.there, service, here.net, manual, "tap2")
+        here.attempt("migration to a second libvirtd", here.migrates_to, other)
+        here.attempt("and back", here.comes_back)
+    finally:
+        service.close()
+
+
 def _cases(there, net, service, tier):
-    here = Domain(there, service, net, tier.top / "docs/libvirt.rst")
+    manual = tier.top / "docs/libvirt.rst"
+    here = Domain(there, service, net, manual)
     here.attempt("virsh define", here.define)
     here.attempt("the guest boots", here.boot, "ethtool -X eth0 equal 4")
     here.attempt("each flow is on its queue", here.steers)
     here.attempt("the journal says who asked", here.journal_says)
     here.attempt("a second interface", here.second_comes_and_goes)
     here.attempt("save and restore", here.saved_and_restored)
+    _migration_cases(here, manual)
     for package in sorted((there.folder / "root").glob("qemu-ebpf*.deb")):
         packages.newer(package, package.parent)
     here.attempt("upgrade", here.command, "dpkg -i newer-*.deb")

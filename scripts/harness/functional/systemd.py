@@ -61,15 +61,16 @@ class Systemd:
 
     def __init__(self, setup, environment, arguments=()):
         with contextlib.ExitStack() as undo:
-            self.cgroup = cgroup_here() / f"qemu-ebpf-{os.getpid()}"
-            self.cgroup.mkdir()
+            self.cgroup = Path(tempfile.mkdtemp(prefix="qemu-ebpf-",
+                                                dir=cgroup_here()))
             undo.callback(self._remove_cgroup)
             self.log = undo.enter_context(tempfile.TemporaryFile())
             self.environment = environment
             self.process = spawn(
                 ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec unshare '
-                 '--pid --fork --kill-child --mount --cgroup --mount-proc '
-                 'sh -ec "$@"', str(self.cgroup), setup, "sh", *arguments],
+                 '--pid --fork --kill-child --mount --cgroup --uts '
+                 '--mount-proc sh -ec "$@"', str(self.cgroup), setup, "sh",
+                 *arguments],
                 env={**environment, "container": "other"}, stdout=self.log,
                 stderr=self.log)
             undo.callback(stop, self.process)
@@ -105,8 +106,8 @@ class Systemd:
     def run(self, *command, timeout=START_TIMEOUT):
         """Run a command in all its namespaces; return what it prints."""
         return subprocess.run(
-            ["nsenter", "--target", str(self.pid), "--mount", "--pid",
-             *command], check=True, text=True, stdout=subprocess.PIPE,
+            ["nsenter", "--target", str(self.pid), "--mount", "--net",
+             "--pid", *command], check=True, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, timeout=timeout,
             env=self.environment).stdout
 
