@@ -22,7 +22,9 @@ import re
 import shlex
 import shutil
 import socket
+import statistics
 import sys
+import time
 import types
 from concurrent import futures
 
@@ -43,6 +45,7 @@ VHOST_TIMEOUT = 2400    # s; of all that is done in a virtual host
 FLOWS = 100             # of each class
 BURST = 128             # fewer packets than a queue holds
 DROPPED = 5             # a port
+STARTS = 11             # of each of two domains, to tell how long they take
 PROGRAM = "tests/filter.bpf.o"
 # No service starts before systemd does, in the namespace.
 INSTALL = """
@@ -138,6 +141,29 @@ class Domain(packages.Installed):
             kind, cpu, devices.rstrip(), options))
         (home / "second.xml").write_text(SECOND)
         self.command("virsh define vm.xml")
+
+    def start_times(self):
+        """Tell how long "virsh start" takes, with RSS and without, in turns.
+
+        With RSS the program is loaded when it returns.
+        """
+        text = (self.there.folder / "root/vm.xml").read_text()
+        times = {"on": [], "off": []}
+        for rss in times:
+            (self.there.folder / f"root/{rss}.xml").write_text(
+                text.replace("rss='on'", f"rss='{rss}'")
+                .replace(">vm<", f">{rss}<"))
+            self.command(f"virsh define {rss}.xml")
+        for rss in [*times] * STARTS:
+            started = time.monotonic()
+            self.service.run("virsh", "start", rss, timeout=BOOT_TIMEOUT)
+            times[rss].append(1000 * (time.monotonic() - started))
+            self.command(f"virsh destroy {rss}")
+        self.command("virsh undefine on; virsh undefine off")
+        with_rss, without = map(statistics.median, times.values())
+        self.there.tier.say(
+            f"virsh start: {with_rss:.0f} ms with RSS, {without:.0f} ms"
+            f" without, medians of {STARTS}: {with_rss - without:+.0f} ms")
 
     def boot(self, commands):
         self.command("virsh start vm")
@@ -304,6 +330,7 @@ def _cases(there, net, service, tier):
     manual = tier.top / "docs/libvirt.rst"
     here = Domain(there, service, net, manual)
     here.attempt("virsh define", here.define)
+    here.attempt("virsh start with RSS and without", here.start_times)
     here.attempt("the guest boots", here.boot, "ethtool -X eth0 equal 4")
     here.attempt("each flow is on its queue", here.steers)
     here.attempt("the journal says who asked", here.journal_says)
