@@ -409,6 +409,7 @@ int bpfhv_card_start(struct bpfhv_card *card)
     ret = get_irqs(card);
     if (ret) {
         end_polls(card);
+        drain(card);        /* a first interrupt may have had them filled */
         destroy_queues(card, num_queues(card));
         return ret;
     }
