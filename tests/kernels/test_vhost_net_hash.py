@@ -41,6 +41,7 @@ from harness.privateapt import AptError
 from harness.qtest.randomly import Steps
 from harness.rss_reference import ALL_TYPES, IPV6, TCP_EX, TCPV6, Config
 from harness.vm import traffic
+from harness.vm.guest import MEMORY_CHECKS
 from harness.vm.kernel import get_kernel
 from harness.vm.module import get_module
 from harness.vm.process import Closing, spawn, stop, wait_until
@@ -508,7 +509,7 @@ def output():
     except AptError as error:
         raise unittest.SkipTest(str(error)) from error
     return in_virtual_host(__file__, {"HASH_MODULE": str(module)}, TIMEOUT,
-                           SUITE)
+                           SUITE, MEMORY_CHECKS)
 
 
 def load_tests(_loader, tests, _pattern):

@@ -33,10 +33,10 @@ def command(path, environment):
                                 Path(path).resolve(), **environment)
 
 
-def in_virtual_host(path, environment, timeout, suite=None):
+def in_virtual_host(path, environment, timeout, suite=None, append=""):
     """Run a file of tests in a virtual host; return the TAP it prints.
 
-    suite: whose kernel the virtual host has
+    suite: whose kernel the virtual host has; append: to its command line
     """
     kernel = get_kernel(suite)
     # There, the cache cannot be written to, and nothing can be downloaded.
@@ -44,7 +44,8 @@ def in_virtual_host(path, environment, timeout, suite=None):
     print("# in a virtual host", flush=True)
     return virthost.run_there(
         command(path, environment), timeout,
-        lambda text: print("# there: " + text, flush=True), kernel)[1]
+        lambda text: print("# there: " + text, flush=True), kernel,
+        append)[1]
 
 
 class Told(unittest.TestCase):

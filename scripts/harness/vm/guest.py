@@ -34,6 +34,10 @@ KERNEL_CRASH = (r"\] (BUG: |Oops|Kernel panic|general protection|invalid opcode"
 CONSOLE = ("console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on "
            "no_timer_check")
 
+# What Debian's kernels can look for: writing to memory that is freed, or beyond
+# its end.  They tell of it with a call trace.  KFENCE: from 6.12 on.
+MEMORY_CHECKS = "slub_debug=FZP page_poison=1 kfence.sample_interval=10"
+
 
 @dataclasses.dataclass(eq=False)
 class Guest:

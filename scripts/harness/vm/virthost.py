@@ -221,13 +221,14 @@ def try_again(work):
     return work()
 
 
-def run_there(words, timeout, line=None, kernel=None):
+def run_there(words, timeout, line=None, kernel=None, append=""):
     """Run a command of ours in a virtual host; return (status, output).
 
-    `line` is called with each line of output as it comes.
+    `line` is called with each line of output as it comes; `append` goes to the
+    kernel's command line.
     """
     def run():
-        with VirtualHost(kernel) as host:
+        with VirtualHost(kernel, append=append) as host:
             return host.try_shell(shlex.join(words), timeout, line)
 
     return try_again(run)
