@@ -29,7 +29,7 @@ from harness.vm.flow import HERE, THERE, Flow
 from harness.vm.guest import Guest, guest_initramfs
 from harness.vm.kernel import get_kernel
 from harness.vm.module import get_attacks, get_bpfhv
-from harness.vm.process import run, wait_until
+from harness.vm.process import on_one_processor, run, wait_until
 from harness.vm.tapnet import TapNet
 
 SUITE = os.environ.get("BPFHV_SUITE")
@@ -54,6 +54,11 @@ DROPPED = range(LIE_RX + len(RX_LIES), LIE_RX + len(RX_LIES) + 2)
 HEADERS = 42                # bytes, of what ping sends
 KVM = os.environ.get("FUNCTIONAL_ACCEL") == "kvm"
 ELSEWHERE_TIMEOUT = 3000    # s
+
+
+def setUpModule():
+    if SUITE and not KVM:       # QEMU has one thread, see BpfhvGuest
+        unittest.enterModuleContext(on_one_processor())
 
 
 class BpfhvGuest(Guest):

@@ -21,7 +21,8 @@ from harness.vm import VmError, bpfhv, flow
 from harness.vm.guest import Guest, guest_initramfs
 from harness.vm.kernel import get_kernel
 from harness.vm.module import get_bpfhv
-from harness.vm.process import run, spawn, stop, wait_until
+from harness.vm.process import (on_one_processor, run, spawn, stop,
+                                wait_until)
 from harness.vm.qemu import own_qemu
 from harness.vm.tapnet import TapNet
 
@@ -276,8 +277,9 @@ def show_instructions(section, quick):
     rounds, seconds = (1, 1) if quick else (3, 2)
     with contextlib.ExitStack() as stack:
         say("bpfhv: a guest whose instructions are counted …")
-        bench = Bench(stack, ["virtio", "bpfhv"], "tcg,thread=single", ICOUNT,
-                      cpus=1)
+        with on_one_processor():
+            bench = Bench(stack, ["virtio", "bpfhv"], "tcg,thread=single",
+                          ICOUNT, cpus=1)
         names = ["dummy", "virtio", *MODELS]
 
         def measure(name, direction):

@@ -57,6 +57,21 @@ def spawn(argv, death="KILL", **options):
     return subprocess.Popen(command, start_new_session=True, **options)
 
 
+@contextlib.contextmanager
+def on_one_processor():
+    """What is started in it stays on one processor.
+
+    With one thread, as -icount has it, TCG leaves a guest's memory barriers
+    out: a queue may stand still where whoever serves it runs at the same time.
+    """
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def stop(process, patience=20):
     """End a process made by spawn, and all of its process group.
 
