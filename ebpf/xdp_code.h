@@ -29,11 +29,11 @@ bool xdp_refuse(GError **error, size_t at, const char *format, ...);
 /**
  * XdpMap: one of the card's maps
  * @type: BPF_MAP_TYPE_*
- * @value_size: bytes
+ * @key_size, @value_size: bytes
  * @fd: descriptor of the host
  */
 typedef struct XdpMap {
-    uint32_t type, value_size;
+    uint32_t type, key_size, value_size;
     int fd;
 } XdpMap;
 

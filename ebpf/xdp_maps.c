@@ -201,7 +201,8 @@ int xdp_maps_create(XdpMaps *maps, const XdpWireMessage *m, uint32_t max_maps,
         return typed ? refuse_types(why, err) : err;
     }
     maps->map[maps->count] = (XdpMap) {
-        .type = m->map.type, .value_size = m->map.value_size, .fd = fd,
+        .type = m->map.type, .key_size = m->map.key_size,
+        .value_size = m->map.value_size, .fd = fd,
     };
     maps->sizes[maps->count] = (XdpMapSizes) { m->map.key_size, value };
     maps->freezes[maps->count] = m->map.flags & BPF_F_RDONLY_PROG;

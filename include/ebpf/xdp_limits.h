@@ -16,13 +16,15 @@ enum {
     XDP_MAX_STACK = 512,            /* bytes, of all frames together */
 
     /*
-     * Time, in units of about one instruction. What a program takes without
-     * its loops and functions is limited by its length and its calls of
-     * helpers; loops and functions have a budget for each packet. The aim is
-     * that a packet never takes over 20 us.
+     * Time, in units of about one instruction, a third of a nanosecond. What a
+     * program takes without its loops and functions is limited by its length
+     * and by what its slow instructions cost together, which are calls of
+     * helpers above all; loops and functions have a budget for each packet. A
+     * packet never takes over 20 us: the units that there can be take half of
+     * that, by the costs in xdp_code.c.
      */
-    XDP_HELPER_COST = 64,
-    XDP_MAX_HELPER_CALLS = 256,     /* places in the code */
+    XDP_HELPER_COST = 64,           /* at the least */
+    XDP_MAX_SLOW = 256 * XDP_HELPER_COST,
     XDP_BUDGET = 8192,
 
     /*

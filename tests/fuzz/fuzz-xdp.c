@@ -15,9 +15,9 @@ enum {
 };
 
 static const XdpMap maps[] = {
-    { BPF_MAP_TYPE_ARRAY, 64, FIRST_FD },
-    { BPF_MAP_TYPE_HASH, 8, FIRST_FD + 1 },
-    { BPF_MAP_TYPE_ARRAY, 8, FIRST_FD + 2 },
+    { BPF_MAP_TYPE_ARRAY, 4, 64, FIRST_FD },
+    { BPF_MAP_TYPE_HASH, 16, 8, FIRST_FD + 1 },
+    { BPF_MAP_TYPE_ARRAY, 4, 8, FIRST_FD + 2 },
 };
 
 static void check_insn(const XdpCode *whole, unsigned at, const bool *first)

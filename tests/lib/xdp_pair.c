@@ -137,7 +137,8 @@ GArray *xdp_pair_translate(const XdpPair *p, GArray *insns, GError **error)
 
     bpf_object__for_each_map(map, p->twin) {
         XdpMap one = {
-            bpf_map__type(map), bpf_map__value_size(map), bpf_map__fd(map),
+            bpf_map__type(map), bpf_map__key_size(map),
+            bpf_map__value_size(map), bpf_map__fd(map),
         };
 
         g_array_append_val(maps, one);

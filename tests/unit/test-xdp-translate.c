@@ -37,8 +37,8 @@ enum {
 };
 
 static const XdpMap maps[] = {
-    { BPF_MAP_TYPE_ARRAY, VALUE_SIZE, ARRAY_FD },
-    { BPF_MAP_TYPE_HASH, VALUE_SIZE, HASH_FD },
+    { BPF_MAP_TYPE_ARRAY, 4, VALUE_SIZE, ARRAY_FD },
+    { BPF_MAP_TYPE_HASH, 4, VALUE_SIZE, HASH_FD },
 };
 
 /**
@@ -451,8 +451,104 @@ static void test_limits(void)
 {
     g_assert_true(accepted(XDP_MAX_INSNS, 0));
     g_assert_false(accepted(XDP_MAX_INSNS + 1, 0));
-    g_assert_true(accepted(1000, XDP_MAX_HELPER_CALLS));
-    g_assert_false(accepted(1000, XDP_MAX_HELPER_CALLS + 1));
+    g_assert_true(accepted(1000, XDP_MAX_SLOW / XDP_HELPER_COST));
+    g_assert_false(accepted(1000, XDP_MAX_SLOW / XDP_HELPER_COST + 1));
+}
+
+/* How often a map's helper may be called. @moved: r1 is loaded by way of r6. */
+static unsigned calls(const XdpMap *these, size_t n, int32_t helper,
+                      bool moved)
+{
+    const XdpTarget target = {
+        .budget = XDP_BUDGET, .maps = these, .n_maps = n,
+    };
+    g_autoptr(GArray) code = g_array_new(FALSE, FALSE,
+                                         sizeof(struct bpf_insn));
+    unsigned most = 0;
+
+    for (;;) {
+        const struct bpf_insn call[] = {
+            insn(INSN_LOAD_CONST, moved ? 6 : 1, 1, 0, 0),
+            insn(0, 0, 0, 0, 0),
+            insn(INSN_MOVE, moved ? 1 : 7, moved ? 6 : 10, 0, 0),
+            insn(INSN_MOVE, 2, 10, 0, 0),
+            insn(INSN_MOVE, 3, 10, 0, 0),
+            insn(INSN_SET, 4, 0, 0, BPF_ANY),
+            insn(INSN_CALL, 0, 0, 0, helper),
+        };
+        const struct bpf_insn end[] = {
+            insn(INSN_SET, 0, 0, 0, XDP_DROP), insn(INSN_EXIT, 0, 0, 0, 0),
+        };
+        GArray *answer;
+
+        g_array_append_vals(code, call, G_N_ELEMENTS(call));
+        g_array_append_vals(code, end, G_N_ELEMENTS(end));
+        answer = xdp_translate((const void *)code->data, code->len, &target,
+                               NULL);
+        if (!answer) {
+            return most;
+        }
+        g_array_free(answer, TRUE);
+        g_array_set_size(code, code->len - G_N_ELEMENTS(end));
+        most++;
+    }
+}
+
+/* How often a program may do @slow. */
+static unsigned times(struct bpf_insn slow)
+{
+    const XdpTarget target = { .budget = XDP_BUDGET };
+    struct bpf_insn insns[XDP_MAX_INSNS];
+    unsigned n;
+
+    insns[0] = insn(INSN_SET, 0, 0, 0, XDP_DROP);
+    insns[1] = insn(INSN_STORE64, 10, 0, -8, 0);
+    for (n = 0; n < XDP_MAX_INSNS - 3; n++) {
+        GArray *answer;
+
+        insns[n + 2] = insn(INSN_EXIT, 0, 0, 0, 0);
+        answer = xdp_translate(insns, n + 3, &target, NULL);
+        if (!answer) {
+            break;
+        }
+        g_array_free(answer, TRUE);
+        insns[n + 2] = slow;
+    }
+    return n ? n - 1 : 0;
+}
+
+static void test_slow_instructions(void)
+{
+    unsigned of_add = times(insn(BPF_ALU64 | BPF_ADD | BPF_K, 0, 0, 0, 3));
+
+    g_assert_cmpuint(of_add, >, XDP_MAX_INSNS - 10);
+    g_assert_cmpuint(times(insn(BPF_ALU64 | BPF_DIV | BPF_K, 0, 0, 0, 3)), <,
+                     of_add / 8);
+    g_assert_cmpuint(times(insn(BPF_ALU | BPF_MOD | BPF_K, 0, 0, 0, 3)), <,
+                     of_add / 8);
+    g_assert_cmpuint(times(insn(BPF_STX | BPF_ATOMIC | BPF_DW, 10, 0, -8,
+                                BPF_ADD)), <, of_add / 4);
+}
+
+/* A call costs what the map takes; where it is not known which, the dearest. */
+static void test_map_costs(void)
+{
+    const XdpMap cheap = { BPF_MAP_TYPE_ARRAY, 4, 8, 1 };
+    const XdpMap large = { BPF_MAP_TYPE_HASH, XDP_MAX_KEY, XDP_MAX_VALUE, 2 };
+    const XdpMap deep = { BPF_MAP_TYPE_LPM_TRIE, XDP_MAX_LPM_KEY, 8, 3 };
+    const XdpMap both[] = { cheap, deep };
+    const int32_t lookup = BPF_FUNC_map_lookup_elem;
+    const int32_t update = BPF_FUNC_map_update_elem;
+    unsigned of_cheap = calls(&cheap, 1, lookup, false);
+
+    g_assert_cmpuint(of_cheap, >, 200);
+    g_assert_cmpuint(calls(&large, 1, lookup, false), <, of_cheap / 8);
+    g_assert_cmpuint(calls(&large, 1, update, false), <, of_cheap / 16);
+    g_assert_cmpuint(calls(&deep, 1, lookup, false), <, of_cheap / 30);
+    g_assert_cmpuint(calls(&deep, 1, update, false), <, of_cheap / 60);
+    g_assert_cmpuint(calls(both, 2, lookup, false), ==, of_cheap);
+    g_assert_cmpuint(calls(both, 2, lookup, true), ==,
+                     calls(&deep, 1, lookup, false));
 }
 
 int main(int argc, char **argv)
@@ -467,6 +563,8 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(name, &rows[i], test_row);
     }
+    g_test_add_func("/xdp/slow-instructions", test_slow_instructions);
+    g_test_add_func("/xdp/map-costs", test_map_costs);
     g_test_add_func("/xdp/truncated", test_truncated);
     g_test_add_func("/xdp/limits", test_limits);
     status = g_test_run();
