@@ -137,6 +137,9 @@ static const struct sock_filter common[] = {
     ALLOW(__NR_fcntl),
     ALLOW(__NR_getpeername),
     ALLOW(__NR_getsockopt),
+#ifdef __NR_poll                /* newer architectures have ppoll alone */
+    ALLOW(__NR_poll),
+#endif
     ALLOW(__NR_ppoll),
     ALLOW(__NR_recvfrom),
     ALLOW(__NR_sendmsg),

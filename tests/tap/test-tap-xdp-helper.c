@@ -137,6 +137,33 @@ static void test_killed(const void *data)
     g_assert_true(rig_passes(rig));
 }
 
+static uint64_t cpu_ticks(GPid pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", pid);
+    g_autofree char *text = NULL;
+    unsigned long user, system;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpint(sscanf(strrchr(text, ')'), ") %*c %*d %*d %*d %*d %*d %*u"
+                           " %*u %*u %*u %*u %lu %lu", &user, &system), ==, 2);
+    return user + system;
+}
+
+/* While nobody asks it anything it sleeps. */
+static void test_idle(const void *start)
+{
+    g_autoptr(Rig) rig = rig_new(start);
+    uint64_t before;
+
+    if (!rig) {
+        return;
+    }
+    rig_set_always(rig, XDP_DROP);
+    before = cpu_ticks(rig->pid);
+    g_usleep(G_USEC_PER_SEC / 2);
+    g_assert_cmpuint(cpu_ticks(rig->pid) - before, <, 5);
+}
+
 static void test_hung_up(const void *start)
 {
     g_autoptr(Rig) rig = rig_new(start);
@@ -642,6 +669,7 @@ int main(int argc, char **argv)
     add("verdicts", test_verdicts);
     add("replace", test_replace);
     add("spilled", test_spilled);
+    add("idle", test_idle);
     add("killed", test_killed);
     add("hung-up", test_hung_up);
     g_test_add_data_func("/tap/xdp-helper/lease/cls-bpf", &filter, test_lease);
