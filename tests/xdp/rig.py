@@ -19,7 +19,7 @@ from host import Host
 
 from harness import TOP
 from harness.vm.process import run, spawn, stop
-from harness.vm.tapnet import TapNet, why_not
+from harness.vm.tapnet import CLONE_NEWNS, TapNet, libc, why_not
 
 TOOL = os.environ.get("XDP_OFFLOAD", str(TOP / "build/lib/tools/xdp-offload"))
 OBJECTS = Path(os.environ.get("XDP_OFFERED", TOP / "build/lib/tests/xdp"))
@@ -32,10 +32,17 @@ NATIVE, GENERIC = 1, 2  # modes, as ip has them
 
 
 def missing():
-    """Return why the tests cannot run here, or an empty string."""
-    if not os.path.ismount("/sys/fs/bpf"):
-        return "there is no BPF file system at /sys/fs/bpf"
-    return why_not()
+    """Return why the tests cannot run here, or an empty string.
+
+    A BPF file system is mounted if there is none, for this process alone.
+    """
+    if why_not() or os.path.ismount("/sys/fs/bpf"):
+        return why_not()
+    if libc.unshare(CLONE_NEWNS) != 0:
+        return "there is no BPF file system, and none can be mounted"
+    run("mount", "--make-rprivate", "/")
+    run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+    return ""
 
 
 class Keeper:

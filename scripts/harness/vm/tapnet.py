@@ -17,6 +17,7 @@ from . import VmError
 from .process import Descriptor, run
 
 CLONE_NEWNET = 0x40000000
+CLONE_NEWNS = 0x00020000
 TUNSETIFF = 0x400454ca
 IFF_TAP, IFF_MULTI_QUEUE = 0x0002, 0x0100
 IFF_NO_PI, IFF_VNET_HDR = 0x1000, 0x4000
