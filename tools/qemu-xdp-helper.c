@@ -97,7 +97,8 @@ static void tell(const XdpHelperRequest *request, const char *what)
             (unsigned long)peer.uid, what);
 }
 
-static bool wait_for_message(int timeout_ms)
+/* Above 0 if there is one, 0 if the time is over; below 0: it cannot wait. */
+static int wait_for_message(int timeout_ms)
 {
     struct pollfd ready = { .fd = STDIN_FILENO, .events = POLLIN };
     int n;
@@ -105,7 +106,7 @@ static bool wait_for_message(int timeout_ms)
     do {
         n = poll(&ready, 1, timeout_ms);
     } while (n < 0 && errno == EINTR);
-    return n != 0;
+    return n;
 }
 
 static bool request_is_good(const XdpHelperRequest *request)
@@ -129,7 +130,7 @@ static bool request_is_good(const XdpHelperRequest *request)
 static int read_request(XdpHelperRequest *request, const char **why)
 {
     int fd = -1;
-    ssize_t len = wait_for_message(XDP_HELPER_REQUEST_MS)
+    ssize_t len = wait_for_message(XDP_HELPER_REQUEST_MS) > 0
                   ? receive_fd(STDIN_FILENO, request, sizeof(*request),
                                MSG_TRUNC, &fd)
                   : 0;
@@ -193,9 +194,13 @@ static const char *serve(XdpSession *session)
 
     for (;;) {
         g_autoptr(GByteArray) answer = NULL;
+        int ready = wait_for_message(xdp_session_renew(session));
 
-        if (!wait_for_message(xdp_session_renew(session))) {
+        if (ready == 0) {
             continue;
+        }
+        if (ready < 0) {
+            return "ended: it cannot wait for the guest";
         }
         len = recv(STDIN_FILENO, frame, XDP_WIRE_MAX + 1, MSG_DONTWAIT);
         if (len < 0 && (errno == EINTR || errno == EAGAIN)) {
