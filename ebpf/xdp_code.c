@@ -7,11 +7,11 @@
  * or take its time.
  *
  * Costs: an instruction costs 1, one that divides, is atomic or calls a helper
- * more. On its way between two jumps back a program only goes forward, so what it does
- * there costs less than the difference of the costs of both ends. Where each
- * jump back from s to t pays cost[s + 1] - cost[t] these differences add up:
- * all that was executed is paid for, but for what the function costs if it
- * runs once from its start to its end. For the first function the limits on
+ * more. On its way between two jumps back a program only goes forward, so what
+ * it does there costs less than the difference of the costs of both ends.
+ * Where each jump back from s to t pays cost[s + 1] - cost[t] these differences
+ * add up: all that was executed is paid for, but for what the function costs if
+ * it runs once from its start to its end. For the first function the limits on
  * its length bound that; for all others it is paid at the call.
  */
 #include "xdp_code.h"
@@ -29,7 +29,7 @@ enum {
      * takes memory or an old entry.
      */
     BIT_COST = 16,
-    VALUES_PER_UNIT = 8,    /* bytes */
+    COPIED_PER_UNIT = 8,    /* bytes */
     CHANGE_COST = 128,
     BYTES_COST = 256,       /* of a packet: up to XDP_MAX_LINEAR are copied */
     LPM_PREFIX = 4,         /* bytes of a key that are no bits to look at */
@@ -84,7 +84,7 @@ static uint32_t map_cost(const XdpMap *map, int32_t helper)
                     map->key_size;
 
     return helper == BPF_FUNC_map_lookup_elem ? find :
-           2 * find + map->value_size / VALUES_PER_UNIT + CHANGE_COST;
+           2 * find + map->value_size / COPIED_PER_UNIT + CHANGE_COST;
 }
 
 /* @map: the one it is called for; NULL: it may be any of them */

@@ -318,7 +318,8 @@ bool offer_make(Offer *offer, Port *port, GError **error)
         return false;
     }
     for (i = 0; i < offer->maps->len; i++) {
-        if (!create(offer, port, &g_array_index(offer->maps, GuestMap, i), error)) {
+        if (!create(offer, port, &g_array_index(offer->maps, GuestMap, i),
+                    error)) {
             return false;
         }
     }
