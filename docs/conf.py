@@ -10,7 +10,7 @@ language = "en"
 html_theme = "alabaster"
 html_show_sourcelink = False
 html_theme_options = {
-    "description": "Receive steering for QEMU's virtio-net",
+    "description": "A guest's packets, in the host's kernel",
     "page_width": "62em",
 }
 
