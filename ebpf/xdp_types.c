@@ -9,7 +9,8 @@
  * out, in an order that cannot have circles:
  *  - a type refers only to types before it, a pointer to none;
  *  - structures and unions have no names, and there are no tags;
- *  - names have no characters that a terminal would obey;
+ *  - names have no characters that a terminal would obey, and at most
+ *    XDP_MAX_TYPE_NAME;
  *  - a value is shown as XDP_MAX_TYPE_VALUES values at most, which lie
  *    XDP_MAX_TYPE_DEPTH deep.
  */
@@ -55,11 +56,13 @@ static uint32_t word(const uint8_t *at, unsigned n)
 
 static bool names_are_good(const uint8_t *names, size_t len)
 {
-    size_t i;
+    size_t i, letters = 0;
 
     for (i = 0; i < len; i++) {
-        if (names[i] && !g_ascii_isalnum(names[i]) &&
-            names[i] != '_' && names[i] != '.' && names[i] != ' ') {
+        letters = names[i] ? letters + 1 : 0;
+        if (letters > XDP_MAX_TYPE_NAME ||
+            (names[i] && !g_ascii_isalnum(names[i]) && names[i] != '_' &&
+             names[i] != '.' && names[i] != ' ')) {
             return false;
         }
     }

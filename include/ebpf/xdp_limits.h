@@ -41,10 +41,12 @@ enum {
     XDP_MAX_MEMORY = 16 << 20,      /* bytes, of all maps */
 
     /*
-     * Types of a map: bytes of BTF; how deep types are in others; and values
-     * that one is shown as, since whoever shows it walks through all of them.
+     * Types of a map: bytes of BTF; letters of a name; how deep types are in
+     * others; and values that one is shown as, since whoever shows it walks
+     * through all of them, and writes their names.
      */
     XDP_MAX_TYPES = 16384,
+    XDP_MAX_TYPE_NAME = 63,
     XDP_MAX_TYPE_DEPTH = 16,
     XDP_MAX_TYPE_VALUES = 8 * XDP_MAX_VALUE,
 };

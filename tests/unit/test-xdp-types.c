@@ -17,6 +17,8 @@
 #define SECTION(n) 3, INFO(DATASEC, n), 4
 #define PLACE(variable) variable, 0, 4
 
+#define NAME16 "abcdefghijklmnop"
+
 static const char names[] = "\0a\0.bss x_9";
 
 enum {
@@ -165,6 +167,7 @@ static void test_names(void)
         { "\0\xc3\xa4", 4, false },
     };
     const uint32_t words[] = { INT };
+    char longest[] = "\0" NAME16 NAME16 NAME16 NAME16;
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -172,6 +175,12 @@ static void test_names(void)
                                          cases[i].len);
 
         check(btf, 1, 1, cases[i].good ? NULL : "names");
+    }
+    for (i = XDP_MAX_TYPE_NAME; i <= XDP_MAX_TYPE_NAME + 1; i++) {
+        g_autoptr(GByteArray) btf = make(words, 4, longest, i + 2);
+
+        btf->data[btf->len - 1] = 0;
+        check(btf, 1, 1, i > XDP_MAX_TYPE_NAME ? "names" : NULL);
     }
 }
 
