@@ -32,6 +32,7 @@ enum {
     COPIED_PER_UNIT = 8,    /* bytes */
     CHANGE_COST = 128,
     BYTES_COST = 256,       /* of a packet: up to XDP_MAX_LINEAR are copied */
+    HEAD_COST = 512,        /* likewise, into memory that is looked for */
     LPM_PREFIX = 4,         /* bytes of a key that are no bits to look at */
 };
 
@@ -59,7 +60,7 @@ XdpHelper xdp_helper(int32_t number)
         [BPF_FUNC_ktime_get_ns] = { XDP_HELPER_KEPT, 0 },
         [BPF_FUNC_get_prandom_u32] = { XDP_HELPER_KEPT, 0 },
         [BPF_FUNC_get_smp_processor_id] = { XDP_HELPER_KEPT, 0 },
-        [BPF_FUNC_csum_diff] = { XDP_HELPER_KEPT, 5 },
+        [BPF_FUNC_csum_diff] = { XDP_HELPER_CSUM_DIFF, 5 },
         [BPF_FUNC_ktime_get_boot_ns] = { XDP_HELPER_KEPT, 0 },
         [BPF_FUNC_ktime_get_coarse_ns] = { XDP_HELPER_KEPT, 0 },
         [BPF_FUNC_xdp_adjust_head] = { XDP_HELPER_ADJUST_HEAD, 2 },
@@ -107,6 +108,9 @@ static uint32_t helper_cost(int32_t helper, const XdpMap *map,
     case BPF_FUNC_xdp_load_bytes:
     case BPF_FUNC_xdp_store_bytes:
         cost = BYTES_COST;
+        break;
+    case BPF_FUNC_xdp_adjust_head:
+        cost = HEAD_COST;
         break;
     }
     return XDP_HELPER_COST + cost;

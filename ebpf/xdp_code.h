@@ -41,7 +41,8 @@ typedef struct XdpMap {
 typedef enum XdpHelperUse {
     XDP_HELPER_REFUSED,     /* the zero that a table begins with */
     XDP_HELPER_KEPT,        /* tc has the same */
-    XDP_HELPER_GET_LEN,
+    XDP_HELPER_CSUM_DIFF,
+    XDP_HELPER_GET_LEN,     /* from here on they take the context */
     XDP_HELPER_LOAD_BYTES,
     XDP_HELPER_ADJUST_META,
     XDP_HELPER_STORE_BYTES, /* from here on they change the packet */

@@ -404,7 +404,7 @@ static bool call_helper(Walk *w, State *s, unsigned at, int32_t number)
         if (!take(w, s, at, reg, &kind)) {
             return false;
         }
-        if (reg == BPF_REG_1 && helper.use != XDP_HELPER_KEPT) {
+        if (reg == BPF_REG_1 && helper.use >= XDP_HELPER_GET_LEN) {
             if (kind != KIND_CONTEXT) {
                 return xdp_refuse(w->error, at, "helper %d takes the context,"
                                   " and r1 is not surely that", number);

@@ -456,12 +456,29 @@ static void only_einval(Output *o)
     emit(o, insn(INSN_SET, BPF_REG_0, 0, 0, -EINVAL));
 }
 
+/*
+ * Since Linux 6.13 it takes any number of bytes, and the time for them; before,
+ * it said EINVAL to more than 512.
+ */
+static void checksum_difference(Output *o, const struct bpf_insn *call)
+{
+    emit(o, insn(INSN_IF_ABOVE, BPF_REG_2, 0, 1, XDP_MAX_CHECKSUM));
+    emit(o, insn(INSN_IF_AT_MOST, BPF_REG_4, 0, 2, XDP_MAX_CHECKSUM));
+    emit(o, insn(INSN_SET, BPF_REG_0, 0, 0, -EINVAL));
+    emit(o, insn(INSN_JUMP, 0, 0, 1, 0));
+    emit(o, *call);
+}
+
 static void helper(Output *o, const struct bpf_insn *call)
 {
     XdpHelperUse use = xdp_helper(call->imm).use;
 
     if (use == XDP_HELPER_ADJUST_META) {
         emit(o, insn(INSN_SET, BPF_REG_0, 0, 0, NOT_SUPPORTED));
+        return;
+    }
+    if (use == XDP_HELPER_CSUM_DIFF) {
+        checksum_difference(o, call);
         return;
     }
     if (o->target->hook == XDP_HOOK_DEVMAP) {

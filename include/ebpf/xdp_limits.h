@@ -26,6 +26,7 @@ enum {
     XDP_HELPER_COST = 64,           /* at the least */
     XDP_MAX_SLOW = 256 * XDP_HELPER_COST,
     XDP_BUDGET = 8192,
+    XDP_MAX_CHECKSUM = 512,         /* bytes, each of the two for csum_diff */
 
     /*
      * How much of a packet is made linear, in bytes: XDP without fragments

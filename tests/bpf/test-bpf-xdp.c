@@ -447,6 +447,52 @@ static void test_budget(void)
     }
 }
 
+/* Calls csum_diff() for what two registers point at, or 0 is NULL. */
+#define CHECKSUM(from, from_len, to, to_len) \
+    insn(from ? INSN_MOVE : INSN_SET, 1, from, 0, 0), \
+    insn(INSN_SET, 2, 0, 0, from_len), \
+    insn(to ? INSN_MOVE : INSN_SET, 3, to, 0, 0), \
+    insn(INSN_SET, 4, 0, 0, to_len), insn(INSN_SET, 5, 0, 0, 0), \
+    insn(INSN_CALL, 0, 0, 0, BPF_FUNC_csum_diff)
+
+/* Refused also where the kernel's own XDP would go through all of the bytes. */
+static void test_long_checksum(void)
+{
+    const struct bpf_insn program[] = {
+        insn(INSN_LOAD32, 6, 1, offsetof(struct xdp_md, data), 0),
+        insn(INSN_LOAD32, 7, 1, offsetof(struct xdp_md, data_end), 0),
+        insn(INSN_MOVE, 8, 6, 0, 0),
+        insn(INSN_ADD_CONST, 8, 0, 0, 600),
+        insn(BPF_JMP | BPF_JGT | BPF_X, 8, 7, 23, 0),
+        CHECKSUM(0, 0, 6, 512),
+        insn(BPF_JMP | BPF_JSLT | BPF_K, 0, 0, 16, 0),
+        CHECKSUM(0, 0, 6, 516),
+        insn(INSN_IF_NOT_EQUAL, 0, 0, 9, -EINVAL),
+        CHECKSUM(6, 516, 0, 0),
+        insn(INSN_IF_NOT_EQUAL, 0, 0, 2, -EINVAL),
+        insn(INSN_SET, 0, 0, 0, XDP_DROP),
+        insn(INSN_EXIT, 0, 0, 0, 0),
+        insn(INSN_SET, 0, 0, 0, XDP_PASS),
+        insn(INSN_EXIT, 0, 0, 0, 0),
+    };
+    const XdpTarget how = { .tap_ifindex = 1, .trusted = true };
+    g_autoptr(GByteArray) frame = packet_build("eth ip4 udp raw:700",
+                                               &packet_flow);
+    g_autoptr(GByteArray) out = g_byte_array_new();
+    g_autofree char *log = g_malloc(XDP_LOG_SIZE);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) insns = xdp_translate(program, G_N_ELEMENTS(program),
+                                            &how, &error);
+    int fd;
+
+    g_assert_no_error(error);
+    fd = xdp_load_tc(insns, log);
+    g_test_message("%s", log);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(run(fd, frame, 0, out), ==, TC_ACT_SHOT);
+    close(fd);
+}
+
 typedef struct TagRow {
     const char *object, *program, *recipe;
     bool examined;
@@ -732,6 +778,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xdp/objects", test_objects);
     if (!bpf_run_refusal() && g_getenv("XDP_OBJECTS")) {
         g_test_add_func("/xdp/budget", test_budget);
+        g_test_add_func("/xdp/long-checksum", test_long_checksum);
         add_tag_rows();
         g_test_add_func("/xdp/gso", test_gso);
         g_test_add_func("/xdp/strict", test_strict);
