@@ -13,6 +13,7 @@ PASSES = {"bridge, pass": "returns XDP_PASS",
           "bridge, pass by xdp-filter": "xdp-filter, allows all",
           "redirect, pass": "by redirect, returns XDP_PASS"}
 PASS_SHARE = 0.05       # of what a packet takes in all, at the most
+LONGEST = 20000         # ns that a packet may take in a guest's program
 HELPER = programs.BUILD / "tools/qemu-xdp-helper"
 
 
@@ -70,6 +71,19 @@ def show_passes(section, series):
                    "part"], rows)
 
 
+def show_longest(section, series):
+    prefix = "longest/"
+    figures = {name.removeprefix(prefix): section.figure(name, samples, "ns")
+               for name, samples in series.items() if name.startswith(prefix)}
+    worst = max(figures, key=lambda name: figures[name].median)
+    section.target("XDP offload, the longest that a packet takes in a "
+                   f"program: {worst}", figures[worst].median, LONGEST)
+    section.table("What a packet takes in a program that does one thing as "
+                  "often as it may, ns; median [quartiles]",
+                  ["", "time"],
+                  [[name, spread(figure)] for name, figure in figures.items()])
+
+
 def measure(quick):
     os.environ["XDP_OBJECTS"] = str(programs.BUILD / "tests")
     series = programs.measure("xdp", f"--helper={HELPER}",
@@ -80,4 +94,6 @@ def measure(quick):
                  "the tun driver run a guest's programs.")
     show_floods(section, series)
     show_passes(section, series)
+    show_longest(section, programs.measure("xdp-longest",
+                                           "4" if quick else "20"))
     return section
