@@ -3,8 +3,7 @@
 #ifndef HW_NET_XDP_OFFLOAD_COMPAT_H
 #define HW_NET_XDP_OFFLOAD_COMPAT_H
 
-#include "migration/blocker.h"
-#include "qapi/error.h"
+#include "migration/misc.h"
 #if QEMU_VERSION_MAJOR < 10
 #include "sysemu/reset.h"
 #include "sysemu/runstate.h"
@@ -13,35 +12,64 @@
 #include "system/runstate.h"
 #endif
 
-/*
- * From 8.2 on QEMU frees and forgets the reason with the blocker, or where it
- * refuses to block.
+/**
+ * XdpOffloadMigration:
+ * @changed: a migration begins, or has ended in whatever way; with the BQL
+ *           held, and in the main loop's thread where one begins
  */
-static inline int xdp_offload_block_migration(Error **reason, Error **errp)
-{
-#if QEMU_VERSION_MAJOR < 9
-    int result = migrate_add_blocker(*reason, errp);
+typedef struct XdpOffloadMigration XdpOffloadMigration;
 
-    if (result < 0) {
-        error_free(*reason);
-        *reason = NULL;
-    }
-    return result;
+struct XdpOffloadMigration {
+#if QEMU_VERSION_MAJOR < 9
+    Notifier notifier;
 #else
-    return migrate_add_blocker(reason, errp);
+    NotifierWithReturn notifier;
 #endif
+    void (*changed)(XdpOffloadMigration *migration, bool begins);
+};
+
+#if QEMU_VERSION_MAJOR < 9
+static inline void xdp_offload_migration_notify(Notifier *notifier, void *state)
+{
+    XdpOffloadMigration *migration = container_of(notifier,
+                                                  XdpOffloadMigration,
+                                                  notifier);
+
+    migration->changed(migration, migration_in_setup(state));
 }
 
-static inline void xdp_offload_unblock_migration(Error **reason)
+static inline void xdp_offload_watch_migration(XdpOffloadMigration *migration)
 {
-#if QEMU_VERSION_MAJOR < 9
-    migrate_del_blocker(*reason);
-    error_free(*reason);
-    *reason = NULL;
-#else
-    migrate_del_blocker(reason);
-#endif
+    migration->notifier.notify = xdp_offload_migration_notify;
+    add_migration_state_change_notifier(&migration->notifier);
 }
+
+static inline void xdp_offload_unwatch_migration(XdpOffloadMigration *migration)
+{
+    remove_migration_state_change_notifier(&migration->notifier);
+}
+#else
+static inline int xdp_offload_migration_notify(NotifierWithReturn *notifier,
+                                        MigrationEvent *event, Error **errp)
+{
+    XdpOffloadMigration *migration = container_of(notifier,
+                                                  XdpOffloadMigration,
+                                                  notifier);
+
+    migration->changed(migration, event->type == MIG_EVENT_PRECOPY_SETUP);
+    return 0;
+}
+
+static inline void xdp_offload_watch_migration(XdpOffloadMigration *migration)
+{
+    migration_add_notifier(&migration->notifier, xdp_offload_migration_notify);
+}
+
+static inline void xdp_offload_unwatch_migration(XdpOffloadMigration *migration)
+{
+    migration_remove_notifier(&migration->notifier);
+}
+#endif
 
 /* An optional pointer of a QAPI structure had a flag of its own up to 7.2. */
 #if QEMU_VERSION_MAJOR < 8

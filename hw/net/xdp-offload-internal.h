@@ -22,6 +22,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(XdpOffload, CHARDEV_XDP_OFFLOAD)
  * XdpOffload:
  * @opened: the guest has the port open
  * @arrives: what the port says next is how it was elsewhere, or before
+ * @migrates: the VM does, to another QEMU or into a file; it may come back
  * @socket: to the helper, or -1
  * @cards: tells when a card goes; from the first connection on
  * @tap: of the card, while @socket is open
@@ -34,7 +35,6 @@ OBJECT_DECLARE_SIMPLE_TYPE(XdpOffload, CHARDEV_XDP_OFFLOAD)
  * @redirected: what becomes of packets that are redirected to the tap, as the
  *              helper says, while @socket is open; or NULL
  * @memory: bytes that the maps took when the guest asked last, or 0
- * @blocked: migration is, by @blocker
  * @counters, @n_counters: the helper's, or NULL
  * @reason: why something was refused last, or NULL
  */
@@ -44,24 +44,24 @@ struct XdpOffload {
     XdpHelperRequest limits;
 
     XdpOffloadState state;
-    bool opened, arrives;
+    bool opened, arrives, migrates;
     int socket;
     DeviceListener cards;
     NetClientState *tap;
     char ifname[IFNAMSIZ];
     QEMUTimer *deadline, *look;
     VMChangeStateEntry *runs;
+    XdpOffloadMigration migration;
     int64_t paid_ms;
     uint8_t in[XDP_WIRE_MAX], out[XDP_WIRE_MAX];
     size_t in_len, out_len, out_at;
     XdpWireMessage request;
 
-    bool examines, blocked;
+    bool examines;
     char program[XDP_WIRE_NAME];
     char *redirected;
     int64_t since_ms;
     uint64_t memory;
-    Error *blocker;
     const uint64_t *counters;
     size_t n_counters;
     char *reason;

@@ -20,10 +20,11 @@
  *       │ port closed, reset        any but CLOSED
  *       └──────────────────── BROKEN ◀── nonsense, or the helper is gone
  *
- * While a program is in the host the VM cannot migrate. A request can be under
- * way then, or half of one: nobody knows of that where the guest goes on. So
- * a port that comes open from elsewhere is closed, as in BROKEN, and the guest
- * begins anew.
+ * When a migration begins the stream is closed, as in BROKEN, and until it ends
+ * each time that the guest asks: a program that was left in the tap would go on
+ * for a guest that is elsewhere. A port that comes open from elsewhere is closed
+ * likewise, since half a request may have come from there. Wherever the guest
+ * goes on, it begins anew.
  */
 #include "qemu/osdep.h"
 #include <linux/if_tun.h>
@@ -71,14 +72,6 @@ static void enter(XdpOffload *s, XdpOffloadState state)
     }
 }
 
-static void set_blocked(XdpOffload *s, bool blocked)
-{
-    if (s->blocked && !blocked) {
-        xdp_offload_unblock_migration(&s->blocker);
-    }
-    s->blocked = blocked;
-}
-
 /* Nothing of the guest is in the host any more. */
 static void end_session(XdpOffload *s, XdpOffloadState state)
 {
@@ -98,7 +91,6 @@ static void end_session(XdpOffload *s, XdpOffloadState state)
     s->memory = 0;
     g_free(s->redirected);
     s->redirected = NULL;
-    set_blocked(s, false);
     enter(s, state);
 }
 
@@ -229,36 +221,10 @@ static bool connect_helper(XdpOffload *s, Error **errp)
     return true;
 }
 
-/* A program comes into the host: from before it is there the VM stays here. */
-static bool may_set(XdpOffload *s)
-{
-    Error *err = NULL;
-    int result;
-
-    if (s->request.op != XDP_OP_PROG_SET || s->blocked) {
-        return true;
-    }
-    error_setg(&s->blocker, "chardev '%s': the guest has an XDP program in the"
-               " host; migration is possible once the guest has unloaded it"
-               " (xdp-offload unload) or its port is unplugged",
-               CHARDEV(s)->label);
-    result = xdp_offload_block_migration(&s->blocker, &err);
-    if (result < 0) {
-        refuse(s, -result, error_get_pretty(err));
-        error_free(err);
-        return false;
-    }
-    set_blocked(s, true);
-    return true;
-}
-
 static void forward(XdpOffload *s)
 {
     timer_del(s->deadline);
     enter(s, XDP_OFFLOAD_STATE_IDLE);
-    if (!may_set(s)) {
-        return;
-    }
     if (send(s->socket, s->in, s->in_len, MSG_NOSIGNAL | MSG_DONTWAIT) !=
         s->in_len) {
         break_off(s, "the helper does not take requests");
@@ -293,6 +259,8 @@ static void request(XdpOffload *s)
     xdp_wire_decode(s->in, s->in_len, &s->request);
     if (s->request.answer) {
         break_off(s, "the guest sent an answer");
+    } else if (s->migrates) {
+        break_off(s, "the VM migrates");
     } else if (s->state == XDP_OFFLOAD_STATE_IDLE) {
         forward(s);
     } else {
@@ -414,7 +382,6 @@ static void learn(XdpOffload *s, const XdpWireMessage *answer)
     } else if (answer->op == XDP_OP_STATS) {
         s->memory = answer->stats.memory;
     }
-    set_blocked(s, s->examines);
 }
 
 /* Whether the message in @out is text for QEMU: see xdp_helper_wire.h */
@@ -520,6 +487,17 @@ static void machine_runs(void *opaque, bool running, RunState state)
     s->arrives = s->arrives || state == RUN_STATE_RESTORE_VM;
     if (running && (s->out_len || s->state == XDP_OFFLOAD_STATE_BROKEN)) {
         timer_mod(s->deadline, qemu_clock_get_ms(QEMU_CLOCK_REALTIME));
+    }
+}
+
+static void migration_changed(XdpOffloadMigration *migration, bool begins)
+{
+    XdpOffload *s = container_of(migration, XdpOffload, migration);
+
+    s->migrates = begins;
+    if (begins && s->state != XDP_OFFLOAD_STATE_CLOSED &&
+        s->state != XDP_OFFLOAD_STATE_BROKEN) {
+        break_off(s, "the VM migrates");
     }
 }
 
@@ -634,6 +612,8 @@ static void xdp_offload_open(Chardev *chr, ChardevBackend *backend,
     qemu_register_reset(xdp_offload_reset, s);
     s->arrives = runstate_check(RUN_STATE_INMIGRATE);
     s->runs = qemu_add_vm_change_state_handler(machine_runs, s);
+    s->migration.changed = migration_changed;
+    xdp_offload_watch_migration(&s->migration);
     QTAILQ_INSERT_TAIL(&xdp_offloads, s, next);
     *be_opened = true;
 }
@@ -658,6 +638,7 @@ static void xdp_offload_finalize(Object *obj)
         if (s->cards.unrealize) {
             device_listener_unregister(&s->cards);
         }
+        xdp_offload_unwatch_migration(&s->migration);
         qemu_del_vm_change_state_handler(s->runs);
         qemu_unregister_reset(xdp_offload_reset, s);
         QTAILQ_REMOVE(&xdp_offloads, s, next);

@@ -114,6 +114,11 @@ class XdpCase(Case):
                              f"{DROPPED} value 1")
         self.assertEqual(self.guest.offload()["program"], name)
 
+    def assert_offloaded(self):
+        self.assertTrue(wait_until(
+            lambda: "program" in self.guest.offload(), TIMEOUT),
+            self.guest.offload())
+
     def passes(self, port=DROPPED):
         """Send a packet; tell whether it gets into the tap."""
         try:
@@ -217,10 +222,15 @@ class Offload(XdpCase):
                       [(one["key"], one["value"]["packets"]) for one in found])
         self.unload()
 
-    def test_a_migration_is_refused(self):
+    def test_a_migration_that_fails(self):
+        """The program has left the host, and comes back."""
         self.load()
-        with self.assert_error("chardev 'xo0'", "XDP program"):
-            self.guest.qmp("migrate", {"uri": "exec:cat >/dev/null"})
+        self.guest.qmp("migrate", {"uri": "exec:exit 1"})
+        self.assertTrue(wait_until(
+            lambda: self.guest.qmp("query-migrate")["status"] == "failed",
+            TIMEOUT))
+        self.assert_offloaded()
+        self.assertFalse(self.passes())
         self.unload()
 
     def test_a_refused_program(self):
@@ -300,7 +310,7 @@ class Offload(XdpCase):
 
 
 class Migration(XdpCase):
-    """A guest without a program in the host goes on elsewhere."""
+    """A guest goes on elsewhere."""
 
     LATER = "--timeout 600"     # the tool itself would wait for so long
 
@@ -316,6 +326,7 @@ class Migration(XdpCase):
         cls = type(self)
         cls.closing = contextlib.ExitStack()
         cls.net = cls.closing.enter_context(TapNet(1))
+        cls.sender = cls.closing.enter_context(cls.net.packet_socket())
         cls.helper = cls.closing.enter_context(
             Listener(serve) if serve else Helper(HELPER, cls.net))
         cls.guest = cls.closing.enter_context(self.new_guest(options))
@@ -338,10 +349,54 @@ class Migration(XdpCase):
             TIMEOUT))
         self.guest.qmp("cont")
 
-    def assert_offloaded(self):
+    def test_a_program_in_the_host(self):
+        """It goes from the old one, and comes into the new one."""
+        self.begin()
+        self.load()
+        processes = list(self.helper.processes)
+        self.assertTrue(processes)
+        self.go_on()
+        self.assertTrue(wait_until(lambda: all(
+            process.poll() is not None for process in processes), TIMEOUT))
+        self.assert_offloaded()
+        self.assertFalse(self.passes())
+        self.unload()
+
+    def monitor(self, command):
+        said = self.guest.qmp("human-monitor-command",
+                              {"command-line": command})
+        self.assertEqual(said, "")
+
+    def add_disk(self):
+        """Add one that snapshots are made in."""
+        folder = self.closing.enter_context(tempfile.TemporaryDirectory())
+        file = {"driver": "file", "filename": f"{folder}/disk"}
+        Path(file["filename"]).touch()
+        self.guest.qmp("blockdev-add", {**file, "node-name": "file"})
+        self.guest.qmp("blockdev-create", {
+            "job-id": "create",
+            "options": {"driver": "qcow2", "file": "file", "size": 1 << 20}})
         self.assertTrue(wait_until(
-            lambda: "program" in self.guest.offload(), TIMEOUT),
-            self.guest.offload())
+            lambda: self.guest.qmp("query-jobs")[0]["status"] == "concluded",
+            TIMEOUT))
+        self.guest.qmp("job-dismiss", {"id": "create"})
+        self.guest.qmp("blockdev-add", {
+            "driver": "qcow2", "file": "file", "node-name": "disk"})
+
+    def test_a_snapshot(self):
+        """The program stays while one is made; back at it, it comes anew."""
+        self.begin()
+        self.load()
+        self.add_disk()
+        self.monitor("savevm one")
+        self.assertFalse(self.passes())
+        processes = list(self.helper.processes)
+        self.monitor("loadvm one")
+        self.assertTrue(wait_until(lambda: all(
+            process.poll() is not None for process in processes), TIMEOUT))
+        self.assert_offloaded()
+        self.assertFalse(self.passes())
+        self.unload()
 
     def test_a_request_under_way(self):
         """It is not waited for: the new host is asked."""

@@ -11,7 +11,9 @@ The helper is the real one, or one that misbehaves.
 
 import errno
 import random
+import socket
 import struct
+import tempfile
 import time
 
 from harness.qtest.boards import Pci
@@ -169,13 +171,26 @@ class Offload(XdpCase):
         rig = Rig(self, netdev="card")
         self.assertEqual(rig.ask(hello())[0], 0)
 
-    def test_it_does_not_migrate(self):
-        rig = self.offloading()
-        arguments = {"uri": "exec:cat >/dev/null"}
-        with self.assertRaisesRegex(VmError, "XDP program"):
-            rig.machine.qmp("migrate", arguments)
-        self.assertEqual(rig.ask(request(PROG_UNSET))[0], 0)
-        rig.machine.qmp("migrate", arguments)
+    def test_a_migration(self):
+        """It leaves the tap as one begins; after one that fails it may come."""
+        rig, folder = self.offloading(), self.enterContext(
+            tempfile.TemporaryDirectory())
+        silent = self.enterContext(socket.socket(socket.AF_UNIX))
+        silent.bind(f"{folder}/socket")
+        silent.listen()
+        rig.machine.qmp("migrate", {"uri": f"unix:{folder}/socket"})
+        self.assert_over(rig, "broken")
+        self.assertEqual(rig.info()["reason"], "the VM migrates")
+        rig.machine.qmp("system_reset")
+        self.assert_over(rig, "closed")
+        rig.write(hello())
+        self.assert_over(rig, "broken")
+        rig.machine.qmp("migrate_cancel")
+        self.assertTrue(wait_until(
+            lambda: rig.machine.qmp("query-migrate")["status"] == "cancelled",
+            TIMEOUT))
+        rig.machine.qmp("system_reset")
+        self.assertEqual(rig.ask(hello())[0], 0)
 
     def test_reset(self):
         rig = self.offloading()
