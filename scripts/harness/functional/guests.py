@@ -13,7 +13,6 @@ have the kernel of this Debian suite.
 import contextlib
 import os
 import random
-from unittest import mock
 
 from harness import cases, rss_reference
 from harness.check.unittest_tap import run_tests
@@ -22,7 +21,7 @@ from harness.qtest.rig import (AUTOMATIC, EBPF, NO_HELPER, QUEUES, SOFTWARE,
                                predicted)
 from harness.vm import VmError, histogram, steering, tapnet, traffic
 from harness.vm.accel import best_accel
-from harness.vm.channel import Asked, Shell
+from harness.vm.channel import Asked
 from harness.vm.guest import Guest, rss_card
 from harness.vm.kernel import get_kernel
 from harness.vm.process import wait_until
@@ -135,12 +134,10 @@ class IncomingGuest(RssGuest):
     Its shell is there once the guest is.
     """
 
+    arrives = True
+
     def __init__(self, options="", arguments=(), **how):
         super().__init__(options, ["-incoming", "defer", *arguments], **how)
-
-    def start(self):
-        with mock.patch.object(Shell, "wait_ready"):
-            return super().start()
 
 
 class Case(cases.Case):

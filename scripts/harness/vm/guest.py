@@ -55,6 +55,7 @@ class Guest:
     name: str = "guest"
     boot_timeout: int = 90      # s
 
+    arrives = False             # by a migration, and its shell with it
     process = _shell = _qmp = _log = None
 
     def __post_init__(self):
@@ -94,7 +95,8 @@ class Guest:
                             "shell")
         self._qmp = Qmp(qmp, self.check_alive)
         try:
-            self._shell.wait_ready(self.boot_timeout)
+            if not self.arrives:
+                self._shell.wait_ready(self.boot_timeout)
         except VmError as error:
             raise self.failure(f"the {self.name} did not start: {error}")
         except BaseException:
