@@ -458,7 +458,7 @@ static void only_einval(Output *o)
 
 /*
  * Since Linux 6.13 it takes any number of bytes, and the time for them; before,
- * it said EINVAL to more than 512.
+ * it said EINVAL to more than 512 of both together.
  */
 static void checksum_difference(Output *o, const struct bpf_insn *call)
 {

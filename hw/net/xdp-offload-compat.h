@@ -19,11 +19,19 @@
  */
 typedef struct XdpOffloadMigration XdpOffloadMigration;
 
+#if QEMU_VERSION_MAJOR >= 9
+/* One of the modes: each has a list, and its notifiers get nothing else. */
+typedef struct XdpOffloadMode {
+    NotifierWithReturn notifier;
+    XdpOffloadMigration *migration;
+} XdpOffloadMode;
+#endif
+
 struct XdpOffloadMigration {
 #if QEMU_VERSION_MAJOR < 9
     Notifier notifier;
 #else
-    NotifierWithReturn notifier;
+    XdpOffloadMode modes[MIG_MODE__MAX];
 #endif
     void (*changed)(XdpOffloadMigration *migration, bool begins);
 };
@@ -52,24 +60,42 @@ static inline void xdp_offload_unwatch_migration(XdpOffloadMigration *migration)
 static inline int xdp_offload_migration_notify(NotifierWithReturn *notifier,
                                         MigrationEvent *event, Error **errp)
 {
-    XdpOffloadMigration *migration = container_of(notifier,
-                                                  XdpOffloadMigration,
-                                                  notifier);
+    XdpOffloadMode *mode = container_of(notifier, XdpOffloadMode, notifier);
 
-    migration->changed(migration, event->type == MIG_EVENT_PRECOPY_SETUP);
+    mode->migration->changed(mode->migration,
+                             event->type == MIG_EVENT_PRECOPY_SETUP);
     return 0;
 }
 
 static inline void xdp_offload_watch_migration(XdpOffloadMigration *migration)
 {
-    migration_add_notifier(&migration->notifier, xdp_offload_migration_notify);
+    MigMode mode;
+
+    for (mode = 0; mode < MIG_MODE__MAX; mode++) {
+        migration->modes[mode].migration = migration;
+        migration_add_notifier_mode(&migration->modes[mode].notifier,
+                                    xdp_offload_migration_notify, mode);
+    }
 }
 
 static inline void xdp_offload_unwatch_migration(XdpOffloadMigration *migration)
 {
-    migration_remove_notifier(&migration->notifier);
+    MigMode mode;
+
+    for (mode = 0; mode < MIG_MODE__MAX; mode++) {
+        migration_remove_notifier(&migration->modes[mode].notifier);
+    }
 }
 #endif
+
+static inline bool xdp_offload_migration_runs(void)
+{
+#if QEMU_VERSION_MAJOR < 9
+    return !migration_is_idle();
+#else
+    return migration_is_running();
+#endif
+}
 
 /* An optional pointer of a QAPI structure had a flag of its own up to 7.2. */
 #if QEMU_VERSION_MAJOR < 8

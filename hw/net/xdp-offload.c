@@ -612,6 +612,7 @@ static void xdp_offload_open(Chardev *chr, ChardevBackend *backend,
     qemu_register_reset(xdp_offload_reset, s);
     s->arrives = runstate_check(RUN_STATE_INMIGRATE);
     s->runs = qemu_add_vm_change_state_handler(machine_runs, s);
+    s->migrates = xdp_offload_migration_runs();
     s->migration.changed = migration_changed;
     xdp_offload_watch_migration(&s->migration);
     QTAILQ_INSERT_TAIL(&xdp_offloads, s, next);

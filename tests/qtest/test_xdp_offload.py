@@ -11,9 +11,7 @@ The helper is the real one, or one that misbehaves.
 
 import errno
 import random
-import socket
 import struct
-import tempfile
 import time
 
 from harness.qtest.boards import Pci
@@ -171,14 +169,18 @@ class Offload(XdpCase):
         rig = Rig(self, netdev="card")
         self.assertEqual(rig.ask(hello())[0], 0)
 
+    def assert_migration(self, rig, status):
+        self.assertTrue(wait_until(
+            lambda: rig.machine.qmp("query-migrate")["status"] == status,
+            TIMEOUT))
+
     def test_a_migration(self):
         """It leaves the tap as one begins; after one that fails it may come."""
-        rig, folder = self.offloading(), self.enterContext(
-            tempfile.TemporaryDirectory())
-        silent = self.enterContext(socket.socket(socket.AF_UNIX))
-        silent.bind(f"{folder}/socket")
-        silent.listen()
-        rig.machine.qmp("migrate", {"uri": f"unix:{folder}/socket"})
+        rig = self.offloading()
+        rig.machine.qmp("migrate-set-capabilities", {"capabilities": [
+            {"capability": "pause-before-switchover", "state": True}]})
+        rig.machine.qmp("migrate", {"uri": "exec:cat >/dev/null"})
+        self.assert_migration(rig, "pre-switchover")    # and stays so
         self.assert_over(rig, "broken")
         self.assertEqual(rig.info()["reason"], "the VM migrates")
         rig.machine.qmp("system_reset")
@@ -186,11 +188,31 @@ class Offload(XdpCase):
         rig.write(hello())
         self.assert_over(rig, "broken")
         rig.machine.qmp("migrate_cancel")
-        self.assertTrue(wait_until(
-            lambda: rig.machine.qmp("query-migrate")["status"] == "cancelled",
-            TIMEOUT))
+        self.assert_migration(rig, "cancelled")
         rig.machine.qmp("system_reset")
         self.assertEqual(rig.ask(hello())[0], 0)
+
+    def test_a_chardev_that_comes_with_a_migration_under_way(self):
+        rig = self.offloading()
+        rig.machine.qmp("migrate-set-capabilities", {"capabilities": [
+            {"capability": "pause-before-switchover", "state": True}]})
+        rig.machine.qmp("migrate", {"uri": "exec:cat >/dev/null"})
+        self.assert_migration(rig, "pre-switchover")
+        rig.machine.qmp("chardev-change", {"id": "xo0", "backend": {
+            "type": "xdp-offload", "data": {
+                "nic": "card", "helper": rig.helper.path}}})
+        rig.write(hello())
+        self.assert_over(rig, "broken")
+
+    def test_a_migration_in_another_mode(self):
+        """Of QEMU 8.2 and newer: the VM goes on after a reboot of the host."""
+        rig = self.offloading()
+        try:
+            rig.machine.qmp("migrate-set-parameters", {"mode": "cpr-reboot"})
+        except VmError:
+            self.skipTest("this QEMU has no modes")
+        rig.machine.qmp("migrate", {"uri": "exec:cat >/dev/null"})
+        self.assert_over(rig, "broken")
 
     def test_reset(self):
         rig = self.offloading()
