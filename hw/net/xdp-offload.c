@@ -484,7 +484,6 @@ static void machine_runs(void *opaque, bool running, RunState state)
 {
     XdpOffload *s = opaque;
 
-    s->arrives = s->arrives || state == RUN_STATE_RESTORE_VM;
     if (running && (s->out_len || s->state == XDP_OFFLOAD_STATE_BROKEN)) {
         timer_mod(s->deadline, qemu_clock_get_ms(QEMU_CLOCK_REALTIME));
     }
@@ -515,6 +514,15 @@ static void xdp_offload_reset(void *opaque)
     XdpOffload *s = opaque;
 
     end_session(s, XDP_OFFLOAD_STATE_CLOSED);
+    s->arrives = true;
+}
+
+/* Follows that, unless a snapshot is loaded. */
+static void xdp_offload_begins_anew(void *opaque)
+{
+    XdpOffload *s = opaque;
+
+    s->arrives = runstate_check(RUN_STATE_INMIGRATE);
 }
 
 static void xdp_offload_set_fe_open(Chardev *chr, int fe_open)
@@ -610,6 +618,7 @@ static void xdp_offload_open(Chardev *chr, ChardevBackend *backend,
         }
     }
     qemu_register_reset(xdp_offload_reset, s);
+    qemu_register_reset_nosnapshotload(xdp_offload_begins_anew, s);
     s->arrives = runstate_check(RUN_STATE_INMIGRATE);
     s->runs = qemu_add_vm_change_state_handler(machine_runs, s);
     s->migrates = xdp_offload_migration_runs();
@@ -641,6 +650,7 @@ static void xdp_offload_finalize(Object *obj)
         }
         xdp_offload_unwatch_migration(&s->migration);
         qemu_del_vm_change_state_handler(s->runs);
+        qemu_unregister_reset(xdp_offload_begins_anew, s);
         qemu_unregister_reset(xdp_offload_reset, s);
         QTAILQ_REMOVE(&xdp_offloads, s, next);
     }

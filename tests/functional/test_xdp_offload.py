@@ -398,14 +398,30 @@ class Migration(XdpCase):
         self.assertFalse(self.passes())
         self.unload()
 
-    def test_a_request_under_way(self):
-        """It is not waited for: the new host is asked."""
+    def begin_unanswered(self):
+        """Have a request under way; return the connections to the helper."""
         connections = []
         self.begin(lambda connection: connections.append(
             self.closing.enter_context(connection)))
         self.guest.shell("xdp-offload load eth0 /filter.bpf.o sec drop_port "
                          f"{self.LATER} >/load.log 2>&1 &")
         self.assertTrue(wait_until(lambda: connections, TIMEOUT))
+        return connections
+
+    def test_a_snapshot_while_the_vm_is_stopped(self):
+        """Back at it, a request that was under way is not waited for."""
+        connections = self.begin_unanswered()
+        self.add_disk()
+        self.monitor("savevm one")
+        self.guest.qmp("stop")
+        self.monitor("loadvm one")
+        self.guest.qmp("cont")
+        self.assertTrue(wait_until(lambda: len(connections) > 1, TIMEOUT),
+                        self.guest.offload())
+
+    def test_a_request_under_way(self):
+        """It is not waited for: the new host is asked."""
+        self.begin_unanswered()
         self.go_on()
         self.assert_offloaded()
         self.assertIn("nobody is at the other end",
