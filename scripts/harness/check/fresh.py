@@ -125,6 +125,8 @@ class Fresh:
     def judge(self, name, fault):
         """Note what came of something: `fault` is empty if it is well."""
         name = f"{self.release}: {name}"
+        if fault:
+            self.tier.say("  failed: " + fault.strip().rpartition("\n")[2])
         self.cases.append(failed(name, fault) if fault else passed(name))
 
     def install(self):
