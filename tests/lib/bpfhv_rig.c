@@ -553,3 +553,12 @@ void bpfhv_rig_be_hostile(Rig *rig)
     }
     g_rand_free(random);
 }
+
+void bpfhv_rig_add(const char *folder, const char *name, const void *data,
+                   GTestDataFunc test)
+{
+    g_autofree char *path = g_strdup_printf("/bpfhv/backend/%s/%s", folder,
+                                            name);
+
+    g_test_add_data_func(path, data, test);
+}

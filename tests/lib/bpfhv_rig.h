@@ -220,4 +220,8 @@ void bpfhv_rig_receive_packets(Rig *rig, unsigned i, unsigned packets);
  */
 void bpfhv_rig_be_hostile(Rig *rig);
 
+/* Add a test /bpfhv/backend/@folder/@name, with GLib; @data must outlive it. */
+void bpfhv_rig_add(const char *folder, const char *name, const void *data,
+                   GTestDataFunc test);
+
 #endif

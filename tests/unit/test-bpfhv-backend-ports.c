@@ -612,33 +612,24 @@ static void test_xdp_hostile_guest(void)
     bpfhv_rig_be_hostile(rig);
 }
 
-static void add(const char *folder, const char *name, const void *data,
-                GTestDataFunc test)
-{
-    g_autofree char *path = g_strdup_printf("/bpfhv/backend/%s/%s", folder,
-                                            name);
-
-    g_test_add_data_func(path, data, test);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_assert_cmpint(argc, ==, 3);
     bpfhv_rig_init(argv[1], argv[2]);
-    add("tap", "sring", "--model sring", test_tap);
-    add("tap", "sring_gso", "--model sring_gso", test_tap);
-    add("tap", "vring_packed", "--model vring_packed", test_tap);
-    add("tap", "sring_sum", "--model sring_sum", test_tap);
-    add("tap", "one-queue-of-four", "--queues 4", test_tap);
+    bpfhv_rig_add("tap", "sring", "--model sring", test_tap);
+    bpfhv_rig_add("tap", "sring_gso", "--model sring_gso", test_tap);
+    bpfhv_rig_add("tap", "vring_packed", "--model vring_packed", test_tap);
+    bpfhv_rig_add("tap", "sring_sum", "--model sring_sum", test_tap);
+    bpfhv_rig_add("tap", "one-queue-of-four", "--queues 4", test_tap);
     g_test_add_func("/bpfhv/backend/tap/upgrade", test_tap_upgrade);
     g_test_add_func("/bpfhv/backend/tap/gone", test_tap_gone);
-    add("xdp", "sring", " --model sring", test_xdp);
-    add("xdp", "sring_gso", " --model sring_gso", test_xdp);
-    add("xdp", "vring_packed", " --model vring_packed", test_xdp);
-    add("xdp", "sring_sum", " --model sring_sum", test_xdp);
-    add("xdp", "busy-wait", ",mode=copy --busy-wait", test_xdp);
-    add("xdp", "one-queue-of-two", ",mode=copy --queues 2", test_xdp);
+    bpfhv_rig_add("xdp", "sring", " --model sring", test_xdp);
+    bpfhv_rig_add("xdp", "sring_gso", " --model sring_gso", test_xdp);
+    bpfhv_rig_add("xdp", "vring_packed", " --model vring_packed", test_xdp);
+    bpfhv_rig_add("xdp", "sring_sum", " --model sring_sum", test_xdp);
+    bpfhv_rig_add("xdp", "busy-wait", ",mode=copy --busy-wait", test_xdp);
+    bpfhv_rig_add("xdp", "one-queue-of-two", ",mode=copy --queues 2", test_xdp);
     g_test_add_func("/bpfhv/backend/xdp/generic", test_xdp_generic);
     g_test_add_func("/bpfhv/backend/xdp/upgrades", test_xdp_upgrades);
     g_test_add_func("/bpfhv/backend/xdp/lost", test_xdp_lost);
@@ -652,7 +643,7 @@ int main(int argc, char **argv)
     g_test_add_func("/bpfhv/backend/xdp/hostile-guest",
                     test_xdp_hostile_guest);
     for (size_t i = 0; i < G_N_ELEMENTS(xdp_refusals); i++) {
-        add("xdp/refused", xdp_refusals[i].name, GSIZE_TO_POINTER(i),
+        bpfhv_rig_add("xdp/refused", xdp_refusals[i].name, GSIZE_TO_POINTER(i),
             test_xdp_refused);
     }
     return g_test_run();

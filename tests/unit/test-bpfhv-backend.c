@@ -399,15 +399,6 @@ static void test_signals(void)
     bpfhv_rig_free(rig);
 }
 
-static void add(const char *folder, const char *name, const void *data,
-                GTestDataFunc test)
-{
-    g_autofree char *path = g_strdup_printf("/bpfhv/backend/%s/%s", folder,
-                                            name);
-
-    g_test_add_data_func(path, data, test);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -415,11 +406,12 @@ int main(int argc, char **argv)
     bpfhv_rig_init(argv[1], argv[2]);
     programs_path = argv[3];
     damaged_path = argv[4];
-    add("traffic", "sring", "--model sring", test_traffic);
-    add("traffic", "sring_gso", "--model sring_gso", test_traffic);
-    add("traffic", "vring_packed", "--model vring_packed", test_traffic);
-    add("traffic", "sring_sum", "--model sring_sum", test_traffic);
-    add("traffic", "busy-wait", "--busy-wait", test_traffic);
+    bpfhv_rig_add("traffic", "sring", "--model sring", test_traffic);
+    bpfhv_rig_add("traffic", "sring_gso", "--model sring_gso", test_traffic);
+    bpfhv_rig_add("traffic", "vring_packed", "--model vring_packed",
+                  test_traffic);
+    bpfhv_rig_add("traffic", "sring_sum", "--model sring_sum", test_traffic);
+    bpfhv_rig_add("traffic", "busy-wait", "--busy-wait", test_traffic);
     g_test_add_func("/bpfhv/backend/damaged", test_damaged);
     g_test_add_func("/bpfhv/backend/pairs", test_pairs);
     g_test_add_func("/bpfhv/backend/upgrades", test_upgrades);
@@ -428,15 +420,15 @@ int main(int argc, char **argv)
     g_test_add_func("/bpfhv/backend/refused/running", test_refused_running);
     g_test_add_func("/bpfhv/backend/refused/upgrade", test_refused_upgrade);
     for (size_t i = 0; i < G_N_ELEMENTS(lies); i++) {
-        add("lie", lies[i].name, GSIZE_TO_POINTER(i), test_lie);
+        bpfhv_rig_add("lie", lies[i].name, GSIZE_TO_POINTER(i), test_lie);
     }
-    add("hostile-guest", "sring", SOURCE_OF_60 "sring",
+    bpfhv_rig_add("hostile-guest", "sring", SOURCE_OF_60 "sring",
         test_hostile_guest);
-    add("hostile-guest", "sring_gso", SOURCE_OF_60 "sring_gso",
+    bpfhv_rig_add("hostile-guest", "sring_gso", SOURCE_OF_60 "sring_gso",
         test_hostile_guest);
-    add("hostile-guest", "vring_packed", SOURCE_OF_60 "vring_packed",
+    bpfhv_rig_add("hostile-guest", "vring_packed", SOURCE_OF_60 "vring_packed",
         test_hostile_guest);
-    add("hostile-guest", "sring_sum", SOURCE_OF_60 "sring_sum",
+    bpfhv_rig_add("hostile-guest", "sring_sum", SOURCE_OF_60 "sring_sum",
         test_hostile_guest);
     g_test_add_func("/bpfhv/backend/hostile-qemu", test_hostile_qemu);
     g_test_add_func("/bpfhv/backend/nonsense", test_nonsense);
