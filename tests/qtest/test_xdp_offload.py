@@ -174,13 +174,18 @@ class Offload(XdpCase):
             lambda: rig.machine.qmp("query-migrate")["status"] == status,
             TIMEOUT))
 
-    def test_a_migration(self):
-        """It leaves the tap as one begins; after one that fails it may come."""
+    def migrating(self):
+        """Return a rig whose migration is under way, and stays so."""
         rig = self.offloading()
         rig.machine.qmp("migrate-set-capabilities", {"capabilities": [
             {"capability": "pause-before-switchover", "state": True}]})
         rig.machine.qmp("migrate", {"uri": "exec:cat >/dev/null"})
-        self.assert_migration(rig, "pre-switchover")    # and stays so
+        self.assert_migration(rig, "pre-switchover")
+        return rig
+
+    def test_a_migration(self):
+        """It leaves the tap as one begins; after one that fails it may come."""
+        rig = self.migrating()
         self.assert_over(rig, "broken")
         self.assertEqual(rig.info()["reason"], "the VM migrates")
         rig.machine.qmp("system_reset")
@@ -193,11 +198,7 @@ class Offload(XdpCase):
         self.assertEqual(rig.ask(hello())[0], 0)
 
     def test_a_chardev_that_comes_with_a_migration_under_way(self):
-        rig = self.offloading()
-        rig.machine.qmp("migrate-set-capabilities", {"capabilities": [
-            {"capability": "pause-before-switchover", "state": True}]})
-        rig.machine.qmp("migrate", {"uri": "exec:cat >/dev/null"})
-        self.assert_migration(rig, "pre-switchover")
+        rig = self.migrating()
         rig.machine.qmp("chardev-change", {"id": "xo0", "backend": {
             "type": "xdp-offload", "data": {
                 "nic": "card", "helper": rig.helper.path}}})
