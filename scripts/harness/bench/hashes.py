@@ -22,7 +22,7 @@ from .report import number, spread
 CARDS = {"without reports": "hash=off", "with reports": "hash=on"}
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 TIMEOUT = 120               # s; no stream stands still for so long
-TURNS = {"UDP": 12, "TCP": 50}      # in a round
+UDP_TURNS, TCP_TURNS = 12, 50       # in a round
 TURN = 4                    # MiB of TCP
 UDP_TURN = 250              # ms
 BUFFER = 256 << 10          # bytes of a stream that wait on the host
@@ -137,17 +137,18 @@ def sample(accel, quick):
     with contextlib.ExitStack() as stack:
         file = guest.frames_file(stack)
         both = [Streams(stack, name, qemu, kernel, accel) for name in CARDS]
-        ways = {
-            "UDP, packets/s": lambda one: one.udp(file, UDP_TURN),
-            "TCP to the guest, MiB/s": Streams.to_guest,
-            "TCP from the guest, MiB/s": Streams.from_guest,
+        ways = {        # name: (turns in a round, what measures)
+            "UDP, packets/s": (UDP_TURNS,
+                               lambda one: one.udp(file, UDP_TURN)),
+            "TCP to the guest, MiB/s": (TCP_TURNS, Streams.to_guest),
+            "TCP from the guest, MiB/s": (TCP_TURNS, Streams.from_guest),
         }
         samples = {way: {name: [] for name in CARDS} for way in ways}
         for number_of_round in range(rounds):
             say(f"vhost: hash reports, round {number_of_round + 1} of "
                 f"{rounds} …")
-            for way, measure in ways.items():
-                for turn in range(TURNS[way[:3]]):
+            for way, (turns, measure) in ways.items():
+                for turn in range(turns):
                     order = -1 if (number_of_round + turn) % 2 else 1
                     for one in both[::order]:
                         samples[way][one.name].append(measure(one))
