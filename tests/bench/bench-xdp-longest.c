@@ -10,6 +10,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -287,6 +288,7 @@ int main(int argc, char **argv)
     };
     int rounds = argc > 1 ? atoi(argv[1]) : 12;
     const char *refusal = bpf_run_refusal();
+    g_autofree char *recipe = g_strdup_printf("eth ip4 udp raw:%d", PAYLOAD);
     g_autoptr(GByteArray) frame = NULL;
     size_t i;
 
@@ -295,7 +297,7 @@ int main(int argc, char **argv)
         return SKIP;
     }
     libbpf_set_print(NULL);
-    frame = packet_build("eth ip4 udp raw:2900", &packet_flow);
+    frame = packet_build(recipe, &packet_flow);
     for (i = 0; i < G_N_ELEMENTS(rows); i++) {
         measure(&rows[i], &target, rounds, frame);
     }
