@@ -14,12 +14,64 @@ bool virtio_net_rss_peer_deleted(VirtIONet *n);
 bool virtio_net_rss_has_vhost(VirtIONet *n);
 
 /**
- * virtio_net_rss_load:
- *
- * Gets a program from where the device's properties say, and tries whether
- * the backend takes it. In n->rss.ebpf it is attached to nothing.
+ * VirtIONetRssAsk: what a helper is asked for, and what came of it
+ * @path: of the helper's socket or program; NULL: there is none
+ * @remedy: what the administrator may have forgotten, or ""
+ * @own: why QEMU itself could not load it
+ * @name: which backend it is for
+ * @report: the program that reports hashes is wanted, too
+ * @fds: what came, else -1
+ * @error: why nothing came, if @path is not NULL
+ * @no_report: why the program that reports hashes did not come, or NULL
+ * @thread: the one that asks, or NULL; what came is its own meanwhile
+ * @bh: scheduled when it has asked
  */
-bool virtio_net_rss_load(VirtIONet *n, GError **error);
+typedef struct VirtIONetRssAsk {
+    char *path;
+    const char *remedy;
+    GError *own;
+    char *name;
+    bool report;
+
+    int fds[EBPF_RSS_ALL_FDS];
+    GError *error;
+    char *no_report;
+
+    GThread *thread;
+    QEMUBH *bh;
+} VirtIONetRssAsk;
+
+/* Finds the helper of the device. @own becomes the structure's. */
+VirtIONetRssAsk *virtio_net_rss_ask_new(VirtIONet *n, const char *name,
+                                        bool report, GError *own);
+
+/**
+ * virtio_net_rss_ask_begin:
+ *
+ * Asks the service in a thread, and schedules @bh at the end.
+ *
+ * Returns: false if the helper is no service, or there is no thread to be had
+ */
+bool virtio_net_rss_ask_begin(VirtIONetRssAsk *ask, QEMUBH *bh);
+
+/**
+ * virtio_net_rss_ask_end:
+ *
+ * Waits for the answer; asks first, if that has not begun. Takes eleven seconds
+ * at most.
+ *
+ * Returns: true if there is a program: the descriptors in ask->fds are the
+ * caller's. Else false with @error set.
+ */
+bool virtio_net_rss_ask_end(VirtIONetRssAsk *ask, GError **error);
+
+/* Waits for the answer, too, and drops it. */
+void virtio_net_rss_ask_free(VirtIONetRssAsk *ask);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtIONetRssAsk, virtio_net_rss_ask_free)
+
+/* The bottom half for it, and for whoever needs to know what steers. */
+void virtio_net_rss_asked_bh(void *opaque);
+void virtio_net_rss_settle(VirtIONet *n);
 
 /*
  * Another QEMU may use the tap: one that migrates to here or from here. Until

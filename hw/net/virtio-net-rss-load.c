@@ -24,17 +24,12 @@
 #include "qapi/qapi-visit-rss.h"
 #include "qapi/visitor.h"
 #include "qemu/ctype.h"
-#include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "standard-headers/linux/virtio_net.h"
 #include "trace.h"
 #include "virtio-net-rss-compat.h"
 #include "virtio-net-rss-internal.h"
-
-#ifndef CONFIG_QEMU_RSS_HELPER
-#define CONFIG_QEMU_RSS_HELPER ""
-#endif
 
 /* What the user insists on is an error if it is unavailable. */
 static bool insists(VirtIONet *n)
@@ -170,86 +165,6 @@ static EBPFRSS *adopt_fds(VirtIONet *n, GError **error)
     return ebpf;
 }
 
-typedef struct Helper {
-    char *path;                 /* NULL: there is none */
-    const char *remedy;         /* what the administrator may have forgotten */
-} Helper;
-
-/*
- * The service comes first: it works in a sandbox, too. The installed program is
- * where this QEMU is, even if it was moved.
- */
-static Helper find_helper(VirtIONet *n)
-{
-    Helper helper = { NULL, "" };
-
-    if (n->rss.ebpf_helper) {
-        helper.path = g_strdup(n->rss.ebpf_helper);
-    } else if (access(EBPF_RSS_HELPER_SOCKET, F_OK) == 0) {
-        helper.path = g_strdup(EBPF_RSS_HELPER_SOCKET);
-    } else {
-        g_autofree char *installed =
-            get_relocated_path(CONFIG_QEMU_RSS_HELPER);
-
-        helper.remedy = "; no service at " EBPF_RSS_HELPER_SOCKET
-                        " (systemctl enable --now qemu-rss-helper.socket)";
-        if (access(installed, X_OK) == 0) {
-            helper.path = g_steal_pointer(&installed);
-        }
-    }
-    return helper;
-}
-
-/*
- * Both programs, or that which steers from a helper that knows no other. One
- * that has not answered is not waited for again, while the monitor waits.
- */
-static bool ask_helper(VirtIONet *n, const char *path, const char *name,
-                       int fds[EBPF_RSS_ALL_FDS], GError **error)
-{
-    g_autoptr(GError) err = NULL;
-
-    if (!wants_report(n)) {
-        return ebpf_rss_open_by_helper(path, name, fds, error);
-    }
-    if (ebpf_rss_open_report_by_helper(path, name, fds, fds + EBPF_RSS_FDS,
-                                       &err)) {
-        return true;
-    }
-    if (g_error_matches(err, RSS_ERROR, RSS_ERROR_NO_ANSWER)) {
-        g_propagate_error(error, g_steal_pointer(&err));
-        return false;
-    }
-    no_reports(n, err->message);
-    return ebpf_rss_open_by_helper(path, name, fds, error);
-}
-
-/* @error: why QEMU itself could not; becomes why nobody could */
-static bool open_by_helper(VirtIONet *n, const Helper *helper,
-                           const char *name, int fds[EBPF_RSS_ALL_FDS],
-                           GError **error)
-{
-    g_autoptr(GError) own = *error;
-    g_autoptr(GError) err = NULL;
-
-    *error = NULL;
-    if (helper->path && ask_helper(n, helper->path, name, fds, &err)) {
-        return true;
-    }
-    if (!err) {
-        g_set_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE, "%s%s",
-                    own->message, helper->remedy);
-    } else if (g_str_has_suffix(err->message, own->message)) {
-        g_set_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE,
-                    "%s%s; %s has no privileges either", own->message,
-                    helper->remedy, helper->path);
-    } else {
-        g_set_error(error, RSS_ERROR, RSS_ERROR_PRIVILEGE, "%s%s; %s",
-                    own->message, helper->remedy, err->message);
-    }
-    return false;
-}
-
 /* @helper: who has loaded them, or NULL */
 static EBPFRSS *adopt_loaded(VirtIONet *n, const char *helper,
                              const int fds[EBPF_RSS_ALL_FDS], GError **error)
@@ -268,46 +183,13 @@ static EBPFRSS *adopt_loaded(VirtIONet *n, const char *helper,
     return ebpf;
 }
 
-static EBPFRSS *open_program(VirtIONet *n, const char *name, GError **error)
-{
-    g_autofree char *path = NULL;
-    g_autoptr(GError) no_report = NULL;
-    GError *err = NULL;
-    int fds[EBPF_RSS_ALL_FDS];
-    Helper helper;
-
-    if (n->rss.ebpf_fds) {
-        trace_virtio_net_rss_load(n, "ebpf-rss-fds");
-        return adopt_fds(n, error);
-    }
-    memset(fds, -1, sizeof(fds));
-    if (ebpf_rss_open(name, fds, &err)) {
-        trace_virtio_net_rss_load(n, "QEMU itself");
-        if (wants_report(n) &&
-            !ebpf_rss_open_report(name, fds, fds + EBPF_RSS_FDS,
-                                  &no_report)) {
-            no_reports(n, no_report->message);
-        }
-        return adopt_loaded(n, NULL, fds, error);
-    }
-    if (!g_error_matches(err, RSS_ERROR, RSS_ERROR_PRIVILEGE)) {
-        g_propagate_error(error, err);
-        return NULL;
-    }
-    helper = find_helper(n);
-    path = helper.path;
-    if (!open_by_helper(n, &helper, name, fds, &err)) {
-        g_propagate_error(error, err);
-        return NULL;
-    }
-    trace_virtio_net_rss_load(n, path);
-    return adopt_loaded(n, path, fds, error);
-}
-
-/* Where another QEMU may use the tap, its program stays there meanwhile. */
+/*
+ * Where another QEMU may use the tap, its program stays there meanwhile; and
+ * where the guest may use it by now, packets go on as they do.
+ */
 static bool try_tap(VirtIONet *n, GError **error)
 {
-    if (virtio_net_rss_tap_shared()) {
+    if (virtio_net_rss_tap_shared() || n->nic) {
         return tap_steering_probe(virtio_net_rss_tap_fd(n), error);
     }
     if (!virtio_net_rss_attach(n, error)) {
@@ -322,10 +204,81 @@ static bool peer_steers(VirtIONet *n)
     return PEER_STEERS && n->rss.peer_hashes;
 }
 
-bool virtio_net_rss_load(VirtIONet *n, GError **error)
+/* Of @ebpf, which may be NULL with @error set, the device makes its engine. */
+static bool use(VirtIONet *n, EBPFRSS *ebpf, GError **error)
+{
+    if (!ebpf) {
+        return false;
+    }
+    n->rss.ebpf = ebpf;
+    if (virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS) &&
+        !try_tap(n, error)) {
+        g_clear_pointer(&n->rss.ebpf, ebpf_rss_unload);
+        return false;
+    }
+    ebpf_rss_set_counting(n->rss.ebpf, n->rss.counting);
+    return true;
+}
+
+/* Waits for the helper that was asked, or is going to be. */
+static bool use_answer(VirtIONet *n, GError **error)
+{
+    g_autoptr(VirtIONetRssAsk) ask = g_steal_pointer(&n->rss.ask);
+
+    if (!virtio_net_rss_ask_end(ask, error)) {
+        return false;
+    }
+    trace_virtio_net_rss_load(n, ask->path);
+    if (ask->no_report) {
+        no_reports(n, ask->no_report);
+    }
+    return use(n, adopt_loaded(n, ask->path, ask->fds, error), error);
+}
+
+/*
+ * What the guest is offered does not depend on the program. But while a guest
+ * is on its way here, it is better to wait before it stands still.
+ */
+static bool may_come_later(VirtIONet *n)
+{
+    return !insists(n) && !virtio_net_rss_has_vhost(n) &&
+           !runstate_check(RUN_STATE_INMIGRATE);
+}
+
+static bool load_or_ask(VirtIONet *n, const char *name, GError **error)
+{
+    g_autoptr(GError) no_report = NULL;
+    GError *err = NULL;
+    int fds[EBPF_RSS_ALL_FDS];
+
+    memset(fds, -1, sizeof(fds));
+    if (ebpf_rss_open(name, fds, &err)) {
+        trace_virtio_net_rss_load(n, "QEMU itself");
+        if (wants_report(n) &&
+            !ebpf_rss_open_report(name, fds, fds + EBPF_RSS_FDS,
+                                  &no_report)) {
+            no_reports(n, no_report->message);
+        }
+        return use(n, adopt_loaded(n, NULL, fds, error), error);
+    }
+    if (!g_error_matches(err, RSS_ERROR, RSS_ERROR_PRIVILEGE)) {
+        g_propagate_error(error, err);
+        return false;
+    }
+    n->rss.ask = virtio_net_rss_ask_new(n, name, wants_report(n), err);
+    return (may_come_later(n) &&
+            virtio_net_rss_ask_begin(n->rss.ask, n->rss.asked_bh)) ||
+           use_answer(n, error);
+}
+
+/*
+ * Gets a program from where the device's properties say, and tries whether the
+ * backend takes it. In n->rss.ebpf it is attached to nothing; or it may come
+ * later: then there is n->rss.ask.
+ */
+static bool load(VirtIONet *n, GError **error)
 {
     NetClientState *peer = virtio_net_rss_peer(n);
-    bool steers = virtio_has_feature(n->host_features, VIRTIO_NET_F_RSS);
 
     if (peer_steers(n)) {
         g_set_error_literal(error, RSS_ERROR, RSS_ERROR_KERNEL,
@@ -338,17 +291,11 @@ bool virtio_net_rss_load(VirtIONet *n, GError **error)
                     " does)");
         return false;
     }
-    n->rss.ebpf = open_program(n, peer->name, error);
-    if (!n->rss.ebpf) {
-        return false;
+    if (n->rss.ebpf_fds) {
+        trace_virtio_net_rss_load(n, "ebpf-rss-fds");
+        return use(n, adopt_fds(n, error), error);
     }
-    if (steers && !try_tap(n, error)) {
-        ebpf_rss_unload(n->rss.ebpf);
-        n->rss.ebpf = NULL;
-        return false;
-    }
-    ebpf_rss_set_counting(n->rss.ebpf, n->rss.counting);
-    return true;
+    return load_or_ask(n, peer->name, error);
 }
 
 /* What is wrong with the properties themselves, whatever the host has. */
@@ -432,7 +379,7 @@ static void load_engine(VirtIONet *n, Error **errp)
 {
     g_autoptr(GError) err = NULL;
 
-    if (!virtio_net_rss_load(n, &err)) {
+    if (!load(n, &err)) {
         if (insists(n)) {
             error_setg(errp, "the eBPF engine is unavailable: %s",
                        err->message);
@@ -472,6 +419,8 @@ bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
     n->rss.ctrl_bh = virtio_bh_new_guarded(DEVICE(n), virtio_net_ctrl_bh, n);
     n->rss.notified_bh = virtio_bh_new_guarded(DEVICE(n),
                                                virtio_net_rss_notified_bh, n);
+    n->rss.asked_bh = virtio_bh_new_guarded(DEVICE(n),
+                                            virtio_net_rss_asked_bh, n);
     find_reporter(n);
     if (rss) {
         take_tap(n);
@@ -504,8 +453,10 @@ void virtio_net_rss_unrealize(VirtIONet *n)
         virtio_net_rss_poll_tap(n, true);
     }
     g_clear_pointer(&n->rss.incoming, g_free);
+    g_clear_pointer(&n->rss.ask, virtio_net_rss_ask_free);
     ebpf_rss_unload(n->rss.ebpf);
     n->rss.ebpf = NULL;
+    delete_bh(&n->rss.asked_bh);
     delete_bh(&n->rss.notified_bh);
     delete_bh(&n->rss.ctrl_bh);
     g_clear_pointer(&n->rss.no_ebpf, g_free);
@@ -549,6 +500,23 @@ static void warn_fallback(VirtIONet *n)
     }
 }
 
+void virtio_net_rss_settle(VirtIONet *n)
+{
+    g_autoptr(GError) err = NULL;
+
+    if (n->rss.ask && virtio_net_rss_peer_deleted(n)) {
+        g_clear_pointer(&n->rss.ask, virtio_net_rss_ask_free);
+    } else if (n->rss.ask && !use_answer(n, &err)) {
+        n->rss.no_ebpf = g_strdup(err->message);
+        warn_fallback(n);
+    }
+}
+
+void virtio_net_rss_asked_bh(void *opaque)
+{
+    virtio_net_rss_settle(opaque);
+}
+
 uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features,
                                      Error **errp)
 {
@@ -583,6 +551,7 @@ uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features,
         warn_not_offered(n, "hash reports are", n->rss.no_reports);
     }
     if (legacy) {
+        g_clear_pointer(&n->rss.ask, virtio_net_rss_ask_free);
         g_clear_pointer(&n->rss.ebpf, ebpf_rss_unload);
     }
     return features;

@@ -242,6 +242,7 @@ RssInfoList *qmp_x_query_rss(Error **errp)
     object_child_foreach_recursive(object_get_root(), virtio_net_rss_collect,
                                    &devices);
     for (device = devices; device; device = device->next) {
+        virtio_net_rss_settle(device->data);
         QAPI_LIST_APPEND(tail, virtio_net_rss_info(device->data));
     }
     return list;

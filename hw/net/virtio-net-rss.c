@@ -316,10 +316,14 @@ bool virtio_net_rss_set(VirtIONet *n, const VirtIONetRssPolicy *policy,
 {
     VirtIONetRss *rss = &n->rss;
     bool report = policy->config.hash_types && rss->populate_hash;
-    VirtIONetRssPlaces places = virtio_net_rss_places(n, policy);
     VirtIONetRssState state = VIRTIO_NET_RSS_OFF;
+    VirtIONetRssPlaces places;
     g_autoptr(GError) failed = NULL;
 
+    if (policy->steering) {
+        virtio_net_rss_settle(n);
+    }
+    places = virtio_net_rss_places(n, policy);
     if (rss->peer_hashes) {
         rss->guest = *policy;
         return true;

@@ -3,7 +3,8 @@
 """A helper that does not do what it should, below a QEMU without privileges.
 
 Whatever it does, QEMU starts, says what was wrong with it, keeps none of its
-descriptors and no process of it, and steers by itself.
+descriptors and no process of it, and steers by itself.  For a service that is
+slow waits who needs it, and not QEMU.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from harness.functional import libbpf
 from harness.functional.nobody import NobodyCard, loaded, place, why_not
 from harness.qtest.rig import NO_HELPER, QUEUES, Case, rows, run_tests, spread
 from harness.qtest.virtio_net import OK
+from harness.vm.process import wait_until
 
 TIMEOUT = 10                # s that QEMU gives a helper
 
@@ -43,9 +45,13 @@ def files(count):
 {action}
 """
 
+
 @contextlib.contextmanager
-def offered(fds):
-    """Give descriptors to whoever connects; yield the path of the socket."""
+def offered(fds, gate=None):
+    """Give descriptors to whoever connects; yield the path of the socket.
+
+    gate: an event before which nobody gets any
+    """
     path = place().path / "wrong-descriptors"
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         listening.bind(str(path))
@@ -56,7 +62,9 @@ def offered(fds):
             with contextlib.suppress(OSError):
                 while True:
                     with listening.accept()[0] as client:
-                        socket.send_fds(client, [b"fds"], fds)
+                        if gate:
+                            gate.wait()
+                        socket.send_fds(client, [b"rss 3"], fds)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -82,6 +90,12 @@ def children(card):
 
 
 PROGRAM, CONFIG, COUNTERS, GRACE = range(4)
+
+
+def without_any():
+    """Return the descriptors of a QEMU whose helper is not there."""
+    with NobodyCard(NO_HELPER) as card:
+        return descriptors(card)
 
 
 class BadHelper(Case):
@@ -123,7 +137,7 @@ class BadHelper(Case):
     def check_helper(self, action, words, path=""):
         """QEMU does without it, and says why."""
         helper = self.helper(action, path)
-        expected = self.without_any()
+        expected = without_any()
         start = time.monotonic()
         card = self.enterContext(NobodyCard(f"ebpf-rss-helper={helper}"))
         self.assertLess(time.monotonic() - start, 3 * TIMEOUT)
@@ -133,11 +147,6 @@ class BadHelper(Case):
         self.assertEqual(children(card), [])
         self.assertEqual(card.start().set_rss(spread(), QUEUES), OK)
         self.assertEqual(card.engine(), "software")
-
-    def without_any(self):
-        """Return the descriptors of a QEMU whose helper is not there."""
-        with NobodyCard(NO_HELPER) as card:
-            return descriptors(card)
 
     @rows({
         "sends a program of another type": (
@@ -181,6 +190,67 @@ class BadHelper(Case):
         self.assertEqual(card.warnings(), [])
         self.assertEqual(card.start().set_rss(spread(), QUEUES), OK)
         self.assertEqual(card.engine(), "ebpf")
+
+
+class SlowService(Case):
+    """It answers when the test says so, and QEMU does not wait for it."""
+
+    why_not = staticmethod(why_not)
+
+    def setUp(self):
+        super().setUp()
+        self.gate = threading.Event()
+        path = self.enterContext(offered(self.enterContext(loaded()),
+                                         self.gate))
+        self.addCleanup(self.gate.set)
+        self.option = f"ebpf-rss-helper={path}"
+        self.card = self.enterContext(NobodyCard(self.option))
+
+    def answer_soon(self):
+        timer = threading.Timer(1, self.gate.set)
+        timer.start()
+        self.addCleanup(timer.join)
+
+    def loaded(self):
+        return self.card.machine.traces("virtio_net_rss_load")
+
+    def test_it_comes_while_QEMU_runs(self):
+        self.card.start()
+        self.assertEqual(self.loaded(), [])
+        self.gate.set()
+        self.assertTrue(wait_until(self.loaded, TIMEOUT))
+        self.assertEqual(self.card.nic.set_rss(spread(), QUEUES), OK)
+        self.assertEqual(self.card.engine(), "ebpf")
+        self.assertEqual(self.card.warnings(), [])
+
+    def test_a_command_waits_for_it(self):
+        """The guest's, who cannot know."""
+        self.card.start()
+        self.answer_soon()
+        self.assertEqual(self.loaded(), [])
+        self.assertEqual(self.card.nic.set_rss(spread(), QUEUES), OK)
+        self.assertEqual(self.card.engine(), "ebpf")
+
+    def test_the_netdev_is_deleted_meanwhile(self):
+        """Then nobody needs its descriptors, and there is nothing to say."""
+        self.card.machine.qmp("netdev_del", {"id": "net0"})
+        self.gate.set()
+        self.assertEqual(self.card.warnings(), [])
+        self.assertEqual(descriptors(self.card), without_any())
+
+    def test_who_insists_waits(self):
+        """What the guest is offered, or whether QEMU starts, depends on it."""
+        self.answer_soon()
+        with NobodyCard(self.option + ",rss-engine=ebpf") as card:
+            self.assertNotEqual(
+                card.machine.traces("virtio_net_rss_load"), [])
+
+    def test_who_waits_for_a_guest_waits(self):
+        """Else the guest would, which stands still at a migration's end."""
+        self.answer_soon()
+        with NobodyCard(self.option, arguments=["-incoming", "defer"]) as card:
+            self.assertNotEqual(
+                card.machine.traces("virtio_net_rss_load"), [])
 
 
 if __name__ == "__main__":

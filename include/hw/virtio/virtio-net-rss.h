@@ -105,6 +105,9 @@ typedef enum VirtIONetRssState {
  * @software: the software engine, in this state
  * @result: what it said of the packet that is being received
  * @ebpf: the loaded program, or NULL
+ * @ask: what a helper was asked for, while @ebpf is still to come from it; NULL
+ *       else. See virtio_net_rss_settle()
+ * @asked_bh: the bottom half for the helper's answer
  * @no_ebpf: why there is none, or why the tap does not take it any more
  * @not_offered: why the guest is not offered RSS although rss=on, or NULL
  * @reports: vhost can report hashes, and @ebpf has the program for it
@@ -140,6 +143,8 @@ typedef struct VirtIONetRss {
     RssResult result;
 
     EBPFRSS *ebpf;
+    struct VirtIONetRssAsk *ask;
+    QEMUBH *asked_bh;
     char *no_ebpf;
     char *not_offered;
     bool reports;

@@ -171,7 +171,11 @@ class NobodyCard(rig.Card):
         return nodes
 
     def warnings(self):
-        """Return the warnings and errors that QEMU has printed."""
+        """Return the warnings and errors that QEMU has printed.
+
+        Also of the service, whose answer a query waits for.
+        """
+        self.machine.qmp("x-query-rss")
         return [line for line in self.machine.messages().splitlines()
                 if "warning:" in line or "error:" in line]
 
