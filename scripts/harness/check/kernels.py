@@ -12,6 +12,7 @@ from harness.check.run import run_program, turn
 
 TIMEOUT = 5400      # seconds, for one kernel
 FRAMES = 20000      # for each XDP program, where all kernels are tried
+PACKETS = 20000     # through cards under load, where one is
 
 # Suite of the host's kernel -> suite of the guest's.  Guests of 5.10 have no
 # RSS; those of bookworm on bookworm are in the tier "functional".
@@ -62,4 +63,5 @@ def kernels(tier, log):
 
 def of_turn(tier, log):
     """One kernel of the tier kernels, by the number of commits."""
-    return _run(tier, log, [turn(list(KERNELS))])
+    return _run(tier, log, [turn(list(KERNELS))],
+                {"RSS_TEST_PACKETS": str(PACKETS)})

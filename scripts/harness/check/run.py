@@ -7,6 +7,7 @@ the command takes too long, and on every way out of scripts/check.
 
 import collections
 import concurrent.futures
+import contextlib
 import io
 import os
 import subprocess
@@ -75,6 +76,30 @@ def run(command, log, cwd=None, env=None, timeout=600, each_line=None):
                 timed_out)
 
 
+@contextlib.contextmanager
+def threads(count):
+    """Yield what starts a function in one of some threads.
+
+    All have ended after the block, and their commands when it is interrupted.
+    """
+    jobs = []
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        def submit(function, *arguments):
+            jobs.append(pool.submit(function, *arguments))
+            return jobs[-1]
+
+        try:
+            yield submit
+            for job in jobs:
+                job.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while any(job.running() for job in jobs):
+                end_all()
+                time.sleep(0.1)
+            raise
+
+
 def each(function, items, log):
     """Return what function(item, log) returns for each of some, in order.
 
@@ -89,16 +114,9 @@ def each(function, items, log):
             log.write(own.getvalue())
             log.flush()
 
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        jobs = [pool.submit(call, item) for item in items]
-        try:
-            return [job.result() for job in jobs]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            while any(job.running() for job in jobs):
-                end_all()
-                time.sleep(0.1)
-            raise
+    with threads(AT_ONCE) as submit:
+        jobs = [submit(call, item) for item in items]
+    return [job.result() for job in jobs]
 
 
 def turn(choices):
