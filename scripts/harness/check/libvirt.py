@@ -45,7 +45,7 @@ VHOST_TIMEOUT = 2400    # s; of all that is done in a virtual host
 FLOWS = 100             # of each class
 BURST = 128             # fewer packets than a queue holds
 DROPPED = 5             # a port
-STARTS = 11             # of each of two domains, to tell how long they take
+STARTS = 21             # of each of two domains, to tell how long they take
 PROGRAM = "tests/filter.bpf.o"
 # No service starts before systemd does, in the namespace.
 INSTALL = """
