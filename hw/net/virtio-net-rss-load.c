@@ -23,6 +23,7 @@
 #include "qapi/error.h"
 #include "qapi/qapi-visit-rss.h"
 #include "qapi/visitor.h"
+#include "qemu/coroutine.h"
 #include "qemu/ctype.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
@@ -237,12 +238,13 @@ static bool use_answer(VirtIONet *n, GError **error)
 
 /*
  * What the guest is offered does not depend on the program. But while a guest
- * is on its way here, it is better to wait before it stands still.
+ * is on its way here, it is better to wait before it stands still; and a daemon
+ * has lost its standard error, and so its warnings, when it has started.
  */
 static bool may_come_later(VirtIONet *n)
 {
     return !insists(n) && !virtio_net_rss_has_vhost(n) &&
-           !runstate_check(RUN_STATE_INMIGRATE);
+           !runstate_check(RUN_STATE_INMIGRATE) && !is_daemonized();
 }
 
 static bool load_or_ask(VirtIONet *n, const char *name, GError **error)
@@ -507,8 +509,12 @@ void virtio_net_rss_settle(VirtIONet *n)
     if (n->rss.ask && virtio_net_rss_peer_deleted(n)) {
         g_clear_pointer(&n->rss.ask, virtio_net_rss_ask_free);
     } else if (n->rss.ask && !use_answer(n, &err)) {
+        /* For the log, not for a human monitor whose command has waited. */
+        Monitor *asker = monitor_set_cur(qemu_coroutine_self(), NULL);
+
         n->rss.no_ebpf = g_strdup(err->message);
         warn_fallback(n);
+        monitor_set_cur(qemu_coroutine_self(), asker);
     }
 }
 

@@ -13,9 +13,11 @@ import socket
 import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 from harness.functional import libbpf
-from harness.functional.nobody import NobodyCard, loaded, place, why_not
+from harness.functional.nobody import (NobodyCard, NobodyMachine, loaded,
+                                       place, why_not)
 from harness.qtest.rig import NO_HELPER, QUEUES, Case, rows, run_tests, spread
 from harness.qtest.virtio_net import OK
 from harness.vm.process import wait_until
@@ -200,8 +202,8 @@ class SlowService(Case):
     def setUp(self):
         super().setUp()
         self.gate = threading.Event()
-        path = self.enterContext(offered(self.enterContext(loaded()),
-                                         self.gate))
+        self.fds = self.enterContext(loaded())
+        path = self.enterContext(offered(self.fds, self.gate))
         self.addCleanup(self.gate.set)
         self.option = f"ebpf-rss-helper={path}"
         self.card = self.enterContext(NobodyCard(self.option))
@@ -210,6 +212,11 @@ class SlowService(Case):
         timer = threading.Timer(1, self.gate.set)
         timer.start()
         self.addCleanup(timer.join)
+
+    def answer_wrong_soon(self):
+        with open(os.devnull, encoding="ascii") as wrong:
+            os.dup2(wrong.fileno(), self.fds[PROGRAM])
+        self.answer_soon()
 
     def loaded(self):
         return self.card.machine.traces("virtio_net_rss_load")
@@ -251,6 +258,23 @@ class SlowService(Case):
         with NobodyCard(self.option, arguments=["-incoming", "defer"]) as card:
             self.assertNotEqual(
                 card.machine.traces("virtio_net_rss_load"), [])
+
+    def test_a_daemon_waits(self):
+        """Nobody would read its warning when it has started."""
+        self.answer_wrong_soon()
+        with mock.patch.object(NobodyMachine, "check_alive"):
+            card = self.enterContext(
+                NobodyCard(self.option, arguments=["-daemonize"]))
+        self.addCleanup(card.machine.qmp, "quit")
+        self.assert_one_warning(card.warnings(), "RSS falls back to QEMU",
+                                "unusable descriptors")
+
+    def test_the_warning_is_not_for_who_asks(self):
+        """It belongs into the log, though it was a human who has waited."""
+        self.answer_wrong_soon()
+        self.assertNotIn("warning", self.card.machine.info_rss())
+        self.assert_one_warning(self.card.warnings(), "RSS falls back to QEMU",
+                                "unusable descriptors")
 
 
 if __name__ == "__main__":
