@@ -320,7 +320,7 @@ bool virtio_net_rss_set(VirtIONet *n, const VirtIONetRssPolicy *policy,
     VirtIONetRssPlaces places;
     g_autoptr(GError) failed = NULL;
 
-    if (policy->steering) {
+    if (policy->steering && !rss->populate_hash) {
         virtio_net_rss_settle(n);
     }
     places = virtio_net_rss_places(n, policy);

@@ -19,7 +19,7 @@ from harness.functional import libbpf
 from harness.functional.nobody import (NobodyCard, NobodyMachine, loaded,
                                        place, why_not)
 from harness.qtest.rig import NO_HELPER, QUEUES, Case, rows, run_tests, spread
-from harness.qtest.virtio_net import OK
+from harness.qtest.virtio_net import HASHES, OK
 from harness.vm.process import wait_until
 
 TIMEOUT = 10                # s that QEMU gives a helper
@@ -275,6 +275,14 @@ class SlowService(Case):
         self.assertNotIn("warning", self.card.machine.info_rss())
         self.assert_one_warning(self.card.warnings(), "RSS falls back to QEMU",
                                 "unusable descriptors")
+
+    def test_who_needs_no_program_does_not_wait(self):
+        """Hash reports without vhost are the software engine's."""
+        card = self.enterContext(NobodyCard(self.option + ",hash=on"))
+        self.assertEqual(
+            card.start(features=HASHES).set_rss(spread(), QUEUES), OK)
+        self.assertEqual(card.engine(), "software")
+        self.assertNotIn("warning", card.machine.messages())
 
 
 if __name__ == "__main__":
