@@ -19,6 +19,7 @@ from toyfork import ForkTest
 # A small QEMU; Debian's source has no firmware to install
 CONFIGURE = ["../configure", "--target-list=x86_64-softmmu",
              "--without-default-features", "--disable-install-blobs",
+             "--disable-debug-info",    # sooner built
              "--enable-fdt=system", "--enable-kvm", "--enable-bpf",
              "--enable-vhost-net", "--enable-vhost-kernel"]
 PROGRAM = "qemu-system-x86_64"
