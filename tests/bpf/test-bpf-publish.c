@@ -344,7 +344,7 @@ static void test_unprivileged(void)
 /* In a child process: it can wait no more, as if a privilege were gone. */
 static int configure_without_waiting(EBPFRSS *rss)
 {
-    EBPFRSSState state;
+    EBPFRSSState state = EBPF_RSS_IN_FORCE;
     unsigned n;
 
     if (!refuse_call(__NR_bpf) || !refuse_call(__NR_membarrier)) {
@@ -358,7 +358,10 @@ static int configure_without_waiting(EBPFRSS *rss)
             return 2;
         }
     }
-    return ebpf_rss_wait(rss, WAIT_MS) == EBPF_RSS_UNAVAILABLE ? 0 : 3;
+    if (state == EBPF_RSS_DEFERRED) {   /* or it was known by then */
+        state = ebpf_rss_wait(rss, WAIT_MS);
+    }
+    return state == EBPF_RSS_UNAVAILABLE ? 0 : 3;
 }
 
 /* Then the slots that are free are used, and the last of them stays in force. */
