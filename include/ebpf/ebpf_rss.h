@@ -75,13 +75,13 @@ bool ebpf_rss_open(const char *name, int fds[EBPF_RSS_FDS], GError **error);
  * this process lacks. A service works also for a process that may not start
  * another or gain privileges (no_new_privs).
  *
- * Takes some ten milliseconds, and never more than eleven seconds: after ten, a
- * helper that has not answered is left alone if it is a service's. If it is a
- * child it is killed, or left to a thread that reaps it, where this process
- * may not kill it. A connection that is closed without an answer is tried
- * again for five seconds, as the service may have too many at a time. Any
- * thread may call it, and the caller may have a handler for SIGCHLD or ignore
- * it.
+ * Takes some ten milliseconds, a service some fifty, and never more than
+ * eleven seconds: after ten, a helper that has not answered is left alone if
+ * it is a service's. If it is a child it is killed, or left to a thread that
+ * reaps it, where this process may not kill it. A connection that is closed
+ * without an answer is tried again for five seconds, as the service may have
+ * too many at a time. Any thread may call it, and the caller may have a
+ * handler for SIGCHLD or ignore it.
  *
  * Returns: false with @error set to what is wrong with the helper
  * (RSS_ERROR_NO_ANSWER if it had its time and to ask again takes as long, else

@@ -644,7 +644,7 @@ int main(int argc, char **argv)
                     test_xdp_hostile_guest);
     for (size_t i = 0; i < G_N_ELEMENTS(xdp_refusals); i++) {
         bpfhv_rig_add("xdp/refused", xdp_refusals[i].name, GSIZE_TO_POINTER(i),
-            test_xdp_refused);
+                      test_xdp_refused);
     }
     return g_test_run();
 }

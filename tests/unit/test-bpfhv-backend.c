@@ -423,13 +423,13 @@ int main(int argc, char **argv)
         bpfhv_rig_add("lie", lies[i].name, GSIZE_TO_POINTER(i), test_lie);
     }
     bpfhv_rig_add("hostile-guest", "sring", SOURCE_OF_60 "sring",
-        test_hostile_guest);
+                  test_hostile_guest);
     bpfhv_rig_add("hostile-guest", "sring_gso", SOURCE_OF_60 "sring_gso",
-        test_hostile_guest);
+                  test_hostile_guest);
     bpfhv_rig_add("hostile-guest", "vring_packed", SOURCE_OF_60 "vring_packed",
-        test_hostile_guest);
+                  test_hostile_guest);
     bpfhv_rig_add("hostile-guest", "sring_sum", SOURCE_OF_60 "sring_sum",
-        test_hostile_guest);
+                  test_hostile_guest);
     g_test_add_func("/bpfhv/backend/hostile-qemu", test_hostile_qemu);
     g_test_add_func("/bpfhv/backend/nonsense", test_nonsense);
     g_test_add_func("/bpfhv/backend/pieces", test_pieces);
