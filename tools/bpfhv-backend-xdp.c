@@ -43,6 +43,8 @@ enum {
     MEMORY_SIZE = 2 * FRAMES * FRAME_SIZE,
     BATCH = 64,                 /* frames to receive, taken and given back */
     MAX_FIRST = 65535,
+    TRIES = 200,                /* for a queue that its last user has left */
+    TRY_EVERY_MS = 10,
 };
 
 typedef struct Queue {
@@ -183,7 +185,7 @@ static const char *why_no_socket(int number)
            number == EAFNOSUPPORT ? " (the kernel has no AF_XDP)" : "";
 }
 
-static int make_socket(const Xdp *xdp, Queue *q, unsigned number)
+static int try_socket(const Xdp *xdp, Queue *q, unsigned number)
 {
     const struct xsk_umem_config memory = {
         .fill_size = FRAMES, .comp_size = FRAMES, .frame_size = FRAME_SIZE,
@@ -196,8 +198,31 @@ static int make_socket(const Xdp *xdp, Queue *q, unsigned number)
     int ret = xsk_umem__create(&q->umem, q->memory, MEMORY_SIZE, &q->fill,
                                &q->done, &memory);
 
-    return ret ? ret : xsk_socket__create(&q->socket, xdp->device, number,
-                                          q->umem, &q->rx, &q->tx, &socket);
+    if (!ret) {
+        ret = xsk_socket__create(&q->socket, xdp->device, number, q->umem,
+                                 &q->rx, &q->tx, &socket);
+        if (ret) {
+            xsk_umem__delete(q->umem);
+            q->umem = NULL;
+        }
+    }
+    return ret;
+}
+
+/*
+ * A process has ended some time before its queues are free: xp_put_pool() in
+ * net/xdp/xsk_buff_pool.c leaves that to a worker, which waits for the lock of
+ * all network devices.
+ */
+static int make_socket(const Xdp *xdp, Queue *q, unsigned number)
+{
+    int ret = try_socket(xdp, q, number);
+
+    for (int i = 1; ret == -EBUSY && i < TRIES; i++) {
+        g_usleep(TRY_EVERY_MS * 1000);
+        ret = try_socket(xdp, q, number);
+    }
+    return ret;
 }
 
 /* The first FRAMES are the kernel's to fill. */

@@ -15,10 +15,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef HAVE_LIBXDP
+#include <xdp/xsk.h>
+#endif
 
 #include "bpfhv_rig.h"
 #include "tap_net.h"
@@ -601,6 +605,94 @@ static void test_xdp_two_backends(void)
     exchange_frames(rig, XDP_PEER);
 }
 
+#ifdef HAVE_LIBXDP
+
+enum {
+    HELD_FRAMES = 64,
+    HELD_BYTES = HELD_FRAMES * XSK_UMEM__DEFAULT_FRAME_SIZE,
+};
+
+/* A queue of XDP_NAME with a socket of this process, and no program. */
+typedef struct HeldQueue {
+    void *memory;
+    struct xsk_umem *umem;
+    struct xsk_socket *socket;
+    struct xsk_ring_prod fill, tx;
+    struct xsk_ring_cons done, rx;
+} HeldQueue;
+
+static void hold_queue(HeldQueue *held)
+{
+    const struct xsk_umem_config memory = {
+        .fill_size = HELD_FRAMES, .comp_size = HELD_FRAMES,
+        .frame_size = XSK_UMEM__DEFAULT_FRAME_SIZE,
+    };
+    const struct xsk_socket_config socket = {
+        .rx_size = HELD_FRAMES, .tx_size = HELD_FRAMES,
+        .libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
+        .bind_flags = XDP_COPY,
+    };
+
+    held->memory = mmap(NULL, HELD_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    g_assert_true(held->memory != MAP_FAILED);
+    g_assert_cmpint(xsk_umem__create(&held->umem, held->memory, HELD_BYTES,
+                                     &held->fill, &held->done, &memory),
+                    ==, 0);
+    g_assert_cmpint(xsk_socket__create(&held->socket, XDP_NAME, 0, held->umem,
+                                       &held->rx, &held->tx, &socket), ==, 0);
+}
+
+static gpointer release_queue(gpointer data)
+{
+    HeldQueue *held = data;
+
+    xsk_socket__delete(held->socket);
+    xsk_umem__delete(held->umem);
+    munmap(held->memory, HELD_BYTES);
+    return NULL;
+}
+
+static void test_xdp_queue_in_use(void)
+{
+    g_autofree char *said = NULL;
+    HeldQueue held;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    hold_queue(&held);
+    said = start_in_vain(NULL, XDP_NAME);
+    assert_said(said, "another process has a socket there");
+    release_queue(&held);
+}
+
+static gpointer release_queue_later(gpointer data)
+{
+    g_usleep(G_USEC_PER_SEC / 2);
+    return release_queue(data);
+}
+
+/* Its last user has ended, but the kernel takes a while to set it free. */
+static void test_xdp_queue_set_free(void)
+{
+    g_autoptr(Rig) rig = NULL;
+    GThread *thread;
+    HeldQueue held;
+
+    if (!set_up_veth(1)) {
+        return;
+    }
+    hold_queue(&held);
+    thread = g_thread_new("release", release_queue_later, &held);
+    rig = bpfhv_rig_new("--xdp " XDP_NAME);
+    g_thread_join(thread);
+    bpfhv_rig_begin(rig, 1);
+    exchange_frames(rig, XDP_PEER);
+}
+
+#endif
+
 static void test_xdp_hostile_guest(void)
 {
     g_autoptr(Rig) rig = NULL;
@@ -637,6 +729,11 @@ int main(int argc, char **argv)
     g_test_add_func("/bpfhv/backend/xdp/pairs", test_xdp_pairs);
     g_test_add_func("/bpfhv/backend/xdp/gone", test_xdp_gone);
     g_test_add_func("/bpfhv/backend/xdp/killed", test_xdp_killed);
+#ifdef HAVE_LIBXDP
+    g_test_add_func("/bpfhv/backend/xdp/queue-in-use", test_xdp_queue_in_use);
+    g_test_add_func("/bpfhv/backend/xdp/queue-set-free",
+                    test_xdp_queue_set_free);
+#endif
     g_test_add_func("/bpfhv/backend/xdp/ordinary-user",
                     test_xdp_ordinary_user);
     g_test_add_func("/bpfhv/backend/xdp/two-backends", test_xdp_two_backends);
