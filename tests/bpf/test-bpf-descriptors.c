@@ -9,6 +9,7 @@
 #include "bpf_run.h"
 #include "configs.h"
 #include "ebpf/ebpf_rss.h"
+#include "fds.h"
 #include "packet.h"
 
 enum {
@@ -172,12 +173,21 @@ static void test_use(void)
     free_all(&filler);
 }
 
+/* Each one with nothing left of those before it. */
+static void run(const void *test)
+{
+    int before = count_fds();
+
+    ((GTestFunc)test)();
+    wait_for_fds(before);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     getrlimit(RLIMIT_NOFILE, &limit);
-    g_test_add_func("/bpf/descriptors/load", test_load);
-    g_test_add_func("/bpf/descriptors/adopt", test_adopt);
-    g_test_add_func("/bpf/descriptors/use", test_use);
+    g_test_add_data_func("/bpf/descriptors/load", test_load, run);
+    g_test_add_data_func("/bpf/descriptors/adopt", test_adopt, run);
+    g_test_add_data_func("/bpf/descriptors/use", test_use, run);
     return g_test_run();
 }

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
@@ -16,11 +15,14 @@
 #include "configs.h"
 #include "ebpf/ebpf_rss.h"
 #include "ebpf/rss_abi.h"
+#include "fds.h"
 #include "packet.h"
 
 enum {
     NOBODY = 65534,         /* user */
 };
+
+static int at_start;        /* descriptors */
 
 static void open_program(const char *name, int fds[EBPF_RSS_FDS])
 {
@@ -37,18 +39,6 @@ static void close_all(const int fds[EBPF_RSS_FDS])
     for (i = 0; i < EBPF_RSS_FDS; i++) {
         g_assert_cmpint(close(fds[i]), ==, 0);
     }
-}
-
-static unsigned count_open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    while (readdir(dir)) {
-        n++;
-    }
-    closedir(dir);
-    return n;
 }
 
 /* Where the program sends a packet under a table with one entry. */
@@ -141,22 +131,22 @@ static void test_names(void)
 
 static void test_descriptors(void)
 {
-    unsigned before;
-    int fds[EBPF_RSS_FDS], i;
+    int fds[EBPF_RSS_FDS], before, i;
 
     if (!bpf_run_allowed()) {
         return;
     }
+    wait_for_fds(at_start);
     ebpf_rss_unload(ebpf_rss_load("test", NULL, NULL, NULL));
-    before = count_open_fds();
+    before = count_fds();
     open_program("test", fds);
-    g_assert_cmpuint(count_open_fds(), ==, before + EBPF_RSS_FDS);
+    g_assert_cmpint(count_fds(), ==, before + EBPF_RSS_FDS);
     for (i = 0; i < EBPF_RSS_FDS; i++) {
         g_assert_cmpint(fcntl(fds[i], F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
     }
     close_all(fds);
     ebpf_rss_unload(ebpf_rss_load("test", NULL, NULL, NULL));
-    g_assert_cmpuint(count_open_fds(), ==, before);
+    g_assert_cmpint(count_fds(), ==, before);
 }
 
 static int adopt_and_set(const int *fds)
@@ -251,7 +241,7 @@ static void test_open_as_nobody(void)
 static void assert_refused(const int fds[EBPF_RSS_FDS], const char *which)
 {
     g_autoptr(GError) error = NULL;
-    unsigned before = count_open_fds();
+    int before = count_fds();
 
     g_assert_null(ebpf_rss_adopt(fds, NULL, NULL, &error));
     g_assert_error(error, RSS_ERROR, RSS_ERROR_KERNEL);
@@ -259,7 +249,7 @@ static void assert_refused(const int fds[EBPF_RSS_FDS], const char *which)
         g_error("\"%s\" does not tell of the %s", error->message, which);
     }
     g_assert_null(ebpf_rss_adopt(fds, NULL, NULL, NULL));
-    g_assert_cmpuint(count_open_fds(), ==, before);
+    g_assert_cmpint(count_fds(), ==, before);
 }
 
 /* Each descriptor in turn replaced by one that it must not be. */
@@ -273,6 +263,7 @@ static void test_adopt_wrong(void)
     if (!bpf_run_allowed()) {
         return;
     }
+    wait_for_fds(at_start);
     open_program("test", good);
     wrong[0] = -1;
     wrong[1] = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -471,6 +462,7 @@ static void test_two_handles(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    at_start = count_fds();
     /* Those that fork come first, before there are threads. */
     g_test_add_func("/bpf/handles/adopt-as-nobody", test_adopt_as_nobody);
     g_test_add_func("/bpf/handles/no-threads", test_no_threads);

@@ -5,16 +5,7 @@
 
 #include "call_helper.h"
 #include "ebpf/rss_helper.h"
-
-int count_fds(void)
-{
-    int fd, n = 0;
-
-    for (fd = 0; fd < 1024; fd++) {
-        n += fcntl(fd, F_GETFD) >= 0;
-    }
-    return n;
-}
+#include "fds.h"
 
 /* What fits the message; where a child has ended that has its exit status. */
 static RssError code_of(const GError *error)

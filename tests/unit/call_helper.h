@@ -2,9 +2,6 @@
 #ifndef TESTS_CALL_HELPER_H
 #define TESTS_CALL_HELPER_H
 
-/* How many descriptors this process has. */
-int count_fds(void);
-
 /**
  * call_helper:
  * @helper: path of a program or socket

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fds.h"
 #include "guard.h"
 #include "linux/bpfhv/bpfhv_abi.h"
 #include "net/bpfhv_link.h"
@@ -286,37 +287,26 @@ static void test_headers(void)
     }
 }
 
-static unsigned count_open(void)
-{
-    g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
-    unsigned count = 0;
-
-    while (g_dir_read_name(dir)) {
-        count++;
-    }
-    return count;
-}
-
 /* Descriptors with each byte: the connection ends, and all are closed. */
 static void test_too_many(void)
 {
     int fds[SEND_FDS_MAX], pair[2];
     g_autofree BpfhvLink *link = g_new0(BpfhvLink, 1);
     BpfhvProxyMessage message;
-    unsigned before;
+    int before;
 
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
     for (int i = 0; i < SEND_FDS_MAX; i++) {
         fds[i] = pair[1];
     }
     link->socket = pair[0];
-    before = count_open();
+    before = count_fds();
     for (int i = 0; i < 2; i++) {
         g_assert_cmpint(send_fds(pair[1], "", 1, fds, SEND_FDS_MAX, 0), ==, 1);
     }
     g_assert_cmpint(bpfhv_link_receive(link, &message), ==, BPFHV_LINK_ENDED);
     bpfhv_link_clear(link);
-    g_assert_cmpuint(count_open(), ==, before);
+    g_assert_cmpint(count_fds(), ==, before);
     close(pair[0]);
     close(pair[1]);
 }

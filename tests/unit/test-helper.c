@@ -27,6 +27,7 @@
 #include "ebpf/rss_helper.h"
 #include "call_helper.h"
 #include "fake_helper.h"
+#include "fds.h"
 #include "refuse.h"
 
 enum {
