@@ -18,7 +18,8 @@ from harness import TOP
 from harness.cases import Case, rows
 from harness.check import results
 from harness.check.qemu import chosen_paths
-from harness.check.run import run, run_folder, run_program, turn
+from harness.check.run import (run, run_folder, run_program, turn,
+                               unittest_command)
 from harness.check.sanitize import read_reports
 from harness.fork.base import BASES, default_base
 
@@ -224,6 +225,22 @@ class NothingLeft(unittest.TestCase):
                    StringIO())
         self.assertEqual(done.status, 0)
         self.wait_gone(int(done.output))
+
+    def test_folder_of_a_test(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "test_x.py")
+            path.write_text(textwrap.dedent("""\
+                import tempfile, time, unittest
+
+                class X(unittest.TestCase):
+                    def test_long(self):
+                        with tempfile.TemporaryDirectory() as folder:
+                            print(folder, flush=True)
+                            time.sleep(600)
+                """))
+            done = run(unittest_command(path), StringIO(), timeout=5)
+        self.assertTrue(done.timed_out)
+        self.assertFalse(Path(done.output.split()[0]).exists())
 
     def terminate(self, call, how_many):
         """Have a process call something, and end it when so many run."""

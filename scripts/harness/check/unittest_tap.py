@@ -9,6 +9,7 @@ or, in a file that is to be a program, run_tests(__file__).
 
 import importlib.util
 import os
+import signal
 import sys
 import unittest
 from pathlib import Path
@@ -72,6 +73,8 @@ def run_tests(path):
 
 
 def main():
+    # scripts/check ends us with it: clean up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     result = TapResult()
     load(Path(sys.argv[1]).resolve(), sys.argv[2:]).run(result)
     print(f"1..{result.number}")

@@ -9,7 +9,6 @@ QTEST_QEMU_BINARY names another QEMU than the one in build/.
 """
 
 import random
-import signal
 import unittest
 
 from harness.cases import Case, rows
@@ -28,9 +27,6 @@ AUTOMATIC = "automatic"     # x-query-rss: the backend chooses by itself
 QUEUES = 4
 IN_FORCE_TIMEOUT = 30
 NO_HELPER = "ebpf-rss-helper=/nonexistent"
-
-# scripts/check ends us with it: clean up as after Ctrl-C.
-signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def spread(queues=range(QUEUES), length=128, types=NON_EX_TYPES, key=KEY,
