@@ -10,20 +10,14 @@
 #include <string.h>
 
 #include "ebpf/xdp_wire.h"
-#include "net/wire_number.h"
+#include "net/wire_field.h"
 
 enum {
     INSN_LEN = 8,           /* bytes */
     MAX_FIELDS = 8,
 };
 
-/* A field of the body: where it is in XdpWireMessage, its bytes there. */
-typedef struct Field {
-    uint16_t at, size;
-} Field;
-
-#define FIELD(name) { offsetof(XdpWireMessage, name), \
-                      sizeof(((XdpWireMessage *)0)->name) }
+#define FIELD(name) WIRE_FIELD(XdpWireMessage, name)
 
 /* What may stand behind a body. */
 typedef enum Behind {
@@ -35,7 +29,7 @@ typedef enum Behind {
 
 typedef struct Body {
     Behind behind;
-    Field fields[MAX_FIELDS];
+    WireField fields[MAX_FIELDS];
 } Body;
 
 static const Body requests[XDP_OP_END] = {
@@ -147,29 +141,14 @@ int xdp_wire_frame_len(const uint8_t *bytes, size_t len)
 /* Reads the fields; returns whether all are there. */
 static bool get_fields(XdpWireMessage *m, const Body *body)
 {
-    unsigned i;
+    size_t len = wire_fields_len(body->fields, MAX_FIELDS);
 
-    for (i = 0; i < MAX_FIELDS && body->fields[i].size; i++) {
-        const Field *field = &body->fields[i];
-        uint8_t *to = (uint8_t *)m + field->at;
-        uint64_t number;
-
-        if (m->len < field->size) {
-            return false;
-        }
-        if (field->size == sizeof(uint32_t)) {
-            uint32_t half = wire_get_number(m->data, sizeof(half));
-
-            memcpy(to, &half, sizeof(half));
-        } else if (field->size == sizeof(uint64_t)) {
-            number = wire_get_number(m->data, sizeof(number));
-            memcpy(to, &number, sizeof(number));
-        } else {
-            memcpy(to, m->data, field->size);
-        }
-        m->data += field->size;
-        m->len -= field->size;
+    if (m->len < len) {
+        return false;
     }
+    wire_get_fields(m, body->fields, MAX_FIELDS, m->data);
+    m->data += len;
+    m->len -= len;
     return true;
 }
 
@@ -204,29 +183,6 @@ int xdp_wire_decode(const uint8_t *bytes, size_t len, XdpWireMessage *m)
     return get_fields(m, body_of(m)) && is_good(m) ? 0 : -EINVAL;
 }
 
-static void put_fields(GByteArray *out, const XdpWireMessage *m,
-                       const Body *body)
-{
-    unsigned i;
-
-    for (i = 0; i < MAX_FIELDS && body->fields[i].size; i++) {
-        const Field *field = &body->fields[i];
-        const uint8_t *from = (const uint8_t *)m + field->at;
-        uint64_t number;
-        uint32_t half;
-
-        if (field->size == sizeof(half)) {
-            memcpy(&half, from, sizeof(half));
-            wire_put_number(out, half, sizeof(half));
-        } else if (field->size == sizeof(number)) {
-            memcpy(&number, from, sizeof(number));
-            wire_put_number(out, number, sizeof(number));
-        } else {
-            g_byte_array_append(out, from, field->size);
-        }
-    }
-}
-
 GByteArray *xdp_wire_encode(const XdpWireMessage *m)
 {
     GByteArray *out;
@@ -249,7 +205,7 @@ GByteArray *xdp_wire_encode(const XdpWireMessage *m)
         wire_put_number(out, m->error, sizeof(m->error));
     }
     if (!m->answer || !m->error) {
-        put_fields(out, m, body_of(m));
+        wire_put_fields(out, body_of(m)->fields, MAX_FIELDS, m);
     }
     if (m->len) {
         g_byte_array_append(out, m->data, m->len);

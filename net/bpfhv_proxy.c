@@ -12,7 +12,7 @@
 
 #include "net/bpfhv_proxy.h"
 #include "linux/bpfhv/bpfhv_abi.h"
-#include "wire_number.h"
+#include "net/wire_field.h"
 
 enum {
     FLAG_VERSION = 7,           /* bits of the header's flags */
@@ -25,13 +25,7 @@ enum {
 
 G_STATIC_ASSERT(BPFHV_PROXY_MAX_BODY == BPFHV_MAX_INSNS * INSN_LEN);
 
-/* A number of the body: where it is in BpfhvProxyMessage, its bytes. */
-typedef struct Field {
-    uint16_t at, size;
-} Field;
-
-#define FIELD(name) { offsetof(BpfhvProxyMessage, name), \
-                      sizeof(((BpfhvProxyMessage *)0)->name) }
+#define FIELD(name) WIRE_FIELD(BpfhvProxyMessage, name)
 
 typedef enum Behind {
     NOTHING,
@@ -47,7 +41,7 @@ typedef enum Fds {
 } Fds;
 
 typedef struct Body {
-    Field fields[MAX_FIELDS];
+    WireField fields[MAX_FIELDS];
     Behind behind;
     Fds fds;
 } Body;
@@ -234,30 +228,7 @@ int bpfhv_proxy_frame_len(const uint8_t *bytes, size_t len)
 /* Bytes that the fields have. */
 static size_t fields_len(const Body *body)
 {
-    size_t len = 0;
-
-    for (unsigned i = 0; i < MAX_FIELDS; i++) {
-        len += body->fields[i].size;
-    }
-    return len;
-}
-
-static void get_fields(BpfhvProxyMessage *m, const Body *body,
-                       const uint8_t *bytes)
-{
-    for (unsigned i = 0; i < MAX_FIELDS; i++) {
-        const Field *field = &body->fields[i];
-        uint8_t *to = (uint8_t *)m + field->at;
-        uint64_t number = wire_get_number(bytes, field->size);
-        uint32_t half = number;
-
-        if (field->size == sizeof(half)) {
-            memcpy(to, &half, sizeof(half));
-        } else if (field->size == sizeof(number)) {
-            memcpy(to, &number, sizeof(number));
-        }
-        bytes += field->size;
-    }
+    return wire_fields_len(body->fields, MAX_FIELDS);
 }
 
 /* Read m->count units. */
@@ -295,7 +266,7 @@ static bool get_body(BpfhvProxyMessage *m, const uint8_t *bytes, size_t len)
         return false;
     }
     m->count = (len - fixed) / size;
-    get_fields(m, body, bytes);
+    wire_get_fields(m, body->fields, MAX_FIELDS, bytes);
     get_units(m, body->behind, bytes + fixed);
     return is_good(m);
 }
@@ -328,25 +299,6 @@ int bpfhv_proxy_decode(const uint8_t *bytes, size_t len, bool answer,
 }
 
 /* Writing */
-
-static void put_fields(GByteArray *out, const BpfhvProxyMessage *m,
-                       const Body *body)
-{
-    for (unsigned i = 0; i < MAX_FIELDS; i++) {
-        const Field *field = &body->fields[i];
-        const uint8_t *from = (const uint8_t *)m + field->at;
-        uint64_t number;
-        uint32_t half;
-
-        if (field->size == sizeof(half)) {
-            memcpy(&half, from, sizeof(half));
-            wire_put_number(out, half, sizeof(half));
-        } else if (field->size == sizeof(number)) {
-            memcpy(&number, from, sizeof(number));
-            wire_put_number(out, number, sizeof(number));
-        }
-    }
-}
 
 static void put_units(GByteArray *out, const BpfhvProxyMessage *m,
                       Behind behind)
@@ -392,7 +344,7 @@ GByteArray *bpfhv_proxy_encode(const BpfhvProxyMessage *message)
                     (m.refused ? FLAG_REFUSED : 0), 4);
     wire_put_number(out, fields_len(body) +
                     m.count * units[body->behind].size, 4);
-    put_fields(out, &m, body);
+    wire_put_fields(out, body->fields, MAX_FIELDS, &m);
     put_units(out, &m, body->behind);
     return out;
 }
