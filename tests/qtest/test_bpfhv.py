@@ -424,7 +424,7 @@ class Life(BpfhvCase):
         driver, name = device.split(",")
         name, value = name.split("=")
         with self.assertRaisesRegex(VmError, words):
-            self.machine.qmp("device_add", {"driver": driver, name: value})
+            self.machine.plug(driver, **{name: value})
 
 
 class Hostile(BpfhvCase):
@@ -919,20 +919,17 @@ class ProxyRefused(ProxyCase):
         self.begin(["-object", f"memory-backend-ram,id=own,size={MEMORY}",
                     "-M", "memory-backend=own"])
         with self.assert_error("'own'", "not shared", "share=on"):
-            self.machine.qmp("device_add", {"driver": "bpfhv-pci",
-                                            "netdev": "net0"})
+            self.machine.plug("bpfhv-pci", netdev="net0")
 
     def test_model(self):
         self.begin()
         with self.assert_error("backend", "chooses the model"):
-            self.machine.qmp("device_add", {
-                "driver": "bpfhv-pci", "netdev": "net0", "model": "sring"})
+            self.machine.plug("bpfhv-pci", netdev="net0", model="sring")
 
     def test_other_cards(self):
         self.begin()
         with self.assert_error("bpfhv-pci only"):
-            self.machine.qmp("device_add", {"driver": "e1000",
-                                            "netdev": "net0"})
+            self.machine.plug("e1000", netdev="net0")
 
     @rows({"no chardev": ({"chardev": "none"}, "no chardev 'none'"),
            "not a socket": ({"chardev": "null"}, "not a unix socket"),

@@ -224,8 +224,8 @@ class Life(Waits, OwnCardsCase):
                 "mq": True, "rss": True, "hash": True, "rss-engine": EBPF,
                 "romfile": ""}
         with self.assert_error("hash reports are unavailable"):
-            machine.qmp("device_add", {**card, "hash-node": "/nonexistent"})
-        machine.qmp("device_add", card)
+            machine.plug(**card, **{"hash-node": "/nonexistent"})
+        machine.plug(**card)
         self.assertEqual(machine.warnings(), [])
         self.assertTrue(machine.rss()["offered"])
 
