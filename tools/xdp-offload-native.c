@@ -324,7 +324,7 @@ static bool replace(const char *name, int link, int program, GError **error)
 bool native_attach(const char *name, const ProgramFile *file, GError **error)
 {
     int ifindex = index_of(name, error), link, program;
-    bool good, replaced, generic;
+    bool good, replaced, generic = false;
     uint32_t old;
 
     if (!ifindex || !make_folder(error)) {
