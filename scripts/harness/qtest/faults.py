@@ -23,18 +23,27 @@ DENY = str(Path(__file__).resolve().with_name("without_bpf_call.py"))
 SOURCE = Path(__file__).resolve().with_name("refuse_program.c")
 
 
+def preloaded(source, folder):
+    """Return the path of what a C file becomes for LD_PRELOAD."""
+    library = Path(folder) / source.with_suffix(".so").name
+    try:
+        run("cc", "-shared", "-fPIC", "-o", library, source)
+    except VmError as error:
+        raise unittest.SkipTest(f"there is no C compiler: {error}")
+    return library
+
+
 class Refusal(Closing):
     """prefix: of the command that starts QEMU."""
 
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="qtest-refusal-")
-        library = Path(self.folder.name) / "refuse_program.so"
-        self.file = library.with_name("refuse")
+        self.file = Path(self.folder.name) / "refuse"
         try:
-            run("cc", "-shared", "-fPIC", "-o", library, SOURCE)
-        except VmError as error:
+            library = preloaded(SOURCE, self.folder.name)
+        except BaseException:
             self.close()
-            raise unittest.SkipTest(f"there is no C compiler: {error}")
+            raise
         self.prefix = ["env", f"LD_PRELOAD={library}",
                        f"REFUSE_PROGRAM={self.file}"]
 
