@@ -47,15 +47,14 @@ static inline void virtio_net_rss_take_fds(VirtIONet *n)
  * From 10.2 on
  *  - a device's features are an array; all that concerns RSS is in its first;
  *  - there is a property for each hash type, "auto" by default;
- *  - a vDPA device tells which types it has, and may steer; before, it may
- *    report hashes;
+ *  - a vDPA device tells which types it has; before, they are those that it
+ *    tells the guest;
  *  - the types that the guest is offered are in the migration stream.
  */
 #if QEMU_VERSION_MAJOR > 10 || \
     (QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR >= 2)
 #define RSS_FEATURES(features) ((features)[0])
 #define RSS_STREAM_VERSION 2
-#define PEER_STEERS true
 #define peer_hash_types qemu_get_vnet_hash_supported_types
 #define OFFERED_HASH_TYPES(n, types)            \
     ((n)->specified_hash_types.on_bits |        \
@@ -63,10 +62,12 @@ static inline void virtio_net_rss_take_fds(VirtIONet *n)
 #else
 #define RSS_FEATURES(features) (features)
 #define RSS_STREAM_VERSION 1
-#define PEER_STEERS false
 #define peer_hash_types(peer, types) \
     ((peer)->info->type == NET_CLIENT_DRIVER_VHOST_VDPA)
 #define OFFERED_HASH_TYPES(n, types) (types)
 #endif
+
+/* Before, a vDPA device that starts is not told of RSS. */
+#define PEER_STEERS (QEMU_VERSION_MAJOR >= 10)
 
 #endif

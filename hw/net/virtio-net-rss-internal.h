@@ -13,6 +13,8 @@ bool virtio_net_rss_peer_deleted(VirtIONet *n);
 
 bool virtio_net_rss_has_vhost(VirtIONet *n);
 
+bool virtio_net_rss_has_vdpa(VirtIONet *n);
+
 /**
  * VirtIONetRssAsk: what a helper is asked for, and what came of it
  * @path: of the helper's socket or program; NULL: there is none

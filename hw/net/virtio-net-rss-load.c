@@ -200,11 +200,6 @@ static bool try_tap(VirtIONet *n, GError **error)
     return true;
 }
 
-static bool peer_steers(VirtIONet *n)
-{
-    return PEER_STEERS && n->rss.peer_hashes;
-}
-
 /* Of @ebpf, which may be NULL with @error set, the device makes its engine. */
 static bool use(VirtIONet *n, EBPFRSS *ebpf, GError **error)
 {
@@ -247,6 +242,15 @@ static bool may_come_later(VirtIONet *n)
            !runstate_check(RUN_STATE_INMIGRATE) && !is_daemonized();
 }
 
+/* In QEMU 10.0 vDPA's backend says that it does, and forgets them. */
+static bool takes_programs(VirtIONet *n)
+{
+    NetClientState *peer = virtio_net_rss_peer(n);
+
+    return peer && peer->info->set_steering_ebpf &&
+           !virtio_net_rss_has_vdpa(n);
+}
+
 static bool load_or_ask(VirtIONet *n, const char *name, GError **error)
 {
     g_autoptr(GError) no_report = NULL;
@@ -280,14 +284,7 @@ static bool load_or_ask(VirtIONet *n, const char *name, GError **error)
  */
 static bool load(VirtIONet *n, GError **error)
 {
-    NetClientState *peer = virtio_net_rss_peer(n);
-
-    if (peer_steers(n)) {
-        g_set_error_literal(error, RSS_ERROR, RSS_ERROR_KERNEL,
-                            "the vDPA device steers by itself");
-        return false;
-    }
-    if (!peer || !peer->info->set_steering_ebpf) {
+    if (!takes_programs(n)) {
         g_set_error(error, RSS_ERROR, RSS_ERROR_KERNEL,
                     "the backend does not support steering programs (a tap"
                     " does)");
@@ -297,7 +294,7 @@ static bool load(VirtIONet *n, GError **error)
         trace_virtio_net_rss_load(n, "ebpf-rss-fds");
         return use(n, adopt_fds(n, error), error);
     }
-    return load_or_ask(n, peer->name, error);
+    return load_or_ask(n, virtio_net_rss_peer(n)->name, error);
 }
 
 /* What is wrong with the properties themselves, whatever the host has. */
@@ -467,14 +464,31 @@ void virtio_net_rss_unrealize(VirtIONet *n)
     g_clear_pointer(&n->rss.no_reports, g_free);
 }
 
+/* Why a vDPA device does not do what was asked for; NULL if it does. */
+static const char *why_not_vdpa(VirtIONet *n, unsigned feature)
+{
+    VHostNetState *vhost = get_vhost_net(virtio_net_rss_peer(n));
+
+    if (!virtio_has_feature(vhost_net_get_features(vhost, 1ULL << feature),
+                            feature)) {
+        return feature == VIRTIO_NET_F_RSS
+               ? "the vDPA device does not support RSS"
+               : "the vDPA device does not support hash reports";
+    }
+    if (!n->rss.peer_hashes) {
+        return "the vDPA device does not offer all hash types that are on";
+    }
+    return NULL;
+}
+
 /* Why the guest is not offered the RSS that was asked for; NULL if it is. */
 static char *why_not_rss(VirtIONet *n, const char *legacy)
 {
     if (legacy) {
         return g_strdup(legacy);
     }
-    if (peer_steers(n)) {
-        return NULL;
+    if (PEER_STEERS && virtio_net_rss_has_vdpa(n)) {
+        return g_strdup(why_not_vdpa(n, VIRTIO_NET_F_RSS));
     }
     if (virtio_net_rss_has_vhost(n) && !n->rss.ebpf) {
         return g_strdup_printf("with vhost it needs the eBPF engine: %s",
@@ -493,10 +507,8 @@ static void warn_not_offered(VirtIONet *n, const char *what, const char *why)
 /* With rss-engine=auto: of a fallback the user should know. */
 static void warn_fallback(VirtIONet *n)
 {
-    NetClientState *peer = virtio_net_rss_peer(n);
-
     trace_virtio_net_rss_fallback(n, n->rss.no_ebpf);
-    if (peer && peer->info->set_steering_ebpf) {
+    if (takes_programs(n)) {
         warn_report("%s: RSS falls back to QEMU: %s", backend_name(n),
                     n->rss.no_ebpf);
     }
@@ -551,6 +563,10 @@ uint64_t virtio_net_rss_get_features(VirtIONet *n, uint64_t features,
         n->rss.reports = false;
         g_free(n->rss.no_reports);
         n->rss.no_reports = g_strdup(legacy);
+    } else if (hash && virtio_net_rss_has_vdpa(n)) {
+        g_free(n->rss.no_reports);
+        n->rss.no_reports = g_strdup(why_not_vdpa(n,
+                                                  VIRTIO_NET_F_HASH_REPORT));
     }
     if (n->rss.no_reports) {
         virtio_clear_feature(&features, VIRTIO_NET_F_HASH_REPORT);

@@ -50,6 +50,13 @@ bool virtio_net_rss_has_vhost(VirtIONet *n)
     return peer && get_vhost_net(peer);
 }
 
+bool virtio_net_rss_has_vdpa(VirtIONet *n)
+{
+    NetClientState *peer = virtio_net_rss_peer(n);
+
+    return peer && peer->info->type == NET_CLIENT_DRIVER_VHOST_VDPA;
+}
+
 bool virtio_net_rss_peer_deleted(VirtIONet *n)
 {
     return n->nic && n->nic->peer_deleted;
@@ -593,12 +600,9 @@ bool virtio_net_rss_queue_enabled(VirtIONet *n, int queue, int result)
 /* False if the backend does not enable so many; some may be enabled then. */
 static bool virtio_net_rss_set_pairs(VirtIONet *n, uint16_t queue_pairs)
 {
-    NetClientState *peer = virtio_net_rss_peer(n);
-
     n->curr_queue_pairs = queue_pairs;
     /* vDPA's backend sees the guest's command itself. */
-    return (peer && peer->info->type == NET_CLIENT_DRIVER_VHOST_VDPA) ||
-           virtio_net_set_queue_pairs(n);
+    return virtio_net_rss_has_vdpa(n) || virtio_net_set_queue_pairs(n);
 }
 
 /* A table must not name queues that are not there yet, or no more. */

@@ -23,10 +23,11 @@ from harness.qtest.virtio_net import (CLASS_MQ, ERR, F_HASH_REPORT, F_RSS,
                                       VQ_PAIRS_SET, RSS_KEY_MAX,
                                       RSS_TABLE_MAX, RSS_TYPES, hash_config,
                                       rss_config)
-from harness.rss_reference import ALL_TYPES, IPV4, NON_EX_TYPES, UDPV4
+from harness.rss_reference import (ALL_TYPES, IPV4, NON_EX_TYPES, TCPV6,
+                                   UDPV4)
 
 RSS, HASH = 1 << F_RSS, 1 << F_HASH_REPORT
-RSS_FROM = "10.2"       # by a vDPA device
+RSS_FROM = "10.0"       # by a vDPA device
 PAIRS = 4
 TABLE = spread(unclassified=2)
 
@@ -214,6 +215,36 @@ class Again(VdpaCase):
         self.assert_told(*told)
         self.assertEqual(self.send(pairs_set(2)), [OK])
         self.assert_told(*told, pairs_set(2))
+
+
+class Shown(VdpaCase):
+    """Messages, x-query-rss and info rss tell who steers."""
+
+    def need_rss(self):
+        if not is_from(RSS_FROM):
+            self.skipTest("before, there is no RSS by a vDPA device")
+
+    @rows({
+        "no RSS": (FEATURES & ~RSS, "", ["RSS is not offered to the guest",
+                                         "the vDPA device does not support"]),
+        "no hash reports": (FEATURES & ~HASH, "",
+                            ["hash reports are not offered to the guest",
+                             "the vDPA device does not support"]),
+        "a type that is on is missing": (
+            FEATURES, "hash-tcp6=on",
+            ["RSS is not offered", "hash reports are not offered",
+             "does not offer all hash types that are on"]),
+    })
+    def check_warnings(self, features, options, words):
+        """What was asked for and is not to be had is said."""
+        self.need_rss()
+        if options and not is_from("10.2"):
+            self.skipTest("there are hash-ipv4 and so on from 10.2 on")
+        card = self.open(Device(features, hash_types=ALL_TYPES & ~TCPV6),
+                         options)
+        self.assert_words("".join(card.machine.warnings()), *words)
+        rss = card.machine.rss()
+        self.assertIn(words[-1], rss["reason"] + rss["hash-reason"])
 
 
 class Bad(VdpaCase):
