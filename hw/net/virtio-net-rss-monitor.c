@@ -2,8 +2,11 @@
 /* Seeing receive-side scaling from outside: x-query-rss, info rss. */
 #include "qemu/osdep.h"
 #include "hw/qdev-core.h"
+#include "hw/virtio/vhost.h"
+#include "hw/virtio/vhost-vdpa.h"
 #include "monitor/hmp.h"
 #include "monitor/monitor.h"
+#include "net/vhost_net.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-ebpf.h"
 #include "qapi/qapi-commands-rss.h"
@@ -11,10 +14,34 @@
 #include "virtio-net-rss-compat.h"
 #include "virtio-net-rss-internal.h"
 
+#define UNSEEN "the guest's commands go to the vDPA device past QEMU"
+
+/* With a feature that the guest has negotiated it may have asked for it. */
+static bool virtio_net_rss_unseen(VirtIONet *n, unsigned feature)
+{
+    NetClientState *control;
+    struct vhost_vdpa *vdpa;
+
+    if (!n->vhost_started || virtio_net_rss_peer_deleted(n) ||
+        !virtio_net_rss_has_vdpa(n) || n->max_ncs == n->max_queue_pairs ||
+        !virtio_vdev_has_feature(VIRTIO_DEVICE(n), feature)) {
+        return false;
+    }
+    control = qemu_get_subqueue(n->nic, n->max_queue_pairs)->peer;
+    vdpa = get_vhost_net(control)->dev.opaque;
+    return !vdpa->shadow_vqs_enabled;
+}
+
 static RssEngineKind virtio_net_rss_engine(VirtIONet *n)
 {
+    if (virtio_net_rss_unseen(n, VIRTIO_NET_F_RSS)) {
+        return RSS_ENGINE_KIND_DEVICE;
+    }
     if (!n->rss.guest.steering || virtio_net_rss_peer_deleted(n)) {
         return RSS_ENGINE_KIND_AUTOMATIC;
+    }
+    if (n->rss.peer_hashes) {
+        return RSS_ENGINE_KIND_DEVICE;
     }
     if (n->rss.attached & VIRTIO_NET_RSS_TAP) {
         return RSS_ENGINE_KIND_EBPF;
@@ -53,6 +80,12 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
         return "the program is attached to the tap; until the new"
                " configuration is in force it steers by the one before";
     }
+    if (virtio_net_rss_unseen(n, VIRTIO_NET_F_RSS)) {
+        return UNSEEN;
+    }
+    if (n->rss.guest.steering && n->rss.peer_hashes) {
+        return "the vDPA device steers by itself";
+    }
     if (n->rss.guest.steering) {
         return n->rss.populate_hash ? "hash reports need the software engine"
              : n->rss.no_ebpf ?: "the backend does not support steering"
@@ -64,7 +97,8 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
     if (n->rss.not_offered) {
         return n->rss.not_offered;
     }
-    if (virtio_net_rss_has_vhost(n) && n->rss.no_ebpf) {
+    if (virtio_net_rss_has_vhost(n) && !n->rss.peer_hashes &&
+        n->rss.no_ebpf) {
         return n->rss.no_ebpf;
     }
     if (!virtio_vdev_has_feature(vdev, VIRTIO_NET_F_RSS)) {
@@ -75,6 +109,9 @@ static const char *virtio_net_rss_reason(VirtIONet *n)
 
 static RssReporter virtio_net_rss_reporter(VirtIONet *n)
 {
+    if (virtio_net_rss_unseen(n, VIRTIO_NET_F_HASH_REPORT)) {
+        return RSS_REPORTER_DEVICE;
+    }
     if (!n->rss.populate_hash || !n->rss.guest.config.hash_types ||
         virtio_net_rss_peer_deleted(n)) {
         return RSS_REPORTER_NONE;
@@ -98,6 +135,9 @@ static const char *virtio_net_rss_hash_reason(VirtIONet *n)
     };
     RssReporter reporter = virtio_net_rss_reporter(n);
 
+    if (virtio_net_rss_unseen(n, VIRTIO_NET_F_HASH_REPORT)) {
+        return UNSEEN;
+    }
     if (n->rss.state == VIRTIO_NET_RSS_EBPF_CHANGES &&
         reporter == RSS_REPORTER_VHOST) {
         return "the program is attached to vhost-net; until the new"
@@ -133,6 +173,9 @@ static const char *virtio_net_rss_not_counted(VirtIONet *n,
     }
     if (engine == RSS_ENGINE_KIND_AUTOMATIC) {
         return "RSS is not in force";
+    }
+    if (engine == RSS_ENGINE_KIND_DEVICE) {
+        return "the vDPA device does not tell";
     }
     if (engine == RSS_ENGINE_KIND_EBPF && n->curr_queue_pairs == 1) {
         return "with one active queue the kernel does not run the program";

@@ -218,11 +218,35 @@ class Again(VdpaCase):
 
 
 class Shown(VdpaCase):
-    """Messages, x-query-rss and info rss tell who steers."""
+    """x-query-rss and info rss tell who steers."""
 
     def need_rss(self):
         if not is_from(RSS_FROM):
             self.skipTest("before, there is no RSS by a vDPA device")
+
+    def test_device(self):
+        self.need_rss()
+        self.begin()
+        self.assertEqual(self.send(rss_of(TABLE)), [OK])
+        rss = self.card.machine.rss()
+        self.assertEqual((rss["engine"], rss["hash-reporter"]),
+                         ("device", "device"))
+        self.assertEqual((rss["table"], rss["unclassified-queue"]),
+                         (TABLE.table, 2))
+        self.assert_words(self.card.machine.info_rss(),
+                          "engine device (the vDPA device steers by itself)",
+                          "hash reporter device")
+        self.assertEqual(self.card.machine.warnings(), [])
+
+    def test_past_QEMU(self):
+        """It does not know what the guest asked for, and says so."""
+        self.begin(svq=False)
+        rss = self.card.machine.rss()
+        self.assertEqual(rss["hash-reporter"], "device")
+        self.assert_words(rss["hash-reason"], "past QEMU")
+        self.need_rss()
+        self.assertEqual(rss["engine"], "device")
+        self.assert_words(rss["reason"], "past QEMU")
 
     @rows({
         "no RSS": (FEATURES & ~RSS, "", ["RSS is not offered to the guest",
