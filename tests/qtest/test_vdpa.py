@@ -175,9 +175,15 @@ TOLD = {
     "RSS, then other hash types": (
         HASHES, [rss_of(TABLE), hash_of(IPV4)],
         [pairs_set(PAIRS), rss_of(Config(IPV4, KEY, TABLE.table, 2))]),
+    "RSS without hash types": (
+        HASHES, [rss_of(Config(0, KEY, [0, 3], 2))],
+        [pairs_set(PAIRS), rss_of(Config(0, KEY, [0, 3], 2))]),
     "RSS, off": (HASHES, [rss_of(TABLE), pairs_set(3)], [pairs_set(3)]),
     "hash reports": (HASHES_ALONE, [pairs_set(PAIRS), hash_of(NON_EX_TYPES)],
                      [pairs_set(PAIRS), hash_of(NON_EX_TYPES)]),
+    "hash reports, RSS negotiated": (
+        HASHES, [pairs_set(PAIRS), hash_of(NON_EX_TYPES)],
+        [pairs_set(PAIRS), hash_of(NON_EX_TYPES)]),
 }
 
 
