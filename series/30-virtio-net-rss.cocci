@@ -203,6 +203,18 @@ virtio_stl_p(vdev, &netcfg.supported_hash_types@p,
 ...>
 }
 
+@vdpa_config@
+identifier fn = virtio_net_get_config;
+statement S;
+position p;
+@@
+fn(...) {
+<...
++ virtio_net_rss_limit_config(n, &netcfg);
+if (memcmp@p(&netcfg.mac, &zero, ...) == 0) S
+...>
+}
+
 @realized@
 identifier fn = virtio_net_device_realize;
 statement S1, S2;

@@ -402,6 +402,18 @@ static void load_engine(VirtIONet *n, Error **errp)
     }
 }
 
+/* What a command may say is checked by what QEMU keeps of it. */
+void virtio_net_rss_limit_config(VirtIONet *n, struct virtio_net_config *config)
+{
+    config->rss_max_key_size = MIN(config->rss_max_key_size, RSS_KEY_SIZE);
+    stw_le_p(&config->rss_max_indirection_table_length,
+             MIN(lduw_le_p(&config->rss_max_indirection_table_length),
+                 RSS_TABLE_MAX));
+    stl_le_p(&config->supported_hash_types,
+             ldl_le_p(&config->supported_hash_types) &
+             n->rss.supported_hash_types);
+}
+
 bool virtio_net_rss_realize(VirtIONet *n, Error **errp)
 {
     ERRP_GUARD();

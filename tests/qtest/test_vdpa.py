@@ -114,6 +114,7 @@ class Offered(VdpaCase):
         "on, and the device has it": ("hash-udp4=on", IPV4 | UDPV4,
                                       IPV4 | UDPV4),
         "on, and the device lacks it": ("hash-tcp6=on", IPV4 | UDPV4, None),
+        "off": ("hash-ipv4=off", ALL_TYPES, ALL_TYPES & ~IPV4),
     })
     def check_properties(self, options, has, offered):
         """10.2's properties of hash types."""
@@ -124,6 +125,13 @@ class Offered(VdpaCase):
                          0 if offered is None else RSS | HASH)
         if offered is not None:
             self.assertEqual(self.nic.device.config("l", RSS_TYPES), offered)
+
+    def test_no_more_than_QEMU_keeps(self):
+        """What is more it would refuse, when the device has accepted it."""
+        self.begin(Device(key_size=52, table_len=512))
+        self.assertEqual((self.nic.device.config("b", RSS_KEY_MAX),
+                          self.nic.device.config("w", RSS_TABLE_MAX)),
+                         (40, 128))
 
 
 QUEUES = {"shadow queues": (True, False),

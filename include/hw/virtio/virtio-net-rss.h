@@ -195,6 +195,15 @@ void virtio_net_rss_describe(ObjectClass *klass);
  */
 bool virtio_net_rss_realize(struct VirtIONet *n, Error **errp);
 
+/**
+ * virtio_net_rss_limit_config:
+ * @config: what a vDPA device says of itself; then what the guest may see
+ *
+ * Takes off what is not offered, or is more than QEMU keeps of a command.
+ */
+void virtio_net_rss_limit_config(struct VirtIONet *n,
+                                 struct virtio_net_config *config);
+
 /* May be called for a device that was not realized, and twice. */
 void virtio_net_rss_unrealize(struct VirtIONet *n);
 
