@@ -346,12 +346,23 @@ static void take_tap(VirtIONet *n)
     }
 }
 
+/* One that does not tell must not be asked for its hash types. */
+static bool vdpa_tells(VirtIONet *n)
+{
+    struct virtio_net_config config;
+
+    return vhost_net_get_config(get_vhost_net(virtio_net_rss_peer(n)),
+                                (uint8_t *)&config, sizeof(config)) >= 0;
+}
+
 /* Sets which hash types are offered, and who computes them. */
 static void init_hash_types(VirtIONet *n)
 {
     NetClientState *peer = virtio_net_rss_peer(n);
     uint32_t types = RSS_TYPES_ALL;
-    bool peer_has_types = peer && peer_hash_types(peer, &types);
+    bool peer_has_types = peer &&
+                          (!virtio_net_rss_has_vdpa(n) || vdpa_tells(n)) &&
+                          peer_hash_types(peer, &types);
 
     n->rss.supported_hash_types = OFFERED_HASH_TYPES(n, types);
     n->rss.peer_hashes = peer_has_types &&

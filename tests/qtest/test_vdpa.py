@@ -16,9 +16,9 @@ import subprocess
 from harness.qtest.machine import QEMU, is_from
 from harness.qtest.migration import FILE, MigrationCase
 from harness.qtest.rig import KEY, Config, rows, run_tests, spread
-from harness.qtest.vdpa import FEATURES, Device, VdpaCard
-from harness.qtest.virtio_net import (CLASS_MQ, ERR, F_HASH_REPORT, F_RSS,
-                                      HASH_CONFIG, HASHES,
+from harness.qtest.vdpa import FEATURES, Ask, Device, VdpaCard
+from harness.qtest.virtio_net import (CLASS_MQ, ERR, F_HASH_REPORT, F_MQ,
+                                      F_RSS, HASH_CONFIG, HASHES,
                                       HASHES_ALONE, OK, RSS_CONFIG,
                                       VQ_PAIRS_SET, RSS_KEY_MAX,
                                       RSS_TABLE_MAX, RSS_TYPES, hash_config,
@@ -287,6 +287,11 @@ class Shown(VdpaCase):
 
 class Bad(VdpaCase):
     """A device that is out of order does not end QEMU."""
+
+    def test_no_config(self):
+        """It is not known which hash types it has: none are offered."""
+        self.begin(Device(FEATURES & ~(1 << F_MQ), fails=[Ask.GET_CONFIG]))
+        self.assertEqual(self.nic.device.offered() & (RSS | HASH), 0)
 
     def test_no_sizes(self):
         self.begin(Device(hash_types=0, key_size=0, table_len=0))
