@@ -625,7 +625,8 @@ static bool virtio_net_rss_change(VirtIONet *n, const Change *change,
         return false;
     }
     n->curr_queue_pairs = change->queue_pairs;
-    if (change->queue_pairs != old_pairs) {
+    /* vDPA may be stopping: then a command that it left must not stop it. */
+    if (change->queue_pairs != old_pairs && !virtio_net_rss_has_vdpa(n)) {
         /* Sending from a queue ends before the backend disables it. */
         VIRTIO_DEVICE_GET_CLASS(vdev)->set_status(vdev, vdev->status);
         virtio_net_rss_set_pairs(n, change->queue_pairs);

@@ -297,6 +297,17 @@ class Bad(VdpaCase):
         self.begin(Device(hash_types=0, key_size=0, table_len=0))
         self.assertEqual(self.send(pairs_set(2), pairs_set(3)), [OK, OK])
 
+    @rows({"a stop": ("stop", {}),
+           "a link that goes down": ("set_link", {"name": "net0",
+                                                  "up": False})})
+    def check_left_over(self, command, arguments):
+        """What a device that is gone has not taken is QEMU's when it ends."""
+        self.begin(svq=False)
+        self.card.device.close()
+        self.nic.raw_command([pairs_set(2)], timeout=0)
+        self.card.machine.qmp(command, arguments)
+        self.assertEqual(self.card.machine.rss()["queue-pairs"], 2)
+
 
 if __name__ == "__main__":
     run_tests(__file__)
