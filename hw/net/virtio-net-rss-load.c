@@ -416,6 +416,10 @@ static void load_engine(VirtIONet *n, Error **errp)
 /* What a command may say is checked by what QEMU keeps of it. */
 void virtio_net_rss_limit_config(VirtIONet *n, struct virtio_net_config *config)
 {
+    /* Without MQ it may name more than QEMU asks it for, which is one. */
+    stw_le_p(&config->max_virtqueue_pairs,
+             MIN(lduw_le_p(&config->max_virtqueue_pairs),
+                 n->max_queue_pairs));
     config->rss_max_key_size = MIN(config->rss_max_key_size, RSS_KEY_SIZE);
     stw_le_p(&config->rss_max_indirection_table_length,
              MIN(lduw_le_p(&config->rss_max_indirection_table_length),

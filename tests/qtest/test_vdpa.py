@@ -133,6 +133,11 @@ class Offered(VdpaCase):
                           self.nic.device.config("w", RSS_TABLE_MAX)),
                          (40, 128))
 
+    def test_no_more_pairs_than_QEMU_has(self):
+        """Without MQ that is one, and RSS makes a guest look for more."""
+        self.begin(Device(FEATURES & ~(1 << F_MQ)))
+        self.assertEqual(self.nic.max_pairs, 1)
+
 
 QUEUES = {"shadow queues": (True, False),
           "a shadow control queue": (False, True),
