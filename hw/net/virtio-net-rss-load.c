@@ -324,7 +324,8 @@ static bool check_properties(VirtIONet *n, Error **errp)
         return false;
     }
     if (software && virtio_net_rss_has_vhost(n)) {
-        error_setg(errp, "rss-engine=software does not support vhost=on");
+        error_setg(errp, "rss-engine=software does not support vhost:"
+                   " vhost=on, vhost-user or vhost-vdpa");
         return false;
     }
     if (software && n->rss.ebpf_fds) {

@@ -289,6 +289,11 @@ class Shown(VdpaCase):
         rss = card.machine.rss()
         self.assertIn(words[-1], rss["reason"] + rss["hash-reason"])
 
+    def test_software(self):
+        """It never sees a packet."""
+        with self.assert_error("rss-engine=software", "vhost-vdpa"):
+            self.open(options="rss-engine=software")
+
 
 class Bad(VdpaCase):
     """A device that is out of order does not end QEMU."""
