@@ -2,7 +2,7 @@
 /*
  * bpfhv-backend as a process, with QEMU and the guest of lib/bpfhv_rig.h:
  * models and their upgrades, what is refused, what lies, and how it ends. A
- * tap and AF_XDP are in test-bpfhv-backend-ports.c.
+ * tap and AF_XDP are in test-bpfhv-backend-tap.c and -xdp.c.
  *
  *     test-bpfhv-backend BACKEND CTL PROGRAMS DAMAGED
  *
