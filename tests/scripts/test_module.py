@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from harness import TOP, privateapt
 from harness.cases import Case, rows
 from harness.fork import ForkError, module, series
 from harness.fork.cocci import parse
+from harness.vm import module as vm_module
 
 RULES = TOP / "linux/vhost-net-hash"
 INSTALLED = TOP / "debian/vhost-net-hash-dkms.install"
@@ -122,6 +124,35 @@ class Rules(ModuleCase):
                               for base in ("5.10", "6.1", "6.12", "7.2")
                               if rule in section.rules_for(base)]
                     self.assertGreater(max(counts), 0, rule.name)
+
+
+class Built(ModuleCase):
+    """A module is built for all who ask for it, and once."""
+
+    # A second build in the folder would find the first one's `busy`.
+    MAKEFILE = """modules:
+\tmkdir "$(M)/busy" && sleep 0.5 && rmdir "$(M)/busy" && touch "$(M)/a.ko"
+\techo built >>"$(M)/../builds"
+"""
+
+    def test_two_at_the_same_time(self):
+        write(self.folder, "headers/Makefile", self.MAKEFILE)
+        target = self.folder / "modules/6.1"
+        found = []
+
+        def build():
+            found.append(vm_module.build(
+                "a.ko", self.folder / "headers", target, lambda folder: None,
+                "the same"))
+
+        threads = [threading.Thread(target=build) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(found, 2 * [target / "a.ko"])
+        self.assertEqual((self.folder / "modules/builds").read_text(),
+                         "built\n")
 
 
 class Package(ModuleCase):

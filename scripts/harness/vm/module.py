@@ -7,13 +7,14 @@ wholly ours.
 The headers and the source are unpacked in the cache; nothing is installed.
 """
 
+import functools
 import hashlib
 import re
 import shutil
 import tempfile
 from pathlib import Path
 
-from harness import TOP, privateapt, say
+from harness import TOP, files, privateapt, say
 from harness.fork import module
 
 from . import VmError
@@ -107,20 +108,24 @@ def digest(*paths):
 def build(name, headers, target, fill, made_of, *settings):
     """Build the module `name` in a folder, unless it is there; return its path.
 
+    Two runs wait for each other.
+
     fill: puts the sources into the folder
     made_of: names what the module is made of; settings: more of make's
     """
     stamp = target / "made-of"
-    if not stamp.exists() or stamp.read_text() != made_of:
-        say("module", f"building {name} for {target.name} …")
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        fill(target)
-        done = run("make", "-C", headers, f"M={target}", "CC=gcc", *SETTINGS,
-                   *settings, "modules", timeout=BUILD_TIMEOUT)
-        if not (target / name).exists():
-            raise VmError(f"make did not build {name}: {done}")
-        stamp.write_text(made_of)
+    with files.locked(target.with_name(target.name + ".lock"),
+                      functools.partial(say, "module"), f"building {name}"):
+        if not stamp.exists() or stamp.read_text() != made_of:
+            say("module", f"building {name} for {target.name} …")
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir(parents=True)
+            fill(target)
+            done = run("make", "-C", headers, f"M={target}", "CC=gcc",
+                       *SETTINGS, *settings, "modules", timeout=BUILD_TIMEOUT)
+            if not (target / name).exists():
+                raise VmError(f"make did not build {name}: {done}")
+            stamp.write_text(made_of)
     return target / name
 
 
