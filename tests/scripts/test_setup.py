@@ -91,10 +91,16 @@ class Configure(unittest.TestCase):
         self.assertNotIn("--without-default-features", command)
         self.assertEqual(command[-2:], ["--libdir=/x='y'", "--enable-gtk"])
 
+    def write_source(self, version, file="hw/net/virtio-net.c"):
+        """Write what looks like an unpacked QEMU of a version."""
+        source = self.top / "q"
+        (source / file).parent.mkdir(parents=True, exist_ok=True)
+        (source / file).touch()
+        (source / "VERSION").write_text(version + "\n")
+
     def test_another_base(self):
         """All is the same, but QEMU's source."""
-        (self.top / "q").mkdir()
-        (self.top / "q/VERSION").write_text("7.2.9\n")
+        self.write_source("7.2.9")
         settings, _ = self.settings("--cc=clang", "--disable-bpf",
                                     f"--qemu-source={self.top}/q", base="10.0")
         self.assertEqual([settings[name] for name in
@@ -114,21 +120,31 @@ class Configure(unittest.TestCase):
             self.assertIn(word, command)
 
     def test_qemu_source_tells_the_base(self):
-        (self.top / "q").mkdir()
-        (self.top / "q/VERSION").write_text("10.0.2\n")
+        self.write_source("10.0.2")
         settings, _ = self.settings(f"--qemu-source={self.top}/q")
         self.assertEqual(settings["base"], "10.0")
 
     def test_qemu_source_of_a_wrong_version(self):
-        (self.top / "q").mkdir()
-        (self.top / "q/VERSION").write_text("6.0.1\n")
+        self.write_source("6.0.1")
         done = self.configure(f"--qemu-source={self.top}/q")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("QEMU 6.0 is not known", done.stderr)
-        (self.top / "q/VERSION").write_text("7.2.9\n")
+        self.write_source("7.2.9")
         done = self.configure(f"--qemu-source={self.top}/q", "--base=10.0")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("is QEMU 7.2, not 10.0", done.stderr)
+
+    @rows({"another program": ("10.0.2", "src/main.c"),
+           "an empty version": ("", "hw/net/virtio-net.c"),
+           "words": ("unknown", "hw/net/virtio-net.c"),
+           "two numbers": ("10.0", "hw/net/virtio-net.c")}, "--qemu-source: ")
+    def check_no_source(self, version, file):
+        """It is said here, not by make."""
+        self.write_source(version, file)
+        done = self.configure(f"--qemu-source={self.top}/q")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(f"{self.top}/q is no unpacked QEMU tree", done.stderr)
+        self.assertFalse((self.top / "build").exists())
 
     def run_make(self, config):
         """Return what "make -n check" runs with this build/config."""
@@ -144,8 +160,7 @@ class Configure(unittest.TestCase):
         return done.stdout
 
     def test_base_is_written_once(self):
-        (self.top / "q").mkdir()
-        (self.top / "q/VERSION").write_text("7.2.9\n")
+        self.write_source("7.2.9")
         self.settings("--base=7.2", f"--qemu-source={self.top}/q")
         text = (self.top / "build/config").read_text()
         self.assertEqual(text.count("base="), 1)
