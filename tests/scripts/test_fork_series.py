@@ -5,11 +5,13 @@
 No network; nothing outside a temporary folder is written.
 """
 
+import re
 import unittest
 
 from harness import TOP
 from harness.cases import rows
 from harness.fork import cocci, edits, series, tree
+from harness.fork.base import BASES
 
 from toyfork import (BASE_FILES, COCCI, EDIT, LINKS, ForkTest,
                      write_files)
@@ -38,6 +40,9 @@ class Rules(ForkTest):
         "edit matches too often": (
             "10-build.edit", EDIT.replace("subdir('old')", "subdir"),
             "rule take_library", "meson.build", "matches 2 times"),
+        "edit whose anchor ends in a word": (
+            "10-build.edit", EDIT.replace("subdir('old')", "/^sub/"),
+            "rule take_library", "\n    2: subdir('old')"),
         "edit removes what is not there": (
             "10-build.edit", EDIT + "remove-file: new/loader.c\n",
             "new/loader.c"),
@@ -210,6 +215,14 @@ class RealSeries(unittest.TestCase):
         for file in files:
             parse = (cocci if file.path.suffix == ".cocci" else edits).parse
             parse(file)
+
+    def test_the_next_version_is_like_the_newest(self):
+        """So scripts/fork check tells of it only what QEMU has changed."""
+        alone = re.escape(list(BASES)[-1]) + r"(?![+\d])"
+        for path in (TOP / "series").iterdir():
+            for line in path.read_text().splitlines():
+                if path.name == "links" or re.search("(expect|bases):", line):
+                    self.assertNotRegex(line, alone, path.name)
 
     def test_few_rules_differ_by_base(self):
         self.assertLess(tree.count_differing(TOP)[0], 16)

@@ -134,13 +134,11 @@ def nearest(pattern, text, count=3):
     """Return the lines of `text` most like `pattern`, as a hint for people.
 
     They are those that have most of its words, where a rare word counts more
-    than one that is everywhere.
+    than one that is everywhere.  An anchor may end in the midst of a word.
     """
-    def words_of(line):
-        return set(re.findall(r"[A-Za-z_]\w{2,}", line))
-
-    wanted = words_of(pattern)
-    lines = [(number, line.strip(), words_of(line) & wanted)
+    wanted = set(re.findall(r"[A-Za-z_]\w{2,}", pattern))
+    lines = [(number, line.strip(), {word for word in wanted if
+                                     re.search(r"\b" + word, line)})
              for number, line in enumerate(text.split("\n"), 1)]
     frequency = Counter(word for _, _, words in lines for word in words)
     best = sorted((row for row in lines if row[2]), key=lambda row: -sum(
