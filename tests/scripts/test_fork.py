@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import time
 import unittest
+from pathlib import Path
 from unittest import mock
 
 from harness import TOP, privateapt
@@ -277,6 +278,16 @@ class Bases(ForkTest):
         next(self.top.glob("toy_1.tar.*")).unlink()
         with self.assertRaisesRegex(ForkError, "No such file"):
             self.unpack(dsc)
+
+    def test_unpacked_source_needs_no_lock(self):
+        """So a cache that others have filled may be read-only."""
+        write_files(self.top, {"base/qemu_7.2.9/VERSION": "7.2.9\n",
+                               "base/lock/is": "no file to be opened\n"})
+        with mock.patch.object(privateapt, "cache_dir", lambda: self.top), \
+                mock.patch.object(privateapt, "download_source",
+                                  lambda *_: [Path("qemu_7.2.9.dsc")]):
+            self.assertEqual(base.fetch("7.2"), ("qemu_7.2.9", self.top
+                                                 / "base/qemu_7.2.9"))
 
     def test_no_mirror_names_the_way_out(self):
         with mock.patch.object(privateapt, "download_source",

@@ -121,8 +121,8 @@ def unpack(dsc, target):
 def fetch(base, refresh=False):
     """Return (name of the source package's version, unpacked folder).
 
-    What is there already and intact is used without any network; with
-    `refresh`, the mirror is asked for a newer version.
+    What is there already and intact is used without any network, and the cache
+    may be read-only; with `refresh`, the mirror is asked for a newer version.
     """
     check_base(base)
     try:
@@ -136,7 +136,8 @@ def fetch(base, refresh=False):
     dsc = paths[0]
     home = privateapt.cache_dir() / "base"
     target = home / dsc.stem
-    with locked(home / "lock", "unpacking QEMU"):
-        if not target.exists():
-            unpack(dsc, target)
+    if not target.exists():
+        with locked(home / "lock", "unpacking QEMU"):
+            if not target.exists():     # else another run was faster
+                unpack(dsc, target)
     return dsc.stem, target
