@@ -7,6 +7,14 @@ DEPS := scripts/deps
 BASE := $(shell scripts/fork base)
 OURS := $(CURDIR)/build/qemu-$(BASE)/build
 
+# A version in the command line, which "make series" alone takes
+CHOSEN := $(if $(filter command,$(origin BASE)),$(BASE))
+ifneq ($(CHOSEN),)
+ifneq ($(MAKECMDGOALS),series)
+$(error BASE= is for "make series": say ./configure --base=$(CHOSEN) first)
+endif
+endif
+
 .PHONY: all
 all:
 	@$(DEPS) library qemu
@@ -75,7 +83,7 @@ modules:
 .PHONY: series
 series:
 	@$(DEPS) qemu
-	@scripts/fork export --base=$(BASE)
+	@scripts/fork export $(addprefix --base=,$(CHOSEN))
 
 .PHONY: deb
 deb:

@@ -146,18 +146,38 @@ class Configure(unittest.TestCase):
         self.assertIn(f"{self.top}/q is no unpacked QEMU tree", done.stderr)
         self.assertFalse((self.top / "build").exists())
 
-    def run_make(self, config):
-        """Return what "make -n check" runs with this build/config."""
+    def run_here(self, *command, status=0):
+        """Return what a command says in a copy of the scripts."""
         shutil.copy(TOP / "Makefile", self.top)
         shutil.copytree(TOP / "scripts", self.top / "scripts",
                         dirs_exist_ok=True)
-        (self.top / "build").mkdir(exist_ok=True)
-        (self.top / "build/config").write_text(config)
-        done = subprocess.run(["make", "-n", "check"], cwd=self.top, text=True,
+        done = subprocess.run(command, cwd=self.top, text=True,
                               stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
-        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(done.returncode, status, done.stdout)
         return done.stdout
+
+    def run_make(self, config):
+        """Return what "make -n check" runs with this build/config."""
+        (self.top / "build").mkdir(exist_ok=True)
+        (self.top / "build/config").write_text(config)
+        return self.run_here("make", "-n", "check")
+
+    def test_qemu_source_is_that_of_all(self):
+        """scripts/fork, and so make series, takes no other one."""
+        self.write_source("10.0.2")
+        self.settings(f"--qemu-source={self.top}/q")
+        self.assertIn(f"QEMU 10.0 is in {self.top}/q\n",
+                      self.run_here("scripts/fork", "fetch"))
+        self.assertNotIn("--base", self.run_here("make", "-n", "series"))
+
+    def test_base_of_make(self):
+        """It is not ignored."""
+        self.assertIn("export --base=10.2\n",
+                      self.run_here("make", "-n", "series", "BASE=10.2"))
+        self.assertIn("./configure --base=10.2",
+                      self.run_here("make", "-n", "demo", "BASE=10.2",
+                                    status=2))
 
     def test_base_is_written_once(self):
         self.write_source("7.2.9")

@@ -22,17 +22,23 @@ from . import ForkError
 BASES = {"7.2": "bookworm", "10.0": "trixie", "10.2": "sid"}
 
 
+def configured(name):
+    """Return what ./configure recorded of a setting in build/config, or ""."""
+    with contextlib.suppress(OSError):
+        text = (TOP / "build/config").read_text()
+        if found := re.findall(f"^{name}=(.*)$", text, re.MULTILINE):
+            return found[-1]
+    return ""
+
+
 def default_base():
-    """Return the version that ./configure recorded in build/config.
+    """Return the version that ./configure recorded.
 
     Else that of this machine's own release, if it is in the table.
     """
-    with contextlib.suppress(OSError):
-        text = (TOP / "build/config").read_text()
-        if found := re.findall("^base=(.*)$", text, re.MULTILINE):
-            return found[-1]
     release = privateapt.host_release()
-    return next((base for base in BASES if BASES[base] == release), "7.2")
+    return configured("base") or next(
+        (base for base in BASES if BASES[base] == release), "7.2")
 
 
 def emulator(base=None, folder="build"):
