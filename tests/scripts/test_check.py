@@ -312,7 +312,7 @@ class Ci(unittest.TestCase):
 
 
 class Arguments(unittest.TestCase):
-    """scripts/check itself."""
+    """scripts/check itself, and scripts/compare-stock."""
 
     def test_unknown_tier(self):
         done = subprocess.run([TOP / "scripts/check", "--tier", "nonsense"],
@@ -325,7 +325,8 @@ class Arguments(unittest.TestCase):
         done = subprocess.run([TOP / "scripts/check", "--tier", "qtest@0.0"],
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("QEMU is not built", done.stdout)
+        self.assertIn("QEMU 0.0 is not built: run"
+                      " \"scripts/build --base=0.0\"", done.stdout)
         self.assertRegex(done.stdout, r"Time:\n  qtest@0\.0 +0 min +\d+ s\n")
         self.assertTrue(done.stdout.endswith("\n0 passed, 0 failed, 1 skipped"
                                              "\n"))
@@ -350,6 +351,13 @@ class Arguments(unittest.TestCase):
         """A machine need not have it: the archive of a release will do."""
         with mock.patch.dict(os.environ, PATH="/nonexistent"):
             self.assertEqual(turn("abc"), "a")
+
+    def test_qemu_without_a_name(self):
+        """scripts/compare-stock runs nothing then."""
+        done = subprocess.run([TOP / "scripts/compare-stock", "--qemu=/bin"],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("/bin is not NAME=FILE", done.stderr)
 
     def test_help(self):
         done = subprocess.run([TOP / "scripts/check", "--help"],
