@@ -24,6 +24,10 @@ class Rules(ForkTest):
         "cocci matches nothing": (
             "30-net.cocci", COCCI.replace("drop_me", "not_there"),
             "rule drop ", "hw/net/virtio-net.c", "matches 0 times"),
+        "cocci alone matches nothing": (
+            "30-net.cocci", COCCI.split("@drop@")[0] + "@call_ours@"
+            + COCCI.split("@call_ours@")[1].replace("(n);", "(gone);"),
+            "rule call_ours ", "matches 0 times", "\n    11: finish(n);"),
         "cocci rule without position": (
             "30-net.cocci", COCCI.replace("position p;\n", "", 1),
             "rule drop ", "position"),

@@ -161,7 +161,6 @@ def run_spatch(series_file, section, base, text, macros):
     with tempfile.TemporaryDirectory(prefix="qemu-ebpf-") as folder:
         source = Path(folder) / Path(section.file).name
         script = Path(folder) / "rules.cocci"
-        result = Path(folder) / "result"
         source.write_bytes(encode(text))
         # Empty lines before: spatch then gives the lines of the original.
         rules = [""] * section.start
@@ -170,7 +169,7 @@ def run_spatch(series_file, section, base, text, macros):
                   for rule in section.rules_for(base) if rule.position]
         script.write_text("\n".join(rules) + "\n")
         command = ["spatch", "--very-quiet", "--no-includes", "--no-show-diff",
-                   "--sp-file", str(script), str(source), "-o", str(result)]
+                   "--sp-file", str(script), "--in-place", str(source)]
         if macros.exists():
             command[1:1] = ["--macro-file", str(macros)]
         # spatch runs its scripts in the library of the first python3 on PATH.
@@ -195,9 +194,7 @@ def run_spatch(series_file, section, base, text, macros):
         for name, place in re.findall(r"^PLACE (\w+) (\S+)$", done.stdout,
                                       re.MULTILINE):
             places.setdefault(name, set()).add(place)
-        if result.exists():
-            text = decode(result.read_bytes())
-        return text, places
+        return decode(source.read_bytes()), places
 
 
 def apply_cocci(series_file, sources, base, macros):
