@@ -190,7 +190,7 @@ class Configure(unittest.TestCase):
         self.assertIn("build/qemu-10.0/build\n",
                       self.run_make("base=7.2\nbase=10.0\n"))
         for release, base in (("bookworm", "7.2"), ("trixie", "10.0"),
-                              ("other", "7.2")):
+                              ("other", "10.2")):
             with mock.patch("harness.privateapt.host_release",
                             lambda: release), \
                     mock.patch("harness.fork.base.TOP", self.top / "none"):

@@ -34,11 +34,12 @@ def configured(name):
 def default_base():
     """Return the version that ./configure recorded.
 
-    Else that of this machine's own release, if it is in the table.
+    Else that of this machine's own release; the newest, of a release that is
+    not in the table.
     """
     release = privateapt.host_release()
     return configured("base") or next(
-        (base for base in BASES if BASES[base] == release), "7.2")
+        (base for base in BASES if BASES[base] == release), list(BASES)[-1])
 
 
 def emulator(base=None, folder="build"):
