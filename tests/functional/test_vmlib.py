@@ -390,7 +390,7 @@ class Crashes(Case):
             host._shell = Shell(ours, host.check_alive, "the shell")
             with mock.patch.object(virthost, "SILENCE", 0.2), \
                     self.assertRaises(virthost.EmulationFault) as caught:
-                host.run("true", timeout=30)
+                host.shell("true", timeout=30)
         self.assertIn("silent", str(caught.exception))
 
     def test_guest_that_stops_in_the_host_is_the_emulation(self):

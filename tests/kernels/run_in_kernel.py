@@ -138,7 +138,7 @@ def cases_in_kernel(kernel, programs, append):
     cases = []
     with virthost.VirtualHost(kernel, modules=MODULES,
                               append=append) as host:
-        print(f"# Linux {host.run('uname -r')}", flush=True)
+        print(f"# Linux {host.shell('uname -r')}", flush=True)
         for name, command in programs.items():
             print(f"# {name}", flush=True)
             start = time.monotonic()

@@ -415,9 +415,9 @@ def _run_with_vhost(there, tier, log):
 
     def work():
         with VirtualHost(kernel) as host:
-            host.run(f"insmod {shlex.quote(str(module))} &&"
-                     " chmod 666 /dev/kvm &&"           # as udev does
-                     " mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+            host.shell(f"insmod {shlex.quote(str(module))} &&"
+                       " chmod 666 /dev/kvm &&"         # as udev does
+                       " mount -t cgroup2 cgroup2 /sys/fs/cgroup")
             return host.try_shell(shlex.join(command), VHOST_TIMEOUT, show)
 
     try:

@@ -214,7 +214,7 @@ def _load_modules(here):
 
     def load():
         with VirtualHost(kernel) as host:
-            host.run(f"""cd {shlex.quote(str(built))} &&
+            host.shell(f"""cd {shlex.quote(str(built))} &&
                 insmod vhost_net_hash.ko* && test -c /dev/vhost-net-hash &&
                 insmod bpfhv.ko* && test -d /sys/bus/pci/drivers/bpfhv &&
                 rmmod vhost_net_hash bpfhv""")

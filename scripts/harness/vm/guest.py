@@ -151,7 +151,7 @@ class Guest:
             raise self.failure(f"'{command}' in the {self.name}: {error}")
 
     def shell(self, command, timeout=60):
-        """Run a command in the machine; return its output.
+        """Run a command as root of the machine; return its output.
 
         A command that fails is a VmError.
         """

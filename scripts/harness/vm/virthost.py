@@ -8,7 +8,7 @@ read only over 9p, under an overlay in memory.  What is written in it is gone
 when it ends.
 
     with VirtualHost() as host:
-        host.run("uname -r")
+        host.shell("uname -r")
 
 One time in ten, or in three with the newest kernels, a guest in it crashes its
 kernel in a thread of KVM, ends with an internal error of KVM or by a reset, or
@@ -124,8 +124,8 @@ class VirtualHost(Guest):
     def start(self):
         self._heard = 0, time.monotonic()
         super().start()
-        self.run("test -e /dev/vhost-net && test -e /dev/net/tun && "
-                 "ln -sfn /proc/self/fd /dev/fd")
+        self.shell("test -e /dev/vhost-net && test -e /dev/net/tun && "
+                   "ln -sfn /proc/self/fd /dev/fd")
         self._up = True
         return self
 
@@ -185,18 +185,6 @@ class VirtualHost(Guest):
             super().try_shell(ALL_PROCESSORS)
         except VmError as error:
             raise EmulationFault(str(error)) from None
-
-    def run(self, command, timeout=60, line=None):
-        """Run a command as root of the host; return its output.
-
-        `line` is called with each line of output as it comes.  A command
-        that fails is a VmError.
-        """
-        status, output = self.try_shell(command, timeout, line)
-        if status != 0:
-            raise VmError(f"'{command}' in the virtual host failed with "
-                          f"status {status}: {output}")
-        return output
 
 
 def our_command(*words, **variables):
