@@ -342,14 +342,14 @@ class Proxy(Served, Card):
 
     def test_damaged_memory(self):
         """Of 64 sums of the guest's one is wrong: packets are lost."""
-        before = self.dropped()
+        before = self.guest.statistic("rx_dropped")
         self.backend.stop()
         self.serve_anew("--programs", bpfhv.DAMAGED, model="sring_sum")
         self.exchange(1500)
         for queue in "rx0", "tx0":
             self.assertRegex(self.backend.ctl("stats"),
                              f"{queue} .*dropped [1-9]")
-        self.assertGreater(self.dropped(), before)
+        self.assertGreater(self.guest.statistic("rx_dropped"), before)
         self.backend.stop()
         self.serve_anew()
 
@@ -388,11 +388,6 @@ class Proxy(Served, Card):
         else:
             with self.net.entered():
                 run("sh", "-c", f"{ping} {THERE} || true")
-
-    def dropped(self):
-        """Return how many packets the guest has not received."""
-        return int(self.guest.shell(
-            "cat /sys/class/net/eth0/statistics/rx_dropped"))
 
     @unittest.skipUnless(KVM, "without KVM there is no irqfd")
     def test_KVM_brings_interrupts_to_the_guest(self):

@@ -41,16 +41,9 @@ PACKETS = 50
 DROPPED, PASSED = 5, 6          # ports; the program looks at the last four bits
 
 
-def packet(port):
-    """Return a frame with an UDP datagram to the guest."""
-    return traffic.frame(0x0800, traffic.ipv4_packet(
-        traffic.UDP, bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2)),
-        (1024, port), bytes(18)))
-
-
 def answer():
-    """Return what the program "reflect" makes of packet(DROPPED)."""
-    data = packet(DROPPED)
+    """Return what the program "reflect" makes of datagram(DROPPED)."""
+    data = traffic.datagram(DROPPED)
     return (data[6:12] + data[:6] + data[12:26] + data[30:34] + data[26:30]
             + data[36:38] + data[34:36] + data[38:])
 
@@ -122,7 +115,7 @@ class XdpCase(Case):
     def passes(self, port=DROPPED):
         """Send a packet; tell whether it gets into the tap."""
         try:
-            self.sender.send(packet(port))
+            self.sender.send(traffic.datagram(port))
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
@@ -131,8 +124,7 @@ class XdpCase(Case):
 
     def received(self):
         """Return how many packets the guest's card has received."""
-        return int(self.guest.shell(
-            "cat /sys/class/net/eth0/statistics/rx_packets"))
+        return self.guest.statistic("rx_packets")
 
 
 class Offload(XdpCase):
@@ -185,10 +177,10 @@ class Offload(XdpCase):
         self.assertTrue(shown["offloaded"])
         self.assertEqual(shown["dropped"], PACKETS)
         self.assertTrue(self.passes(PASSED))
-        self.assert_words(self.guest.qmp("human-monitor-command", {
-            "command-line": "info xdp-offload"}), "xo0: network card card",
-            f'program "drop_port" at tap {self.net.name}',
-            f"{PACKETS} dropped")
+        self.assert_words(self.guest.monitor("info xdp-offload"),
+                          "xo0: network card card",
+                          f'program "drop_port" at tap {self.net.name}',
+                          f"{PACKETS} dropped")
         self.guest.shell(f"xdp-offload map delete ports key {DROPPED}")
         self.assertTrue(self.passes())
         self.unload()
@@ -363,9 +355,7 @@ class Migration(XdpCase):
         self.unload()
 
     def monitor(self, command):
-        said = self.guest.qmp("human-monitor-command",
-                              {"command-line": command})
-        self.assertEqual(said, "")
+        self.assertEqual(self.guest.monitor(command), "")
 
     def add_disk(self):
         """Add one that snapshots are made in."""

@@ -129,8 +129,8 @@ class Offload(XdpCase):
         self.assertEqual((info["chardev"], info["nic"], info["program"]),
                          ("xo0", "card", "drops"))
         self.assertEqual(info["packets"]["dropped"], 1)
-        self.assertIn('program "drops"', rig.machine.qmp(
-            "human-monitor-command", {"command-line": "info xdp-offload"}))
+        self.assertIn('program "drops"',
+                      rig.machine.monitor("info xdp-offload"))
         self.assertEqual(rig.ask(request(PROG_UNSET))[0], 0)
         self.assertTrue(rig.passes())
 
@@ -144,9 +144,7 @@ class Offload(XdpCase):
         self.assertEqual(rig.info()["packets"], {
             "passed": 3, "dropped": 1 + 4, "sent": 2, "unexamined": 0})
         self.assertIn("packets: 3 passed, 5 dropped, 2 sent back, 0 not "
-                      "examined", rig.machine.qmp(
-                          "human-monitor-command",
-                          {"command-line": "info xdp-offload"}))
+                      "examined", rig.machine.monitor("info xdp-offload"))
         self.assertEqual(rig.ask(hello())[0], 0)
         self.assertEqual(set(rig.info()["packets"].values()), {0})
 
@@ -297,8 +295,8 @@ class Hostile(XdpCase):
         self.assertNotIn("redirected", rig.info())
         self.assertEqual(rig.ask(program(XDP_DROP))[0], 0)
         self.assertEqual(rig.info()["redirected"], "not examined: it loops")
-        self.assertIn("by XDP: not examined: it loops", rig.machine.qmp(
-            "human-monitor-command", {"command-line": "info xdp-offload"}))
+        self.assertIn("by XDP: not examined: it loops",
+                      rig.machine.monitor("info xdp-offload"))
         rig.machine.qmp("system_reset")
         self.assertNotIn("redirected", rig.info())
 

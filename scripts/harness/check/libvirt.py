@@ -28,7 +28,7 @@ import time
 import types
 from concurrent import futures
 
-from harness import TOP, Error, library, rss_reference
+from harness import TOP, Error, library
 from harness.check import fresh, packages
 from harness.check.results import FAIL, read_tap, skipped
 from harness.functional import systemd
@@ -197,9 +197,7 @@ class Domain(packages.Installed):
         reports: and has its hash, in the guest's driver
         """
         self.engine_is("net0", "ebpf")
-        rss = steering.GuestRss(self)
-        config = rss_reference.Config(steering.hash_types(self), rss.key,
-                                      rss.table)
+        config = steering.guest_config(self)
         flows = traffic.flows(0, FLOWS)
         if reports:
             hashes.begin(self, sum(map(len, flows.values())))
@@ -302,9 +300,7 @@ class Domain(packages.Installed):
         """The guest's program drops at the tap what it is told to drop."""
         self.shell("xdp-offload load eth0 /filter.bpf.o sec drop_port &&"
                    f" xdp-offload map update ports key {DROPPED} value 1")
-        frame = traffic.frame(0x0800, traffic.ipv4_packet(
-            traffic.UDP, bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2)),
-            (1024, DROPPED), bytes(18)))
+        frame = traffic.datagram(DROPPED)
         with self.net.packet_socket("tap0") as sock:
             for _ in range(FLOWS):
                 with contextlib.suppress(OSError):      # ENOBUFS: dropped

@@ -91,16 +91,11 @@ class RssGuest(Guest, Asked):
                 and "recommended cpus supported by KVM" not in line]
 
     def config(self):
-        rss = steering.GuestRss(self)
-        return rss_reference.Config(steering.hash_types(self), rss.key,
-                                    rss.table)
+        return steering.guest_config(self)
 
     def set_key(self, seed):
         key = random.Random(seed).randbytes(40)
         self.shell("ethtool -X eth0 hkey " + key.hex(":"))
-
-    def wait_event(self, name):
-        self._qmp.wait_event(name, 60)
 
     def wait_boot(self):
         """Wait until a machine that was reset is up again."""

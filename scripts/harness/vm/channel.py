@@ -105,8 +105,12 @@ class Asked:
         """Return what x-query-rss tells of the first card."""
         return self.qmp("x-query-rss")[0]
 
+    def monitor(self, command):
+        """Return what the monitor for people (HMP) says to a command."""
+        return self.qmp("human-monitor-command", {"command-line": command})
+
     def info_rss(self):
-        return self.qmp("human-monitor-command", {"command-line": "info rss"})
+        return self.monitor("info rss")
 
     def migrate(self, uri, timeout=60):
         """Migrate away; return when all is written."""

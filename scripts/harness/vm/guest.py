@@ -170,6 +170,14 @@ class Guest:
                 raise
             raise self.failure(f"QMP {command}: {error}")
 
+    def wait_event(self, name):
+        """Wait until QEMU has told of an event since the last call."""
+        self._qmp.wait_event(name, 60)
+
+    def statistic(self, name):
+        """Return what the guest's kernel counts of eth0, as a number."""
+        return int(self.shell(f"cat /sys/class/net/eth0/statistics/{name}"))
+
     def stop(self):
         """End QEMU; may be called at any time, also twice."""
         try:

@@ -8,9 +8,9 @@ START_TIMEOUT = 20          # s
 END_TIMEOUT = 90            # s; they wait 30 s for a packet
 
 
-def begin(guest, count, program="rxhash", interface="eth0"):
+def begin(guest, count, program="rxhash"):
     """Have the guest take note of the hashes of so many packets."""
-    guest.shell(f"{program} {interface} {count} >{OUTPUT} 2>&1 & echo $! >"
+    guest.shell(f"{program} eth0 {count} >{OUTPUT} 2>&1 & echo $! >"
                 f"{OUTPUT}.pid; (until grep -qx ready {OUTPUT}; do "
                 f"kill -0 $(cat {OUTPUT}.pid) || {{ cat {OUTPUT}; exit 1; }}; "
                 "sleep 0.1; done)", START_TIMEOUT)

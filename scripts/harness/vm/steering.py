@@ -69,17 +69,17 @@ def program_name(identifier):
     return listed.get("name", "")
 
 
-def has_feature(guest, feature=FEATURE_RSS, interface="eth0"):
+def has_feature(guest, feature=FEATURE_RSS):
     """Tell whether the guest's driver and the device agreed on a feature."""
-    bits = guest.shell(f"cat /sys/class/net/{interface}/device/features")
+    bits = guest.shell("cat /sys/class/net/eth0/device/features")
     return bits.strip()[feature:feature + 1] == "1"
 
 
 class GuestRss:
     """What the guest believes to be its RSS configuration."""
 
-    def __init__(self, guest, interface="eth0"):
-        text = guest.shell(f"ethtool -x {interface}")
+    def __init__(self, guest):
+        text = guest.shell("ethtool -x eth0")
         self.table = [int(queue) for row in
                       re.findall(r"^ *\d+:((?: +\d+)+)$", text, re.MULTILINE)
                       for queue in row.split()]
@@ -88,11 +88,6 @@ class GuestRss:
             raise VmError("ethtool -x in the guest shows no table or no key: "
                           + text)
         self.key = bytes.fromhex(key.group(0).replace(":", ""))
-
-    def shares(self):
-        """Return how many entries of the table name each queue."""
-        return {queue: self.table.count(queue)
-                for queue in sorted(set(self.table))}
 
 
 def hash_types(guest):
@@ -109,13 +104,19 @@ def hash_types(guest):
     return types
 
 
-def rx_packets(guest, interface="eth0"):
+def guest_config(guest):
+    """Return the Config that the guest believes to have set."""
+    rss = GuestRss(guest)
+    return rss_reference.Config(hash_types(guest), rss.key, rss.table)
+
+
+def rx_packets(guest):
     """Return the guest's own packet counter of each receive queue.
 
     They come from ethtool, from Linux 6.12 on from our qstats.
     """
-    text = guest.shell(f"ethtool -S {interface} | grep 'rx_queue_.*_packets' "
-                       f"|| qstats {interface}")
+    text = guest.shell("ethtool -S eth0 | grep 'rx_queue_.*_packets' "
+                       "|| qstats eth0")
     rows = re.findall(r"rx_queue_(\d+)_packets: (\d+)", text)
     if not rows:
         raise VmError("the guest's driver shows no counters per queue: "

@@ -73,6 +73,13 @@ def one_flow(rng, version, protocol, flags):
     return frame(0x86dd, ipv6_packet(protocol, src, dst, ports, payload))
 
 
+def datagram(port):
+    """Return a frame with a UDP datagram from 192.0.2.1 to 192.0.2.2."""
+    return frame(0x0800, ipv4_packet(
+        UDP, bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2)), (1024, port),
+        bytes(18)))
+
+
 CLASSES = (
     ("TCP/IPv4, DF", 4, TCP, DONT_FRAGMENT),
     ("UDP/IPv4", 4, UDP, 0),

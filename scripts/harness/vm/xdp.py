@@ -123,9 +123,6 @@ class XdpGuest(Guest, Asked):
             self.shell(BEGIN)
         return self
 
-    def wait_event(self, name):
-        self._qmp.wait_event(name, 60)
-
     def offload(self):
         """Return what QEMU tells of the offload."""
         return self.qmp("x-query-xdp-offload")[0]
