@@ -25,7 +25,7 @@ from harness.functional.guests import (BOOT_TIMEOUT, MEMORY, Case, best_accel,
 from harness.qtest.machine import QEMU
 from harness.vm import traffic
 from harness.vm.process import run, wait_until
-from harness.vm.tapnet import TapNet
+from harness.vm.tapnet import ETH_P_ALL, TapNet
 from harness.vm.xdp import (CARD, NETDEV, PORT, Helper, IncomingXdpGuest,
                             Listener, XdpGuest, card)
 
@@ -138,10 +138,7 @@ class Offload(XdpCase):
 
     def receiver(self):
         """Return a socket that receives what comes out of the tap."""
-        with self.net.entered():
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
-                                 socket.htons(3))       # ETH_P_ALL
-            sock.bind((self.net.name, 0))
+        sock = self.net.packet_socket(protocol=ETH_P_ALL)
         sock.settimeout(TIMEOUT)
         return sock
 

@@ -5,7 +5,6 @@
 import json
 import os
 import pty
-import socket
 import subprocess
 from pathlib import Path
 
@@ -129,10 +128,7 @@ class Filter(Rig):
         for program, queue in (("fourth_tc", 3), ("second_tc", 1)):
             self.load_filter(program, device="veth0")
             before = self.veth_packets()
-            with self.net.entered():
-                sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-                sock.bind(("veth0", 0))
-            with sock:
+            with self.net.packet_socket("veth0") as sock:
                 traffic.send(sock, FRAMES)
             seen = [new - old for new, old in zip(self.veth_packets(),
                                                   before)]

@@ -21,6 +21,7 @@ CLONE_NEWNS = 0x00020000
 TUNSETIFF = 0x400454ca
 IFF_TAP, IFF_MULTI_QUEUE = 0x0002, 0x0100
 IFF_NO_PI, IFF_VNET_HDR = 0x1000, 0x4000
+ETH_P_ALL = 3
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -83,11 +84,15 @@ class Namespace(Descriptor):
         """Return a path of the namespace, for ip link."""
         return f"/proc/{os.getpid()}/fd/{self.fd}"
 
-    def packet_socket(self, device):
-        """Return a socket that sends whole frames into a device."""
+    def packet_socket(self, device, protocol=0):
+        """Return a socket that sends whole frames into a device.
+
+        protocol: of what it receives, or ETH_P_ALL
+        """
         with self.entered():
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            sock.bind((device, 0))
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
+                                 socket.htons(protocol))
+            sock.bind((device, protocol))
         return sock
 
 
@@ -114,9 +119,9 @@ class TapNet(Namespace):
         run("ip", "link", "set", self.name, "txqueuelen", self.QUEUE_LENGTH,
             "up")
 
-    def packet_socket(self, device=None):
+    def packet_socket(self, device=None, protocol=0):
         """Return a socket that sends whole frames into the tap."""
-        return super().packet_socket(device or self.name)
+        return super().packet_socket(device or self.name, protocol)
 
     def open_queue(self):
         """Return a descriptor of a queue of the tap."""
