@@ -9,6 +9,7 @@
 
 import array
 import contextlib
+import enum
 import os
 import select
 import signal
@@ -27,7 +28,7 @@ from harness.qtest.rig import only_pci, rows, run_tests
 from harness.vm import VmError
 from harness.vm import bpfhv as backends
 from harness.vm.process import wait_until
-from harness.vm.tapnet import TapNet, why_not
+from harness.vm.tapnet import ETH_P_ALL, TapNet, why_not
 
 MODELS = ("sring", "sring_gso", "vring_packed", "sring_sum")
 MAC = "52:54:00:12:34:56"
@@ -36,7 +37,6 @@ COUNT = 200
 BATCH = 50              # packets, which the card takes while they are sent
 FEW = 12                # packets, which a socket has room for: a quarter of it,
                         # from there on Python waits
-ETH_P_ALL = 3
 
 
 def packet(number, length=None):
@@ -49,8 +49,12 @@ def packet(number, length=None):
 
 @only_pci("the device is one")
 class BpfhvCase(Case):
-    """A test with a card of its own."""
+    """A test with a card of its own.
 
+    begins  with it; else it calls begin() itself
+    """
+
+    begins = True
     model = "sring_gso"
 
     @staticmethod
@@ -63,7 +67,8 @@ class BpfhvCase(Case):
 
     def setUp(self):
         super().setUp()
-        self.begin()
+        if self.begins:
+            self.begin()
 
     def begin(self, model=None, device=True, machine_type=BOARD.type):
         self.peer, end = socket.socketpair()
@@ -124,8 +129,7 @@ class BpfhvCase(Case):
 
 
 class Packets(BpfhvCase):
-    def setUp(self):
-        Case.setUp(self)
+    begins = False
 
     @rows({model: model for model in MODELS})
     def check(self, model):
@@ -164,6 +168,24 @@ class Packets(BpfhvCase):
         self.assertEqual(self.wait_received(FEW), packets)
 
 
+def assert_each_queue(case, nic, net):
+    """Packets pass by each queue of a tap, which takes checksums."""
+    sock = case.enterContext(net.packet_socket(protocol=ETH_P_ALL))
+    sock.settimeout(TIMEOUT)
+    case.assertEqual(nic.reg(bpfhv.NUM_TX_QUEUES), net.queues)
+    case.assertEqual(nic.reg(bpfhv.FEATURES), 0x7f)
+    nic.start(0x7f)
+    for pair in range(net.queues):
+        nic.send([packet(pair)], pair)
+        while (got := sock.recv(2000))[12:14] != b"\x88\xb5":
+            pass
+        case.assertEqual(got, packet(pair))
+    sock.send(packet(9))
+    case.assertTrue(wait_until(
+        lambda: packet(9) in sum(map(nic.received, range(net.queues)), []),
+        TIMEOUT))
+
+
 @only_pci("the device is one")
 class Tap(Case):
     """Four queue pairs, and a netdev that takes checksums."""
@@ -175,24 +197,7 @@ class Tap(Case):
         machine = self.enterContext(Machine(
             ["-netdev", net.netdev("net0"), "-device",
              f"bpfhv-pci,netdev=net0,mac={MAC},addr={SLOT:#x}"], netns=net))
-        nic = Bpfhv(machine, SLOT)
-        self.assertEqual(nic.reg(bpfhv.NUM_TX_QUEUES), 4)
-        self.assertEqual(nic.reg(bpfhv.FEATURES), 0x7f)
-        nic.start(0x7f)
-        with net.entered():
-            sock = self.enterContext(socket.socket(
-                socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)))
-            sock.bind((net.name, ETH_P_ALL))
-        sock.settimeout(TIMEOUT)
-        for pair in range(4):
-            nic.send([packet(pair)], pair)
-            while (got := sock.recv(2000))[12:14] != b"\x88\xb5":
-                pass
-            self.assertEqual(got, packet(pair))
-        sock.send(packet(9))
-        self.assertTrue(wait_until(
-            lambda: packet(9) in sum(map(nic.received, range(4)), []),
-            TIMEOUT))
+        assert_each_queue(self, Bpfhv(machine, SLOT), net)
 
 
 class Registers(BpfhvCase):
@@ -395,8 +400,7 @@ class Upgrade(BpfhvCase):
 
 
 class Life(BpfhvCase):
-    def setUp(self):
-        Case.setUp(self)
+    begins = False
 
     def test_migration(self):
         self.begin()
@@ -430,8 +434,7 @@ class Life(BpfhvCase):
 class Hostile(BpfhvCase):
     """A guest that writes what it likes, wherever it likes."""
 
-    def setUp(self):
-        Case.setUp(self)
+    begins = False
 
     @rows({model: model for model in MODELS})
     def check(self, model):
@@ -518,19 +521,16 @@ class Hostile(BpfhvCase):
 
 
 # What a request is, and how a backend answers that has no rings to serve.
-(GET_FEATURES, SET_FEATURES, SET_PARAMETERS, GET_PROGRAM, SET_MEMORY,
- SET_QUEUE_CTX, SET_QUEUE_KICK, SET_QUEUE_IRQ, SET_UPGRADE, RX_ENABLE_,
- TX_ENABLE_, RX_DISABLE_, TX_DISABLE_, UPGRADE_) = range(1, 15)
-NAMES = ("GET_FEATURES SET_FEATURES SET_PARAMETERS GET_PROGRAM SET_MEMORY "
-         "SET_QUEUE_CTX SET_QUEUE_KICK SET_QUEUE_IRQ SET_UPGRADE RX_ENABLE "
-         "TX_ENABLE RX_DISABLE TX_DISABLE UPGRADE").split()
+Ask = enum.IntEnum(
+    "Ask", "GET_FEATURES SET_FEATURES SET_PARAMETERS GET_PROGRAM SET_MEMORY "
+    "SET_QUEUE_CTX SET_QUEUE_KICK SET_QUEUE_IRQ SET_UPGRADE RX_ENABLE "
+    "TX_ENABLE RX_DISABLE TX_DISABLE UPGRADE")
 VERSION = 2
 REFUSED = 8
 HEADER = struct.Struct("<III")
-ANSWERS = {GET_FEATURES: struct.pack("<Q", 1),
-           SET_PARAMETERS: struct.pack("<4I", 2176, 2176, 16, 16),
-           GET_PROGRAM: struct.pack("<II", 0xb4, 0) + struct.pack("<II", 0x95,
-                                                                  0)}
+ANSWERS = {Ask.GET_FEATURES: struct.pack("<Q", 1),
+           Ask.SET_PARAMETERS: struct.pack("<4I", 2176, 2176, 16, 16),
+           Ask.GET_PROGRAM: struct.pack("<4I", 0xb4, 0, 0x95, 0)}
 
 
 class Liar(threading.Thread):
@@ -627,20 +627,20 @@ class ProxyCase(BpfhvCase):
 class Proxy(ProxyCase):
     why_not = staticmethod(lambda: BpfhvCase.why_not() or backends.why_not())
 
-    def assert_source(self, count=COUNT):
+    def assert_source(self):
         """Each packet of the backend's is there, once, in order."""
-        packets = self.wait_received(count)
+        packets = self.wait_received(COUNT)
         first = struct.unpack_from("<Q", packets[0], 14)[0]
         self.assertEqual([struct.unpack_from("<Q", each, 14)[0]
                           for each in packets],
                          list(range(first, first + len(packets))))
 
-    def assert_sink(self, backend, count=BATCH):
+    def assert_sink(self, backend):
         """The backend takes what is sent."""
         before = self.counted(backend, "tx0")
-        self.nic.send([packet(number) for number in range(count)])
+        self.nic.send([packet(number) for number in range(BATCH)])
         self.assertTrue(wait_until(
-            lambda: self.counted(backend, "tx0") == before + count, TIMEOUT))
+            lambda: self.counted(backend, "tx0") == before + BATCH, TIMEOUT))
         self.assertTrue(wait_until(lambda: self.nic.sent(), TIMEOUT))
 
     @staticmethod
@@ -823,23 +823,8 @@ class ProxyTap(ProxyCase):
         net = self.enterContext(TapNet(2))
         with net.entered():
             self.place.start("--tap", net.name, "--queues", "2")
-            sock = self.enterContext(socket.socket(
-                socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)))
-            sock.bind((net.name, ETH_P_ALL))
-        sock.settimeout(TIMEOUT)
         self.take()
-        self.assertEqual(self.nic.reg(bpfhv.NUM_TX_QUEUES), 2)
-        self.assertEqual(self.nic.reg(bpfhv.FEATURES), 0x7f)
-        self.nic.start(0x7f)
-        for pair in range(2):
-            self.nic.send([packet(pair)], pair)
-            while (got := sock.recv(2000))[12:14] != b"\x88\xb5":
-                pass
-            self.assertEqual(got, packet(pair))
-        sock.send(packet(9))
-        self.assertTrue(wait_until(
-            lambda: packet(9) in sum(map(self.nic.received, range(2)), []),
-            TIMEOUT))
+        assert_each_queue(self, self.nic, net)
 
 
 class HostileBackend(ProxyCase):
@@ -861,7 +846,7 @@ class HostileBackend(ProxyCase):
         self.assertEqual(self.nic.reg(bpfhv.NUM_RX_BUFS), 16)
         self.assertEqual(self.machine.warnings(), [])
 
-    @rows({name: (kind,) for kind, name in enumerate(NAMES, 1)})
+    @rows({kind.name: kind for kind in Ask})
     def check(self, kind):
         for name, lie in LIES.items():
             with self.subTest(name):
@@ -872,12 +857,12 @@ class HostileBackend(ProxyCase):
                 self.assertIn(kind, liar.asked)
                 liar.join(TIMEOUT)
                 self.assert_one_warning(self.machine.warnings()[before:],
-                                        "net0", NAMES[kind - 1])
+                                        "net0", kind.name)
         self.machine.qmp("query-status")
 
     def test_told_a_few_times_only(self):
         for _ in range(20):
-            Liar(self.place.socket, UPGRADE_, LIES["refuses"])
+            Liar(self.place.socket, Ask.UPGRADE, LIES["refuses"])
             self.take()
             self.wait_status(bpfhv.LINK, False)
             self.wait_status(bpfhv.UPGRADE, False)
@@ -887,7 +872,7 @@ class HostileBackend(ProxyCase):
     def test_silent(self):
         """It costs the machine seconds, but not for each that comes."""
         for number in range(10):
-            liar = Liar(self.place.socket, UPGRADE_, lambda answer: b"")
+            liar = Liar(self.place.socket, Ask.UPGRADE, lambda answer: b"")
             self.take()
             liar.join(TIMEOUT)
             self.assertFalse(self.nic.status & bpfhv.LINK)
@@ -898,7 +883,7 @@ class HostileBackend(ProxyCase):
         """What nobody has asked for is no answer."""
         liar = Liar(self.place.socket)
         self.drive()
-        liar.socket.sendall(HEADER.pack(SET_MEMORY, VERSION, 0) * 1000)
+        liar.socket.sendall(HEADER.pack(Ask.SET_MEMORY, VERSION, 0) * 1000)
         self.nic.start()
         self.wait_status(bpfhv.LINK, False)
         self.assert_one_warning(self.machine.warnings(), "makes no sense")
@@ -907,8 +892,7 @@ class HostileBackend(ProxyCase):
 class ProxyRefused(ProxyCase):
     """What the administrator is told."""
 
-    def setUp(self):
-        Case.setUp(self)
+    begins = False
 
     def begin(self, arguments=()):
         self.place = self.enterContext(backends.Backends())

@@ -206,9 +206,9 @@ class Bpfhv(PciFunction):
     def status(self):
         return self.reg(STATUS)
 
-    def kick(self, index, name="writel"):
+    def kick(self, index):
         step = self.reg(DOORBELL_SIZE)
-        self.machine.out(name, self.bars[1] + step * index, 0)
+        self.machine.out("writel", self.bars[1] + step * index, 0)
 
     def set_ctx(self, index, address):
         """Tell where a context is; None: nowhere."""
