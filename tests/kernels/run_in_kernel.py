@@ -25,7 +25,7 @@ import sys
 import time
 
 from harness import TOP
-from harness.check.results import FAIL, SKIP, read_tap
+from harness.check.results import print_tap, read_tap
 from harness.check.run import SLOW
 from harness.privateapt import AptError
 from harness.vm import virthost
@@ -169,14 +169,7 @@ def main():
             continue
         cases += virthost.try_again(functools.partial(cases_in_kernel, kernel,
                                                       programs, append))
-    for number, case in enumerate(cases, 1):
-        word = "not ok" if case.outcome == FAIL else "ok"
-        reason = f" # SKIP {case.text}" if case.outcome == SKIP else ""
-        if case.outcome == FAIL:
-            print("\n".join("# " + line for line in case.text.splitlines()))
-        print(f"{word} {number} {case.name}{reason}")
-    print(f"1..{len(cases)}")
-    return 1 if any(case.outcome == FAIL for case in cases) else 0
+    return print_tap(cases)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,7 @@ def _build(tier, build, options, log):
         tier.say(f"{what} {build.relative_to(tier.top)}")
         done = run(command, log)
         if done.status != 0:
-            text = (done.output + done.errors).splitlines()[-60:]
-            return [failed(f"{what} the library", "\n".join(text))]
+            return [failed(f"{what} the library", done.output + done.errors)]
     return []
 
 
@@ -74,10 +73,10 @@ def build_lib(tier, log):
     return cases + _build(tier, tier.top / "build/lib", options, log)
 
 
-def _test_lib(tier, log, options=()):
+def _test_lib(tier, log, options):
     cases = build_lib(tier, log)
     if all(case.outcome != FAIL for case in cases):
-        cases += _meson_test(tier, tier.top / "build/lib", list(options), log)
+        cases += _meson_test(tier, tier.top / "build/lib", options, log)
     return cases
 
 

@@ -30,7 +30,7 @@ from concurrent import futures
 
 from harness import TOP, Error, library
 from harness.check import fresh, packages
-from harness.check.results import FAIL, read_tap, skipped
+from harness.check.results import print_tap, read_tap, skipped
 from harness.functional import systemd
 from harness.vm import hashes, histogram, steering, traffic, xdp
 from harness.vm.channel import Shell
@@ -452,12 +452,7 @@ def main(name):
                         sys.stdout)
     with _systemd(there) as (net, service):
         _vhost_cases(there, net, service, tier)
-    bad = [case for case in there.cases if case.outcome == FAIL]
-    for case in there.cases:
-        print(case.text, end="\n" * bool(case.text))
-        print("not ok" if case in bad else "ok", case.name)
-    print(f"1..{len(there.cases)}", flush=True)
-    return 1 if bad else 0
+    return print_tap(there.cases)
 
 
 if __name__ == "__main__":

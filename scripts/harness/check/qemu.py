@@ -60,8 +60,7 @@ def build_qemu(tier, log, *options):
                timeout=BUILD_TIMEOUT, each_line=tier.say)
     if done.status == 0:
         return passed("build QEMU")
-    text = (done.output + done.errors).splitlines()[-60:]
-    return failed("build QEMU", "\n".join(text))
+    return failed("build QEMU", done.output + done.errors)
 
 
 def build(tier, log):
@@ -121,8 +120,7 @@ def _build_tests(tier, tests, log):
         done = run(["ninja", "-C", build] + programs, log, timeout=1800)
     if done.status == 0:
         return []
-    text = (done.output + done.errors).splitlines()[-40:]
-    return [failed("build QEMU's own tests", "\n".join(text))]
+    return [failed("build QEMU's own tests", done.output + done.errors)]
 
 
 def chosen_paths(listed, words):

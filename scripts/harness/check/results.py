@@ -117,6 +117,18 @@ def _trouble(program, cases, plan, bailed, status, text):
     return [failed(program, f"{what}\n{text}")]
 
 
+def print_tap(cases):
+    """Print cases as TAP; return the exit status."""
+    for number, case in enumerate(cases, 1):
+        word = "not ok" if case.outcome == FAIL else "ok"
+        reason = f" # SKIP {case.text}" if case.outcome == SKIP else ""
+        if case.outcome == FAIL:
+            print("\n".join("# " + line for line in case.text.splitlines()))
+        print(f"{word} {number} {case.name}{reason}")
+    print(f"1..{len(cases)}", flush=True)
+    return 1 if any(case.outcome == FAIL for case in cases) else 0
+
+
 def count(cases):
     """(passed, failed, skipped) of a list of cases."""
     outcomes = collections.Counter(case.outcome for case in cases)
