@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 import unittest
 from io import StringIO
 from pathlib import Path
@@ -22,6 +21,10 @@ from harness.check.run import (run, run_folder, run_program, turn,
                                unittest_command)
 from harness.check.sanitize import read_reports
 from harness.fork.base import BASES, default_base
+from harness.vm.process import wait_until
+
+
+TIER = mock.Mock()          # what it says is of no interest
 
 
 class ReadTap(Case):
@@ -71,11 +74,6 @@ class ReadTap(Case):
                          "2 passed, 1 failed, 1 skipped")
 
 
-class Tier:
-    def say(self, text):
-        pass
-
-
 class Programs(unittest.TestCase):
     """Folders of test programs."""
 
@@ -115,7 +113,7 @@ class Programs(unittest.TestCase):
                 def test_not(self):
                     pass
             """)
-        cases = run_folder(Tier(), self.folder, StringIO())
+        cases = run_folder(TIER, self.folder, StringIO())
         self.assertEqual(results.count(cases), (2, 1, 1))
         text = {case.outcome: case.text for case in cases}
         self.assertIn("reason of the failure", text["fail"])
@@ -132,7 +130,7 @@ class Programs(unittest.TestCase):
                 echo {name} ends
                 """)
         log = StringIO()
-        cases = run_folder(Tier(), self.folder, log, timeout=10)
+        cases = run_folder(TIER, self.folder, log, timeout=10)
         self.assertEqual([case.outcome for case in cases], ["pass", "pass"])
         for name in "ab":
             self.assertIn(f"{name} begins\n{name} ends\n", log.getvalue())
@@ -147,13 +145,13 @@ class Programs(unittest.TestCase):
                 sleep 0.1
                 rm one
                 """)
-        cases = run_folder(Tier(), self.folder, StringIO(), alone="ab",
+        cases = run_folder(TIER, self.folder, StringIO(), alone="ab",
                            timeout=10)
         self.assertEqual([case.outcome for case in cases], ["pass"] * 3)
 
     def test_broken_unittest_file(self):
         self.write("test_x.py", "import there_is_no_such_module\n")
-        case, = run_folder(Tier(), self.folder, StringIO())
+        case, = run_folder(TIER, self.folder, StringIO())
         self.assertEqual(case.outcome, "fail")
         self.assertIn("there_is_no_such_module", case.text)
 
@@ -209,10 +207,8 @@ class NothingLeft(unittest.TestCase):
     """A command that is ended takes its children with it."""
 
     def wait_gone(self, pid):
-        end = time.monotonic() + 10
-        while is_running(pid):
-            self.assertLess(time.monotonic(), end, "it still runs")
-            time.sleep(0.01)
+        self.assertTrue(wait_until(lambda: not is_running(pid), 10),
+                        "it still runs")
 
     def test_too_slow(self):
         done = run(["sh", "-c", "sleep 600 & echo $!; wait"], StringIO(),
@@ -314,17 +310,19 @@ class Ci(unittest.TestCase):
 class Arguments(unittest.TestCase):
     """scripts/check itself, and scripts/compare-stock."""
 
+    def check(self, *words):
+        return subprocess.run([TOP / "scripts/check", *words], text=True,
+                              capture_output=True,
+                              env={**os.environ, "COLUMNS": "9999"})
+
     def test_unknown_tier(self):
-        done = subprocess.run([TOP / "scripts/check", "--tier",
-                               "nonsense,packages@tixie"],
-                              capture_output=True, text=True, timeout=60)
+        done = self.check("--tier", "nonsense,packages@tixie")
         self.assertEqual(done.returncode, 2)
         self.assertIn("no such tier: nonsense, packages@tixie;", done.stderr)
 
     def test_other_base(self):
         """Its QEMU is looked for where that base is built; all is timed."""
-        done = subprocess.run([TOP / "scripts/check", "--tier", "qtest@0.0"],
-                              capture_output=True, text=True)
+        done = self.check("--tier", "qtest@0.0")
         self.assertEqual(done.returncode, 1)
         self.assertIn("QEMU 0.0 is not built: run"
                       " \"scripts/build --base=0.0\"", done.stdout)
@@ -334,8 +332,7 @@ class Arguments(unittest.TestCase):
 
     def test_base_without_a_source(self):
         """It is skipped, and what goes wrong is said."""
-        done = subprocess.run([TOP / "scripts/check", "--tier", "build@0.0"],
-                              capture_output=True, text=True)
+        done = self.check("--tier", "build@0.0")
         self.assertEqual(done.returncode, 1)
         self.assertIn("QEMU 0.0 is not known", done.stdout)
 
@@ -361,9 +358,7 @@ class Arguments(unittest.TestCase):
         self.assertIn("/bin is not NAME=FILE", done.stderr)
 
     def test_help(self):
-        done = subprocess.run([TOP / "scripts/check", "--help"],
-                              capture_output=True, text=True,
-                              env={**os.environ, "COLUMNS": "9999"})
+        done = self.check("--help")
         self.assertEqual(done.returncode, 0)
         for tier in ("lib", "nobpf", "scripts", "qtest", "base", "demo",
                      "functional", "kernel-of-turn", "build", "stock"):

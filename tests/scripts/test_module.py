@@ -19,17 +19,13 @@ from harness.fork import ForkError, module, series
 from harness.fork.cocci import parse
 from harness.vm import module as vm_module
 
+from toyfork import write_files
+
 RULES = TOP / "linux/vhost-net-hash"
 INSTALLED = TOP / "debian/vhost-net-hash-dkms.install"
 SOURCE = "${env:DKMS_SOURCE}"           # in it, the folder below /usr/src
 CACHED = sorted((privateapt.cache_dir() / "base").glob("linux-[0-9]*.[0-9]"
                                                        "*[0-9]"))
-
-
-def write(folder, path, text):
-    file = Path(folder) / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
 
 
 class ModuleCase(Case):
@@ -40,15 +36,17 @@ class ModuleCase(Case):
     def make_linux(self, version):
         """Make a source of Linux with nothing but a version."""
         names = "VERSION", "PATCHLEVEL", "SUBLEVEL"
-        write(self.folder, "Makefile", "# SPDX-License-Identifier: GPL-2.0\n"
-              + "".join(f"{name} = {number}\n" for name, number in
-                        zip(names, version)))
+        write_files(self.folder, {
+            "Makefile": "# SPDX-License-Identifier: GPL-2.0\n" + "".join(
+                f"{name} = {number}\n" for name, number in
+                zip(names, version))})
 
     def make_headers(self, version):
         major, minor, sublevel = version
         code = (major << 16) + (minor << 8) + min(sublevel, 255)
-        write(self.folder, "include/generated/uapi/linux/version.h",
-              f"#define LINUX_VERSION_CODE {code}\n")
+        write_files(self.folder, {
+            "include/generated/uapi/linux/version.h":
+            f"#define LINUX_VERSION_CODE {code}\n"})
 
 
 class Versions(ModuleCase):
@@ -91,8 +89,8 @@ class Rules(ModuleCase):
             self.skipTest("no source of Linux is in the cache: make modules")
 
     def copy_of(self, source):
-        for name in module.MEMBERS:
-            write(self.folder, name, (source / name).read_text())
+        write_files(self.folder, {name: (source / name).read_text()
+                                  for name in module.MEMBERS})
         return self.folder
 
     def test_they_apply(self):
@@ -136,7 +134,7 @@ class Built(ModuleCase):
 """
 
     def test_two_at_the_same_time(self):
-        write(self.folder, "headers/Makefile", self.MAKEFILE)
+        write_files(self.folder, {"headers/Makefile": self.MAKEFILE})
         target = self.folder / "modules/6.1"
         found = []
 

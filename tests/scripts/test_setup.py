@@ -25,6 +25,7 @@ from harness.fork import tree
 from harness.fork.base import BASES, default_base
 from harness.vm import VmError, root
 
+from toyfork import write_files
 
 
 def load(name):
@@ -93,10 +94,7 @@ class Configure(unittest.TestCase):
 
     def write_source(self, version, file="hw/net/virtio-net.c"):
         """Write what looks like an unpacked QEMU of a version."""
-        source = self.top / "q"
-        (source / file).parent.mkdir(parents=True, exist_ok=True)
-        (source / file).touch()
-        (source / "VERSION").write_text(version + "\n")
+        write_files(self.top / "q", {file: "", "VERSION": version + "\n"})
 
     def test_another_base(self):
         """All is the same, but QEMU's source."""
@@ -263,19 +261,16 @@ class Build(unittest.TestCase):
         self.top = Path(self.enterContext(
             tempfile.TemporaryDirectory(prefix="test-setup-")))
         self.home = self.top / "build/qemu-7.2"
-        for name in ("series", "build/qemu-7.2/tree", "build/qemu-7.2/build"):
-            (self.top / name).mkdir(parents=True)
-        (self.top / "series/links").write_text("")
-        (self.home / "tree/configure").write_text("")
         self.command = self.build.qemu_command(self.build.DEFAULTS, [])
-        (self.home / "configured").write_text("\n".join(self.command))
-        (self.home / "build/meson-info").mkdir()
         program = f"{self.home}/build/program"
-        for what, told in (("installed", {program: "/x/program"}),
-                           ("targets", [{"filename": [program]}])):
-            (self.home / f"build/meson-info/intro-{what}.json").write_text(
-                json.dumps(told))
-        (self.home / "build/program").write_text("")
+        write_files(self.top, {"series/links": ""})
+        write_files(self.home, {
+            "tree/configure": "", "configured": "\n".join(self.command),
+            "build/program": "",
+            "build/meson-info/intro-installed.json":
+            json.dumps({program: "/x/program"}),
+            "build/meson-info/intro-targets.json":
+            json.dumps([{"filename": [program]}])})
         self.write_stamp(tree.digest(self.top / "series"))
 
     def write_stamp(self, series):
