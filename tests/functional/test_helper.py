@@ -16,6 +16,7 @@ from pathlib import Path
 from harness.functional.nobody import (CAP_BPF, CAP_PERFMON, HELPER, NOBODY,
                                        place, why_not)
 from harness.qtest.rig import Case, rows, run_tests
+from harness.vm.process import run
 
 TIMEOUT = 20                # s; on a busy machine
 NONE, BOTH = "0" * 16, f"{1 << CAP_BPF | 1 << CAP_PERFMON:016x}"
@@ -125,16 +126,13 @@ class Libraries(Case):
     why_not = staticmethod(why_not)
 
     def test_libbpf_and_what_libbpf_needs(self):
-        dynamic = subprocess.run(["readelf", "-d", HELPER], check=True,
-                                 capture_output=True, text=True).stdout
-        needed = [line.split("[")[1] for line in dynamic.splitlines()
+        needed = [line.split("[")[1] for line in
+                  run("readelf", "-d", HELPER).splitlines()
                   if "(NEEDED)" in line]
         self.assertEqual(len(needed), 2, needed)
         for line, library in zip(sorted(needed), ("libbpf.so", "libc.so")):
             self.assertTrue(line.startswith(library), needed)
-        listed = subprocess.run(["ldd", HELPER], check=True,
-                                capture_output=True, text=True).stdout
-        self.assertNotIn("glib", listed)
+        self.assertNotIn("glib", run("ldd", HELPER))
 
 
 if __name__ == "__main__":

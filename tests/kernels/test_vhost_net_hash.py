@@ -44,7 +44,7 @@ from harness.vm import traffic
 from harness.vm.guest import MEMORY_CHECKS
 from harness.vm.kernel import get_kernel
 from harness.vm.module import get_module
-from harness.vm.process import Closing, spawn, stop, wait_until
+from harness.vm.process import Closing, run, spawn, stop, wait_until
 from harness.vm.tapnet import TapNet
 
 MODULE = os.environ.get("HASH_MODULE")
@@ -100,9 +100,8 @@ def remove():
 
 def complaints():
     """Return what the kernel has complained of."""
-    text = subprocess.run(["dmesg"], check=True, stdout=subprocess.PIPE,
-                          text=True).stdout
-    return [line for line in text.splitlines() if re.search(COMPLAINT, line)]
+    return [line for line in run("dmesg").splitlines()
+            if re.search(COMPLAINT, line)]
 
 
 class HashCase(Case):
@@ -401,7 +400,7 @@ class Faults(HashCase):
         self.receive(card)
         traffic.send(self.socket, FRAMES)
         with self.net.entered():
-            subprocess.run(["ip", "link", "del", self.net.name], check=True)
+            run("ip", "link", "del", self.net.name)
         card.set_program(self.program(8, IFINDEX))
         card.set_program(-1)
         card.stop()

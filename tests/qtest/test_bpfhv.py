@@ -15,7 +15,6 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import threading
 
 from harness.cases import Case
@@ -27,7 +26,7 @@ from harness.qtest.randomly import Steps
 from harness.qtest.rig import only_pci, rows, run_tests
 from harness.vm import VmError
 from harness.vm import bpfhv as backends
-from harness.vm.process import wait_until
+from harness.vm.process import run, wait_until
 from harness.vm.tapnet import ETH_P_ALL, TapNet, why_not
 
 MODELS = ("sring", "sring_gso", "vring_packed", "sring_sum")
@@ -61,9 +60,8 @@ class BpfhvCase(Case):
     def why_not():
         if not QEMU.exists():
             return "QEMU is not built"
-        told = subprocess.run([QEMU, "-device", "help"], text=True,
-                              stdout=subprocess.PIPE, check=False).stdout
-        return "" if '"bpfhv-pci"' in told else "QEMU has no bpfhv-pci"
+        return ("" if '"bpfhv-pci"' in run(QEMU, "-device", "help")
+                else "QEMU has no bpfhv-pci")
 
     def setUp(self):
         super().setUp()

@@ -11,7 +11,6 @@ and what the device is told when it starts again, here or on another host.
 import functools
 import os
 import struct
-import subprocess
 
 from harness.qtest.machine import QEMU, is_from
 from harness.qtest.migration import FILE, MigrationCase
@@ -25,6 +24,7 @@ from harness.qtest.virtio_net import (CLASS_MQ, ERR, F_HASH_REPORT, F_MQ,
                                       rss_config)
 from harness.rss_reference import (ALL_TYPES, IPV4, NON_EX_TYPES, TCPV6,
                                    UDPV4)
+from harness.vm.process import run
 
 RSS, HASH = 1 << F_RSS, 1 << F_HASH_REPORT
 RSS_FROM = "10.0"       # by a vDPA device
@@ -37,8 +37,7 @@ def has_vdpa():
     """Tell whether the QEMU that is tested has the backend."""
     if not os.access(QEMU, os.X_OK):
         return True                     # Machine says what is missing
-    return "vhost-vdpa" in subprocess.run(
-        [QEMU, "-netdev", "help"], text=True, stdout=subprocess.PIPE).stdout
+    return "vhost-vdpa" in run(QEMU, "-netdev", "help")
 
 
 def pairs_set(pairs):

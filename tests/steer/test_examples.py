@@ -50,17 +50,25 @@ def pcap(frames):
         for frame in frames)
 
 
-class Examples(Rig):
+class TryCase(Rig):
+    """Tests of "try"."""
+
+    def try_bytes(self, name, data, *words):
+        """Run it with a program on a file that has this in it."""
+        with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
+            file.write(data)
+            file.flush()
+            return self.run_tool("try", "tap0", "obj",
+                                 str(OBJECTS / f"{name}.bpf.o"), "--pcap",
+                                 file.name, *words)
+
+
+class Examples(TryCase):
     """On a tap of four queues."""
 
     def try_frames(self, name, frames, *words):
         """Return what "try" tells of each frame: a queue or None."""
-        with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
-            file.write(pcap(frames))
-            file.flush()
-            done = self.run_tool("try", "tap0", "obj",
-                                 str(OBJECTS / f"{name}.bpf.o"), "--pcap",
-                                 file.name, "--json", *words)
+        done = self.try_bytes(name, pcap(frames), "--json", *words)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return [packet["queue"] for packet in json.loads(done.stdout)]
 
@@ -118,19 +126,12 @@ class Examples(Rig):
             self.assertEqual(self.where([vxlan(frame, 3000)]), {queue: 1})
 
 
-class Captures(Rig):
+class Captures(TryCase):
     """What "try" says of files."""
 
-    def try_bytes(self, data, *words):
-        with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
-            file.write(data)
-            file.flush()
-            return self.run_tool("try", "tap0", "obj",
-                                 str(OBJECTS / "by_port.bpf.o"), "--pcap",
-                                 file.name, *words)
-
     def test_text(self):
-        done = self.try_bytes(pcap([udp(1), udp(2)]), "--fallback")
+        done = self.try_bytes("by_port", pcap([udp(1), udp(2)]),
+                              "--fallback")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("packet 2, 60 bytes: no opinion\n", done.stdout)
         self.assertIn("no opinion: 2\n", done.stdout)
@@ -145,7 +146,7 @@ class Captures(Rig):
                              (whole[:20] + b"\x69" + whole[21:],
                               "link type 105")):
             with self.subTest(reason):
-                done = self.try_bytes(data)
+                done = self.try_bytes("by_port", data)
                 self.assertEqual(done.returncode, 1)
                 self.assertIn(reason, done.stderr)
 
@@ -153,12 +154,12 @@ class Captures(Rig):
         frame = udp(7)
         data = struct.pack(">IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
         data += struct.pack(">IIII", 0, 0, len(frame), len(frame)) + frame
-        done = self.try_bytes(data, "--fallback")
+        done = self.try_bytes("by_port", data, "--fallback")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"packet 1, {len(frame)} bytes", done.stdout)
 
     def test_nothing_is_attached(self):
-        self.try_bytes(pcap([udp(1)]))
+        self.try_bytes("by_port", pcap([udp(1)]))
         self.assertEqual(self.shown()["state"], NOTHING)
         self.assertEqual(self.shown()["owner"]["pid"], os.getpid())
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from rig import FRAMES, RETURNS, TOOL, Rig, traffic
 
 from harness.check.unittest_tap import run_tests
+from harness.vm.process import run
 
 ALL = len(FRAMES)
 VETH_QUEUES = 4
@@ -29,10 +30,8 @@ class Unsupported(Rig):
         if SKBEDIT.exists():        # 5.10: it takes it, and does something else
             self.assertIn("does not choose a queue", done.stderr)
         with self.net.entered():
-            text = subprocess.run(["tc", "qdisc", "show", "dev", "tap0"],
-                                  check=True, capture_output=True,
-                                  text=True).stdout
-        self.assertNotIn("clsact", text)
+            self.assertNotIn("clsact", run("tc", "qdisc", "show", "dev",
+                                           "tap0"))
 
 
 class Filter(Rig):
@@ -44,8 +43,7 @@ class Filter(Rig):
 
     def tc(self, *words):
         with self.net.entered():
-            return subprocess.run(["tc", *words], check=True, text=True,
-                                  capture_output=True).stdout
+            return run("tc", *words)
 
     def load_filter(self, program, *words, device="tap0"):
         return self.steer("load", device, "obj", RETURNS, "sec", program,
@@ -114,10 +112,10 @@ class Filter(Rig):
                     f" {VETH_QUEUES} type veth peer name veth1 numtxqueues"
                     f" {VETH_QUEUES} numrxqueues {VETH_QUEUES}",
                     "link set veth0 up", "link set veth1 up"):
-                subprocess.run(["ip", *command.split()], check=True)
-            # Counters of each queue: the discipline mq.
-            subprocess.run(["tc", "qdisc", "replace", "dev", "veth0", "root",
-                            "handle", "1:", "mq"], check=True)
+                run("ip", *command.split())
+        # Counters of each queue: the discipline mq.
+        self.tc("qdisc", "replace", "dev", "veth0", "root", "handle", "1:",
+                "mq")
 
     def veth_packets(self):
         """Return packets per queue of veth0."""

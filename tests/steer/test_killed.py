@@ -14,7 +14,7 @@ import time
 from rig import FRAMES, NOTHING, RETURNS, TIMEOUT, TOOL, Rig
 
 from harness.check.unittest_tap import run_tests
-from harness.vm.process import wait_until
+from harness.vm.process import run, wait_until
 
 MOMENTS = 200
 SECONDS = float(os.environ.get("RSS_TEST_SECONDS", 40))
@@ -30,9 +30,8 @@ COMMANDS = (
 
 def programs():
     """Return the numbers of the programs that the kernel has."""
-    done = subprocess.run(["bpftool", "prog", "show", "--json"], check=True,
-                          capture_output=True, text=True)
-    return {program["id"] for program in json.loads(done.stdout)
+    return {program["id"] for program in json.loads(run(
+                "bpftool", "prog", "show", "--json"))
             if program.get("name") in ("second", "third", "rss_tap0",
                                        "steer_attached")}
 

@@ -12,22 +12,13 @@ import shutil
 import subprocess
 import threading
 
-from rig import VNET_HDR, Rig
+from rig import VNET_HDR, Rig, traffic
 
 from harness.check.unittest_tap import run_tests
 
 PINGS = 48
 HOST, PEER = "192.0.2.1", "192.0.2.2"
 PEER_MAC = "02:00:00:00:00:02"
-
-
-def checksum(data):
-    """RFC 1071."""
-    total = sum(int.from_bytes(data[at:at + 2], "big")
-                for at in range(0, len(data), 2))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
 
 
 def is_request(frame):
@@ -39,7 +30,7 @@ def is_request(frame):
 def reply_to(frame):
     """Return the answer to an echo request."""
     icmp = bytes((0, 0, 0, 0)) + frame[38:]
-    icmp = icmp[:2] + checksum(icmp).to_bytes(2, "big") + icmp[4:]
+    icmp = icmp[:2] + traffic.checksum(icmp).to_bytes(2, "big") + icmp[4:]
     return (frame[6:12] + frame[:6] + frame[12:26] + frame[30:34] +
             frame[26:30] + icmp)
 

@@ -12,6 +12,7 @@ from rig import ATTACHED, FRAMES, NOTHING, NOT_ROOT, TELLS, TOOL, Rig
 
 from harness import TOP
 from harness.check.unittest_tap import run_tests
+from harness.vm.process import run
 
 ALL = len(FRAMES)
 WITHOUT_BPF = TOP / "scripts/harness/qtest/without_bpf_call.py"
@@ -28,10 +29,8 @@ class Show(Rig):
                          (ATTACHED, "second", 0))
         self.assertIn("sec second", program["command"])
         self.assertEqual(shown["owner"]["pid"], os.getpid())
-        listed = subprocess.run(
-            ["bpftool", "prog", "show", "id", str(program["id"])],
-            check=True, capture_output=True, text=True).stdout
-        self.assertIn(program["tag"], listed)
+        self.assertIn(program["tag"], run("bpftool", "prog", "show", "id",
+                                          program["id"]))
 
     def test_a_record_is_believed_only_with_its_program(self):
         self.load("second")
@@ -58,10 +57,8 @@ class Show(Rig):
     def test_after_renaming(self):
         self.load("second")
         with self.net.entered():
-            for command in ("down", "name other0", "up"):
-                subprocess.run(["ip", "link", "set", "tap0" if command !=
-                                "up" else "other0", *command.split()],
-                               check=True)
+            for command in ("tap0 down", "tap0 name other0", "other0 up"):
+                run("ip", "link", "set", *command.split())
         text = self.steer("show")
         self.assertIn("other0: tap, 4 queues on", text)
         self.assertIn('sec second"', text)

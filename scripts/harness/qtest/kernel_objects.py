@@ -6,9 +6,8 @@ OWN is a netdev's id that no other process uses at the same time.
 
 import json
 import os
-import subprocess
 
-from harness.vm.process import wait_until
+from harness.vm.process import run, wait_until
 
 OWN = f"k{os.getpid() % 1000000}"
 GONE_TIMEOUT = 10           # s; the kernel frees later
@@ -26,8 +25,7 @@ def names_of(netdev, prefixes=STEERING):
 def objects_of(netdev):
     """Return the sorted names of all programs and maps for a netdev."""
     listed = [each for kind in ("prog", "map") for each in json.loads(
-        subprocess.run(["/usr/sbin/bpftool", "--json", kind, "show"],
-                       check=True, stdout=subprocess.PIPE).stdout)]
+        run("/usr/sbin/bpftool", "--json", kind, "show"))]
     return sorted(each["name"] for each in listed
                   if each.get("name") in names_of(netdev, STEERING + REPORT))
 

@@ -15,7 +15,6 @@ import mmap
 import os
 import re
 import socket
-import subprocess
 import tempfile
 import time
 import unittest
@@ -26,7 +25,7 @@ from harness.fork.series import matches_base
 from harness.qtest.boards import board_of
 from harness.vm import VmError
 from harness.vm.channel import Asked, Channel, Qmp
-from harness.vm.process import Closing, spawn, stop
+from harness.vm.process import Closing, run, spawn, stop
 from harness.vm.qemu import get_stock, has_stock
 
 QEMU = Path(os.environ.get("QTEST_QEMU_BINARY") or emulator())
@@ -50,9 +49,7 @@ def tested_base():
     """Return the version, such as "10.0", of the QEMU that is tested."""
     if not QEMU.exists():
         return default_base()
-    text = subprocess.run([QEMU, "--version"], text=True, check=True,
-                          stdout=subprocess.PIPE).stdout
-    return re.search(r"version (\d+\.\d+)\.", text).group(1)
+    return re.search(r"version (\d+\.\d+)\.", run(QEMU, "--version"))[1]
 
 
 def stock_qemu(base=None):
