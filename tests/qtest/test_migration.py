@@ -6,36 +6,17 @@ The guest's driver, which is us, goes on with the same rings on the other
 side, where packets must go to the same queues at once.
 """
 
-import os
-
 from harness.qtest.faults import Refusal
 from harness.qtest.migration import FILE, SOCKET, MigrationCase
 from harness.qtest.rig import (AUTO, EBPF, QUEUES, SOFTWARE, Card, all_to,
                                flows, rows, run_tests, spread)
 from harness.qtest.virtio_net import HASHES, OK, WITHOUT_RSS
 from harness.rss_reference import ALL_TYPES
-from harness.vm.tapnet import TapNet
+from harness.vm.tapnet import OpenTapNet
 
 ROUTES = {f"{there} to {here}, {how[0]}": (there, here, how)
           for there in (EBPF, SOFTWARE) for here in (EBPF, SOFTWARE)
           for how in (FILE, SOCKET)}
-
-
-class SharedNet(TapNet):
-    """A tap whose queues are opened here, for QEMUs to inherit."""
-
-    def __init__(self, queues):
-        super().__init__(queues)
-        self.queue_fds = [self.open_queue() for _ in range(queues)]
-
-    def netdev(self, identifier="net0", vhost=False):
-        fds = ":".join(map(str, self.queue_fds))
-        return f"tap,id={identifier},fds={fds}"
-
-    def close(self):
-        while self.queue_fds:
-            os.close(self.queue_fds.pop())
-        super().close()
 
 
 class Migration(MigrationCase):
@@ -134,11 +115,11 @@ class SharedTap(MigrationCase):
 
     def setUp(self):
         super().setUp()
-        self.net = self.enterContext(SharedNet(QUEUES))
+        self.net = self.enterContext(OpenTapNet(QUEUES))
 
     def card_on_it(self, arguments=()):
         return self.enterContext(Card(EBPF, arguments=arguments, net=self.net,
-                                      pass_fds=self.net.queue_fds))
+                                      pass_fds=self.net.fds))
 
     def test_the_tap_is_left_to_the_one_that_runs(self):
         """A start, a migration, and the end of the one it came from."""

@@ -40,7 +40,7 @@ from harness.rss_reference import (ALL_TYPES, IPV4, IPV6, KEY, NON_EX_TYPES,
                                    UDPV4, Config)
 from harness.vm import VmError, traffic
 from harness.vm.process import wait_until
-from harness.vm.tapnet import TapNet
+from harness.vm.tapnet import OpenTapNet, TapNet
 
 import test_last_command
 import test_packets
@@ -400,19 +400,7 @@ class Nodes(Waits, OwnCardsCase):
            "of the stock node": (STOCK, False)}, "vhostfd: ")
     def check_descriptor(self, node, reported):
         """As libvirt hands it over."""
-        class Net(TapNet):
-            fds = []
-
-            def netdev(self, identifier="net0", vhost=True):
-                queues = ":".join(map(str, self.fds[:QUEUES]))
-                nodes = ":".join(map(str, self.fds[QUEUES:]))
-                return f"tap,id={identifier},fds={queues},vhostfds={nodes}"
-
-        net = self.enterContext(Net(QUEUES))
-        net.fds = [net.open_queue() for _ in range(QUEUES)] + [
-            os.open(node, os.O_RDWR | os.O_CLOEXEC) for _ in range(QUEUES)]
-        for fd in net.fds:
-            self.addCleanup(os.close, fd)
+        net = self.enterContext(OpenTapNet(QUEUES, node))
         self.begin(AUTO, "hash=on", HASHES if reported else FEATURES, net=net,
                    pass_fds=net.fds)
         self.engine = EBPF

@@ -22,7 +22,7 @@ from pathlib import Path
 from harness.functional import libbpf
 from harness.qtest import rig
 from harness.qtest.machine import QEMU, Machine
-from harness.vm.tapnet import TapNet
+from harness.vm.tapnet import OpenTapNet
 
 
 HELPER = QEMU.parent / "subprojects/qemu-ebpf/tools/qemu-rss-helper"
@@ -137,38 +137,19 @@ class NobodyCard(rig.Card):
     arguments  more of QEMU's
     """
 
-    def __init__(self, options="", fds=(), **how):
+    def __init__(self, options="", fds=(), node=None, **how):
         with contextlib.ExitStack() as undo:
-            self.net = undo.enter_context(TapNet(rig.QUEUES))
-            queues = [self.net.open_queue()
-                      for _ in range(self.net.queues)]
-            for fd in queues:
-                undo.callback(os.close, fd)
+            self.net = undo.enter_context(OpenTapNet(rig.QUEUES, node))
             self.sender = undo.enter_context(self.net.packet_socket())
             self.nic = None
-            self._start(queues, options, undo, fds, **how)
+            self._start(options, undo, fds, **how)
             self.undo = undo.pop_all()
 
-    def _start(self, queues, options, undo, fds, arguments=(), node=None,
-               **how):
-        nodes = self._open_nodes(node, queues, undo)
-        queue_list, node_list = (":".join(map(str, each))
-                                 for each in (queues, nodes))
-        vhost = f"vhostfds={node_list}" if node else "vhost=off"
-        self.machine = NobodyMachine(
-            arguments=["-netdev", f"tap,id=net0,fds={queue_list},{vhost}",
-                       "-device", device_text(options), *arguments],
-            netns=self.net, pass_fds=(*queues, *nodes, *fds), **how)
-        undo.callback(self.machine.stop)
-
-    @staticmethod
-    def _open_nodes(node, queues, undo):
-        """Return descriptors of vhost-net's node, one for each queue."""
-        nodes = [os.open(node, os.O_RDWR | os.O_CLOEXEC) for _ in queues
-                 if node]
-        for fd in nodes:
-            undo.callback(os.close, fd)
-        return nodes
+    def _start(self, options, undo, fds, arguments=(), **how):
+        self.machine = undo.enter_context(NobodyMachine(
+            arguments=["-netdev", self.net.netdev(), "-device",
+                       device_text(options), *arguments],
+            netns=self.net, pass_fds=(*self.net.fds, *fds), **how))
 
     def warnings(self):
         """Return the warnings and errors that QEMU has printed.
@@ -191,15 +172,12 @@ class HotPluggedCard(NobodyCard):
     node     as for NobodyCard
     """
 
-    def _start(self, queues, options, undo, fds, arguments=(), node=None,
-               **how):
-        self.machine = NobodyMachine(arguments=arguments, netns=self.net,
-                                     **how)
-        undo.callback(self.machine.stop)
-        backend = {"fds": self._pass_fds("queue", queues)}
-        if node:
-            backend["vhostfds"] = self._pass_fds(
-                "vhost", self._open_nodes(node, queues, undo))
+    def _start(self, options, undo, fds, arguments=(), **how):
+        self.machine = undo.enter_context(NobodyMachine(
+            arguments=arguments, netns=self.net, **how))
+        backend = {"fds": self._pass_fds("queue", self.net.queue_fds)}
+        if self.net.node_fds:
+            backend["vhostfds"] = self._pass_fds("vhost", self.net.node_fds)
         else:
             backend["vhost"] = False
         for name, fd in dict(fds).items():

@@ -144,3 +144,33 @@ class TapNet(Namespace):
         return (f"tap,id={identifier},ifname={self.name},script=no,"
                 f"downscript=no,queues={self.queues},"
                 f"vhost={'on' if vhost else 'off'}")
+
+
+class OpenTapNet(TapNet):
+    """A TapNet whose queues are opened here, for QEMUs to inherit.
+
+    queue_fds, node_fds  the descriptors; those of vhost-net, one for each
+                         queue, if a node of it is named
+    """
+
+    def __init__(self, queues, node=None):
+        super().__init__(queues)
+        self.queue_fds = [self.open_queue() for _ in range(queues)]
+        self.node_fds = [os.open(node, os.O_RDWR | os.O_CLOEXEC)
+                         for _ in range(queues) if node]
+
+    @property
+    def fds(self):
+        return self.queue_fds + self.node_fds
+
+    def netdev(self, identifier="net0", vhost=False):
+        queues, nodes = (":".join(map(str, fds))
+                         for fds in (self.queue_fds, self.node_fds))
+        return (f"tap,id={identifier},fds={queues},"
+                + (f"vhostfds={nodes}" if nodes else "vhost=off"))
+
+    def close(self):
+        for fds in self.queue_fds, self.node_fds:
+            while fds:
+                os.close(fds.pop())
+        super().close()
