@@ -4,15 +4,12 @@
 test_vhost.py runs these.  No guest runs: the test is the card's driver.
 """
 
-import contextlib
-import tempfile
-
-from harness.functional.guests import EBPF, NO_HELPER, VmError
+from harness.functional.guests import EBPF, NO_HELPER
 from harness.qtest import rig
 from harness.qtest.faults import (DENY, Refusal, delete_tap, leave_free,
                                   open_numbers)
-from harness.qtest.rig import (AUTO, QUEUES, Card, OwnCardsCase, all_to, rows,
-                               spread)
+from harness.qtest.migration import MigrationCase
+from harness.qtest.rig import QUEUES, all_to, rows, spread
 from harness.qtest.virtio_net import ERR, OK
 
 from test_fallback import FallbackCase, started
@@ -39,10 +36,11 @@ class BpfRefusedVhost(FallbackCase):
                             prefix=[DENY, error])
 
 
-class TakenAwayVhost(OwnCardsCase):
+class TakenAwayVhost(MigrationCase):
     """The tap, or that it takes the program, or all descriptors."""
 
     def setUp(self):
+        super().setUp()
         self.refusal = self.enterContext(Refusal())
         self.begin(EBPF, vhost=True, prefix=self.refusal.prefix)
 
@@ -119,7 +117,6 @@ class TakenAwayVhost(OwnCardsCase):
         self.assertEqual(open_numbers(self.card.machine), before)
         self.assertEqual(self.card.machine.warnings(), [])
 
-
     @rows({
         "migration to a host without eBPF, configured": True,
         "migration to a host without eBPF, nothing configured yet": False,
@@ -128,17 +125,6 @@ class TakenAwayVhost(OwnCardsCase):
         """To a host without eBPF: an error that says why."""
         if configured:
             self.set_rss(spread())
-        path = self.enterContext(
-            tempfile.TemporaryDirectory(prefix="qtest-migration-")) + "/stream"
-        self.card.machine.migrate(f"exec:cat > {path}")
-        card = self.enterContext(Card(
-            AUTO, NO_HELPER, ["-incoming", "defer"], vhost=True,
-            without_bpf=True))
-        with contextlib.suppress(VmError):      # it may end while it is asked
-            card.machine.qmp("migrate-incoming", {"uri": f"exec:cat {path}"})
-        self.assertEqual(card.machine.process.wait(30), 1)
-        self.assertIn("the guest uses RSS, which is unavailable here: with "
-                      "vhost it needs the eBPF engine: ",
-                      card.machine.messages())
-
-
+        self.assert_not_taken(
+            "the guest uses RSS, which is unavailable here: with vhost it "
+            "needs the eBPF engine: ", NO_HELPER, without_bpf=True)

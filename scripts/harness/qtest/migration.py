@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A card that migrates: its driver, which is us, goes on on the other side."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -53,6 +54,16 @@ class MigrationCase(OwnCardsCase):
             lambda: card.machine.qmp("query-status")["running"], 10, 0.005))
         self.nic = self.nic.moved_to(card.machine)
         self.card = card
+
+    def assert_not_taken(self, words, options, **how):
+        """With vhost=on a QEMU refuses the guest, and says why."""
+        self.card.machine.migrate(f"exec:cat > {self.path}")
+        machine = self.enterContext(Card(
+            AUTO, options, ["-incoming", "defer"], vhost=True, **how)).machine
+        with contextlib.suppress(VmError):      # it may end while it is asked
+            machine.qmp("migrate-incoming", {"uri": f"exec:cat {self.path}"})
+        self.assertEqual(machine.process.wait(30), 1)
+        self.assertIn(words, machine.messages())
 
     def assert_reports(self, config):
         """The packets' headers have the hashes that the reference says."""
