@@ -14,7 +14,7 @@ import os
 import struct
 
 from harness.vm import VmError
-from harness.vm.process import Closing, wait_until
+from harness.vm.process import Descriptor, wait_until
 
 STOCK, HASH = "/dev/vhost-net", "/dev/vhost-net-hash"
 RX = 0                          # the receive queue
@@ -86,16 +86,11 @@ def refused(function, *arguments):
     return 0
 
 
-class Node(Closing):
+class Node(Descriptor):
     """An open node of vhost-net's."""
 
     def __init__(self, path=HASH):
         self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-
-    def close(self):
-        if self.fd >= 0:
-            os.close(self.fd)
-        self.fd = -1
 
     def ioctl(self, number, data=0):
         return fcntl.ioctl(self.fd, number, data)
