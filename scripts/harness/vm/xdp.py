@@ -7,6 +7,7 @@
 """
 
 import contextlib
+import errno
 import os
 import socket
 import subprocess
@@ -78,7 +79,18 @@ class Helper(Listener):
             stop(process)
 
 
-def chardev(helper, options=""):
+def passes(sock, frame):
+    """Send a frame into a tap; tell whether it gets past the egress."""
+    try:
+        sock.send(frame)
+    except OSError as error:
+        if error.errno != errno.ENOBUFS:
+            raise
+        return False
+    return True
+
+
+def chardev(helper, options):
     """Return QEMU's -chardev."""
     return f"xdp-offload,id={CHARDEV},nic={CARD},helper={helper.path}{options}"
 
