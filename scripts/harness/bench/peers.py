@@ -109,16 +109,21 @@ def no_trace_points(source):
     return "".join(f"#define {name}(...) ((void)0)\n" for name in names)
 
 
-def compile_peer(name, *arguments):
-    """Compile a shared object of peers/NAME.c; return its path."""
-    target = BUILD / f"peer-{name}.so"
-    status, _, errors = run(["gcc", "-O2", "-fPIC", "-shared", "-Wl,-z,lazy",
-                             "-w", "-I", HERE, "-o", target,
+def compile_peer(name, ending, *arguments):
+    """Compile peers/NAME.c; return the path of what it becomes."""
+    target = BUILD / f"peer-{name}{ending}"
+    status, _, errors = run(["gcc", "-O2", "-w", "-I", HERE, "-o", target,
                              HERE / f"{name}.c", *arguments])
     if status:
         raise BenchError(f"the peer {name} cannot be compiled: "
                          + errors.strip()[-800:])
     return target
+
+
+def shared_peer(name, *arguments):
+    """The same, a shared object."""
+    return compile_peer(name, ".so", "-fPIC", "-shared", "-Wl,-z,lazy",
+                        *arguments)
 
 
 def qemu_peer():
@@ -132,7 +137,7 @@ def qemu_peer():
     source = (base / QEMU_FILES[0]).read_text()
     write_stubs(stubs, {"trace/trace-hw_net.h": no_trace_points(source)})
     _, glib, _ = run(["pkg-config", "--cflags", "--libs", "glib-2.0"])
-    return compile_peer(
+    return shared_peer(
         "qemu", "-std=gnu11", "-fno-strict-aliasing", "-D_GNU_SOURCE",
         "-D_FILE_OFFSET_BITS=64", "-I", stubs, "-I", base / "include",
         "-I", base / "linux-headers", "-I", base, "-I", base / "hw/net",
@@ -144,16 +149,9 @@ def vhost_sink():
 
     With the base's source it has the same library as QEMU's own programs.
     """
-    target = BUILD / "peer-vhost_sink"
     library = fetch(STOCK_BASE)[1] / "subprojects/libvhost-user"
-    status, _, errors = run(["gcc", "-O2", "-w", "-std=gnu11", "-D_GNU_SOURCE",
-                             "-I", library, "-o", target,
-                             HERE / "vhost_sink.c",
-                             library / "libvhost-user.c", "-pthread"])
-    if status:
-        raise BenchError("the peer vhost_sink cannot be compiled: "
-                         + errors.strip()[-800:])
-    return target
+    return compile_peer("vhost_sink", "", "-std=gnu11", "-D_GNU_SOURCE", "-I",
+                        library, library / "libvhost-user.c", "-pthread")
 
 
 def dpdk_peer():
@@ -166,9 +164,9 @@ def dpdk_peer():
     stubs = BUILD / "peer-dpdk"
     write_stubs(stubs, DPDK_STUBS)
     run(["ar", "x", library, "hash_rte_thash.c.o"], cwd=stubs)
-    return compile_peer("dpdk", "-march=native", "-I", stubs,
-                        "-I", folder / "usr/include/dpdk", "-I", config,
-                        stubs / "hash_rte_thash.c.o")
+    return shared_peer("dpdk", "-march=native", "-I", stubs,
+                       "-I", folder / "usr/include/dpdk", "-I", config,
+                       stubs / "hash_rte_thash.c.o")
 
 
 def bpfhv_parts():
