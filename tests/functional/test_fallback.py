@@ -15,9 +15,10 @@ import tempfile
 from pathlib import Path
 
 from harness.functional.guests import (
-    EBPF, NO_HELPER, QUEUES, SOFTWARE, VHOST, Case, RssGuest, TapNet,
+    EBPF, NO_HELPER, SOFTWARE, VHOST, Case, RssGuest, TapNet,
     Unprivileged, flows, run_tests, tested_qemu)
 from harness.qtest.machine import Machine
+from harness.qtest.rig import Card
 from harness.vm.process import run
 from harness.vm.tapnet import IFF_NO_PI, IFF_TAP, IFF_VNET_HDR, TUNSETIFF
 
@@ -27,11 +28,8 @@ NOT_PERMITTED = "not permitted"
 @contextlib.contextmanager
 def started(options, **how):
     """A QEMU without a guest, whose card is on a tap of four queues."""
-    with TapNet(QUEUES) as net, Machine(
-            ["-netdev", net.netdev(vhost=VHOST), "-device",
-             "virtio-net-pci,id=card,netdev=net0,mq=on,rss=on,romfile=,"
-             + options], netns=net, **how) as machine:
-        yield machine
+    with Card(None, options, vhost=VHOST, **how) as card:
+        yield card.machine
 
 
 @contextlib.contextmanager

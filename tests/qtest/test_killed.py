@@ -65,12 +65,9 @@ class Killed(CardCase):
         """How long it takes until a guest has turned RSS on."""
         if not cls.why_not():
             start = time.monotonic()
-            card = Card(EBPF)
-            try:
+            with Card(EBPF) as card:
                 card.start().set_rss(spread(), QUEUES)
                 cls.latest = 2 * (time.monotonic() - start)
-            finally:
-                card.close()
 
     def setUp(self):
         super().setUp()
