@@ -250,16 +250,6 @@ grep -e {card}-{direction}-0 -e {device}-{queue}.0 /proc/interrupts || true""")
         return (after - before) / packets, 1000 * kicks / packets
 
 
-def turns(names, rounds, measure):
-    """Return {name: samples} of measure(name), whose order changes."""
-    samples = {name: [] for name in names}
-    for i in range(rounds):
-        shift = i % len(names)
-        for name in names[shift:] + names[:shift]:
-            samples[name].append(measure(name))
-    return samples
-
-
 def figures(section, what, samples, *units):
     """Keep a figure of each name, or one for each unit; return them."""
     result = {}
@@ -288,9 +278,9 @@ def show_instructions(section, quick):
                 name = "bpfhv"
             return bench.instructions(name, direction, seconds)
 
-        sent = figures(section, "instructions/tx", turns(
+        sent = figures(section, "instructions/tx", stats.turns(
             names, rounds, lambda name: measure(name, "tx")), "")
-        received = figures(section, "instructions/rx", turns(
+        received = figures(section, "instructions/rx", stats.turns(
             names[1:], rounds, lambda name: measure(name, "rx")), "")
         bench.reload(jit=False)
         for what, found in ("tx", sent), ("rx", received):
@@ -334,7 +324,7 @@ def measure_ports(section, bench, rounds, seconds):
         return [bench.cpu_time("proxy", seconds, how)
                 for how in (bench.transmitting, bench.bursting)]
 
-    samples = turns(["tap", "xdp"], rounds, measure)
+    samples = stats.turns(["tap", "xdp"], rounds, measure)
     return [figures(section, f"port/{what}", {
         port: [pair[i] for pair in found] for port, found in samples.items()},
         "ns", "kicks") for i, what in enumerate(("single", "burst"))]
@@ -345,11 +335,11 @@ def show_rates(section, quick):
     with contextlib.ExitStack() as stack:
         say("bpfhv: a guest with all cards …")
         bench = Bench(stack, ["virtio", "bpfhv", "vhost", "proxy"])
-        rates = {direction: figures(section, f"rate/{direction}", turns(
+        rates = {direction: figures(section, f"rate/{direction}", stats.turns(
             ["virtio", "bpfhv"], rounds, lambda card, direction=direction:
             bench.rate(card, direction, seconds)), "1/s", "kicks",
             "interrupts") for direction in ("tx", "rx")}
-        cpu = figures(section, "cpu", turns(
+        cpu = figures(section, "cpu", stats.turns(
             ["vhost", "proxy"], rounds,
             lambda card: bench.cpu_time(card, seconds)), "ns", "kicks")
         ports = measure_ports(section, bench, rounds, seconds)

@@ -27,7 +27,7 @@ SLOWER = 0.95       # packets per second relative to stock, at the least
 STALL = 5           # seconds without a packet
 
 
-Machine = namedtuple("Machine", "name net guest")       # name: of the QEMU
+Machine = namedtuple("Machine", "net guest")
 
 
 def boot(stack, name, qemu, kernel, accel, vhost, options=""):
@@ -41,7 +41,7 @@ def boot(stack, name, qemu, kernel, accel, vhost, options=""):
         qemu, kernel, rss_card(net, options, vhost), net, accel,
         boot_timeout=180))
     guest.shell(f"ethtool -X eth0 equal {QUEUES}")
-    return Machine(name, net, guest)
+    return Machine(net, guest)
 
 
 def wait_settled(machine):
@@ -107,18 +107,15 @@ def sample(choices, accel, vhost, quick):
     kernel = get_kernel()
     accel = accel or best_accel(choices["ours"], kernel)
     with contextlib.ExitStack() as stack:
-        machines = [boot(stack, name, qemu, kernel, accel, vhost)
-                    for name, qemu in choices.items()]
+        machines = {name: boot(stack, name, qemu, kernel, accel, vhost)
+                    for name, qemu in choices.items()}
         say("guest: sending flows …")
-        spreads = {machine.name: spread_flows(machine, count)
-                   for machine in machines}
+        spreads = {name: spread_flows(machine, count)
+                   for name, machine in machines.items()}
         file = frames_file(stack)
-        pushed = {machine.name: [] for machine in machines}
         say("guest: sending packets …")
-        for number_of_round in range(rounds):
-            shift = number_of_round % len(machines)
-            for machine in machines[shift:] + machines[:shift]:
-                pushed[machine.name].append(push(machine, file, milliseconds))
+        pushed = stats.turns(list(machines), rounds, lambda name: push(
+            machines[name], file, milliseconds))
     return {"kernel": str(kernel), "accel": accel, "count": count,
             "spreads": spreads, "pushed": pushed}
 

@@ -36,10 +36,9 @@ def measure(quick):
     ours, theirs = (([1, 100], [1, 10]) if quick else
                     ([1, 100, 1000], [1, 100]))
     series = programs.measure("load", stock, "ours", *ours, timeout=1800)
-    series.update(programs.measure("load", stock, "stock", *theirs,
-                                   timeout=1800))
-    series.update(programs.measure("load", stock, "report", *theirs,
-                                   timeout=1800))
+    for name in "stock", "report":
+        series.update(programs.measure("load", stock, name, *theirs,
+                                       timeout=1800))
     section = Section("load", "5. Start-up")
     section.table(
         "Time in ms (each: median [quartiles]); locked bytes per NIC as the "

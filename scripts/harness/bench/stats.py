@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Medians, spread and ratios of samples.
+"""Samples in turns; their medians, spread and ratios.
 
 The spread of a figure is between its first and third quartile: half of all
 samples lie there, and one that another process spoiled does not move it.
@@ -10,6 +10,16 @@ import statistics
 from collections import namedtuple
 
 Summary = namedtuple("Summary", "median low high best n")
+
+
+def turns(names, rounds, measure):
+    """Return {name: samples} of measure(name), whose order changes."""
+    samples = {name: [] for name in names}
+    for i in range(rounds):
+        shift = i % len(names)
+        for name in names[shift:] + names[:shift]:
+            samples[name].append(measure(name))
+    return samples
 
 
 def quantile(samples, q):
