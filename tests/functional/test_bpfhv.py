@@ -170,8 +170,7 @@ class Packets:
         if cls.why_not():
             return
         cls.net = cls.enterClassContext(TapNet(1))
-        with cls.net.entered():
-            run("ip", "addr", "add", f"{HERE}/24", "dev", cls.make_device())
+        cls.net.ip(f"addr add {HERE}/24 dev {cls.make_device()}")
         cls.guest = cls.enterClassContext(BpfhvGuest(
             [*cls.netdev(), "-device", f"{CARD},id=card,netdev=net0"],
             netns=cls.net))
@@ -272,8 +271,7 @@ class Card(Packets, Case):
 
     def set_up_packets(self, mtu, offloads):
         self.take(MODELS[-1])       # which can do all of it
-        with self.net.entered():
-            run("ip", "link", "set", self.net.name, "mtu", str(mtu))
+        self.net.ip(f"link set {self.net.name} mtu {mtu}")
         self.guest.shell(f"ip link set eth0 mtu {mtu} && ethtool -K eth0 "
                          + " ".join(f"{name} {offloads}"
                                     for name in OFFLOADS.split()))
@@ -420,11 +418,11 @@ class Xdp(Served, Case):
 
     @classmethod
     def make_device(cls):
-        run("ip", "link", "add", "xdp0", "type", "veth", "peer", "name",
-            "peer")
-        run("ip", "link", "set", "xdp0", "up")
-        run("ip", "link", "set", "peer", "up")
-        run("ethtool", "-K", "peer", "tx", "off")
+        cls.net.ip("link add xdp0 type veth peer name peer")
+        cls.net.ip("link set xdp0 up")
+        cls.net.ip("link set peer up")
+        with cls.net.entered():
+            run("ethtool", "-K", "peer", "tx", "off")
         return "peer"
 
     @rows({"MTU 1500": 1500, "MTU 3500": 3500}, "packets: ")
@@ -435,20 +433,17 @@ class Xdp(Served, Case):
         self.check(mtu)
 
     def set_mtu(self, mtu):
-        with self.net.entered():
-            for device in "xdp0", "peer":
-                run("ip", "link", "set", device, "mtu", str(mtu))
+        for device in "xdp0", "peer":
+            self.net.ip(f"link set {device} mtu {mtu}")
         self.guest.shell(f"ip link set eth0 mtu {mtu}")
 
     def test_the_device_is_deleted(self):
         """The backend and the guest go on, and the next has another one."""
-        with self.net.entered():
-            run("ip", "link", "del", "xdp0")
+        self.net.ip("link del xdp0")
         self.guest.try_shell(f"ping -c 3 -W 1 {HERE}")
         self.assertRegex(self.backend.ctl("stats"), "tx0 .*dropped [1-9]")
         self.take(MODELS[0])
-        with self.net.entered():
-            run("ip", "addr", "add", f"{HERE}/24", "dev", self.make_device())
+        self.net.ip(f"addr add {HERE}/24 dev {self.make_device()}")
         self.backend.stop()
         self.serve_anew()
         self.exchange(1500)

@@ -40,10 +40,9 @@ def macvtap():
     the folder in /dev shows those of the host's namespace only.
     """
     with TapNet(1) as net, tempfile.TemporaryDirectory() as folder:
+        net.ip(f"link add link {net.name} name mv0 type macvtap mode bridge")
+        net.ip("link set mv0 up")
         with net.entered():
-            run("ip", "link", "add", "link", net.name, "name", "mv0", "type",
-                "macvtap", "mode", "bridge")
-            run("ip", "link", "set", "mv0", "up")
             number = run("unshare", "--mount", "sh", "-c", "mount -t sysfs "
                          "sysfs /sys && cat /sys/class/net/mv0/tap*/dev")
         major, minor = map(int, number.split(":"))

@@ -399,8 +399,7 @@ class Faults(HashCase):
         card.set_program(self.program(7, IFINDEX))
         self.receive(card)
         traffic.send(self.socket, FRAMES)
-        with self.net.entered():
-            run("ip", "link", "del", self.net.name)
+        self.net.ip(f"link del {self.net.name}")
         card.set_program(self.program(8, IFINDEX))
         card.set_program(-1)
         card.stop()

@@ -106,13 +106,11 @@ class Filter(Rig):
 
     def veth(self):
         """Make a pair veth0 and veth1 of four queues, both up."""
-        with self.net.entered():
-            for command in (
-                    f"link add veth0 numtxqueues {VETH_QUEUES} numrxqueues"
-                    f" {VETH_QUEUES} type veth peer name veth1 numtxqueues"
-                    f" {VETH_QUEUES} numrxqueues {VETH_QUEUES}",
-                    "link set veth0 up", "link set veth1 up"):
-                run("ip", *command.split())
+        queues = f"numtxqueues {VETH_QUEUES} numrxqueues {VETH_QUEUES}"
+        self.net.ip(f"link add veth0 {queues} type veth peer name veth1"
+                    f" {queues}")
+        self.net.ip("link set veth0 up")
+        self.net.ip("link set veth1 up")
         # Counters of each queue: the discipline mq.
         self.tc("qdisc", "replace", "dev", "veth0", "root", "handle", "1:",
                 "mq")

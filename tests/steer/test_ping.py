@@ -68,11 +68,9 @@ class Ping(Rig):
         super().setUp()
         if not shutil.which("ping"):
             self.skipTest("there is no ping (iputils-ping)")
-        with self.net.entered():
-            for command in (f"address add {HOST}/24 dev tap0",
-                            f"neighbour add {PEER} lladdr {PEER_MAC} dev"
-                            " tap0 nud permanent"):
-                subprocess.run(["ip", *command.split()], check=True)
+        self.net.ip(f"address add {HOST}/24 dev tap0")
+        self.net.ip(f"neighbour add {PEER} lladdr {PEER_MAC} dev tap0"
+                    " nud permanent")
 
     def ping(self):
         """Return [echo requests on the first queue, on the second]."""

@@ -56,9 +56,8 @@ class Show(Rig):
 
     def test_after_renaming(self):
         self.load("second")
-        with self.net.entered():
-            for command in ("tap0 down", "tap0 name other0", "other0 up"):
-                run("ip", "link", "set", *command.split())
+        for words in "tap0 down", "tap0 name other0", "other0 up":
+            self.net.ip("link set " + words)
         text = self.steer("show")
         self.assertIn("other0: tap, 4 queues on", text)
         self.assertIn('sec second"', text)

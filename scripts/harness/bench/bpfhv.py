@@ -21,8 +21,7 @@ from harness.vm import VmError, bpfhv, flow
 from harness.vm.guest import Guest, guest_initramfs
 from harness.vm.kernel import get_kernel
 from harness.vm.module import get_bpfhv
-from harness.vm.process import (on_one_processor, run, spawn, stop,
-                                wait_until)
+from harness.vm.process import on_one_processor, spawn, stop, wait_until
 from harness.vm.qemu import own_qemu
 from harness.vm.tapnet import TapNet
 
@@ -52,11 +51,8 @@ class Bench:
 
     def __init__(self, stack, cards, accel="tcg", arguments=(), cpus=2):
         self.net = stack.enter_context(TapNet(1, "virtio"))
-        with self.net.entered():
-            run("ip", "tuntap", "add", "dev", "bpfhv", "mode", "tap",
-                "vnet_hdr")
-            run("ip", "link", "set", "bpfhv", "txqueuelen",
-                TapNet.QUEUE_LENGTH, "up")
+        self.net.ip("tuntap add dev bpfhv mode tap vnet_hdr")
+        self.net.ip(f"link set bpfhv txqueuelen {TapNet.QUEUE_LENGTH} up")
         self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         self.place = stack.enter_context(bpfhv.Backends())
         kernel = get_kernel()
@@ -311,13 +307,10 @@ def show_instructions(section, quick):
 
 
 def measure_ports(section, bench, rounds, seconds):
-    with bench.net.entered():
-        run("ip", "tuntap", "add", "dev", "tap-port", "mode", "tap",
-            "vnet_hdr")
-        run("ip", "link", "add", "xdp-port", "type", "veth", "peer", "name",
-            "xdp-peer")
-        for device in "tap-port", "xdp-port", "xdp-peer":
-            run("ip", "link", "set", device, "up")
+    bench.net.ip("tuntap add dev tap-port mode tap vnet_hdr")
+    bench.net.ip("link add xdp-port type veth peer name xdp-peer")
+    for device in "tap-port", "xdp-port", "xdp-peer":
+        bench.net.ip(f"link set {device} up")
 
     def measure(port):
         bench.serve(f"--{port}", f"{port}-port")

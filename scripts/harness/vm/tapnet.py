@@ -80,6 +80,11 @@ class Namespace(Descriptor):
                    "host's network namespace")
             os.close(home)
 
+    def ip(self, words):
+        """Run ip(8) in the namespace; return its output."""
+        with self.entered():
+            return run("ip", *words.split())
+
     def path(self):
         """Return a path of the namespace, for ip link."""
         return f"/proc/{os.getpid()}/fd/{self.fd}"
@@ -113,11 +118,9 @@ class TapNet(Namespace):
 
     def _set_up(self):
         super()._set_up()
-        multi = ["multi_queue"] if self.queues > 1 else []
-        run("ip", "tuntap", "add", "dev", self.name, "mode", "tap",
-            "vnet_hdr", *multi)
-        run("ip", "link", "set", self.name, "txqueuelen", self.QUEUE_LENGTH,
-            "up")
+        multi = "multi_queue" if self.queues > 1 else ""
+        self.ip(f"tuntap add dev {self.name} mode tap vnet_hdr {multi}")
+        self.ip(f"link set {self.name} txqueuelen {self.QUEUE_LENGTH} up")
 
     def packet_socket(self, device=None, protocol=0):
         """Return a socket that sends whole frames into the tap."""
@@ -135,8 +138,7 @@ class TapNet(Namespace):
 
     def counters(self):
         """Return the tap's own counters: {"packets": …, "dropped": …}."""
-        with self.entered():
-            text = run("ip", "-json", "-stats", "link", "show", self.name)
+        text = self.ip(f"-json -stats link show {self.name}")
         return json.loads(text)[0]["stats64"]["tx"]
 
     def netdev(self, identifier="net0", vhost=False):
