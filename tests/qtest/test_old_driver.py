@@ -30,8 +30,7 @@ def start(card, features=HASHES, size=BUFFER_SIZE):
     nic.device.always = 0
     nic.start(features, buffers=False)
     for queue in range(QUEUES):
-        nic.add_buffers(queue, 64, size)
-        nic.receive_queues[queue].kick()
+        nic.give_buffers(queue, 64, size)
     return nic
 
 

@@ -123,8 +123,7 @@ class HashReport:
         """Mergeable buffers: the hash is in the first one."""
         self.nic.start(features=HASHES | 1 << F_MRG_RXBUF, buffers=False)
         for queue in range(len(self.nic.receive_queues)):
-            self.nic.add_buffers(queue, size=40)
-            self.nic.receive_queues[queue].kick()
+            self.nic.give_buffers(queue, size=40)
         config = Config(NON_EX_TYPES, KEY, [0])
         self.configure(config)
         frame = packets.ip6()

@@ -71,8 +71,7 @@ class RandomControl:
         self.model.reset(self.nic.device.features)
         self.steps.note(f"restart with {self.model.features:#x}")
         for queue in range(len(self.nic.receive_queues)):
-            self.nic.add_buffers(queue, BUFFERS)
-            self.nic.receive_queues[queue].kick()
+            self.nic.give_buffers(queue, BUFFERS)
         self.slots = self.nic.device.allocate(AT_ONCE * SLOT)
 
     def renegotiate(self):

@@ -17,9 +17,9 @@ from harness.qtest.virtio_pci import QUEUE_SELECT, QUEUE_SIZE
 COUNT = 64
 
 
-def rss(queue, pairs=QUEUES):
+def rss(queue):
     """Return what sends an RSS_CONFIG that puts all on one queue."""
-    return lambda nic: nic.set_rss(all_to(queue), pairs)
+    return lambda nic: nic.set_rss(all_to(queue), QUEUES)
 
 
 def windows_off(nic):
@@ -48,17 +48,12 @@ class FullRing:
     def begin(self, pairs=QUEUES):
         self.nic.start(buffers=False, features=self.features)
         for queue in (0, 2, 3):
-            self.nic.add_buffers(queue)
-            self.nic.receive_queues[queue].kick()
+            self.nic.give_buffers(queue)
         self.set_rss(all_to(1), pairs)
         self.frames = flows(COUNT)
         self.card.send(self.frames)
         self.card.settle()
         self.assertEqual(self.nic.collect(), [])
-
-    def give_buffers(self):
-        self.nic.add_buffers(1)
-        self.nic.receive_queues[1].kick()
 
     def assert_arrive(self, frames, queue=None):
         packets = self.nic.wait_packets(len(frames), timeout=20)
@@ -70,7 +65,7 @@ class FullRing:
 
     def test_packets_wait_for_buffers(self):
         self.begin()
-        self.give_buffers()
+        self.nic.give_buffers(1)
         self.assert_arrive(self.frames, queue=1)
         self.set_rss(spread())
         self.assert_steers(spread())
@@ -95,7 +90,7 @@ class FullRing:
         self.card.send(more)
         self.card.settle()
         arrived = self.nic.collect()
-        self.give_buffers()
+        self.nic.give_buffers(1)
         arrived += self.nic.wait_packets(2 * COUNT - len(arrived))
         self.assertEqual({packet.frame for packet in arrived},
                          set(self.frames + more))
@@ -118,7 +113,7 @@ class FullRing:
         self.assertEqual(change(self.nic), OK)
         self.card.settle()
         early = self.nic.collect()
-        self.give_buffers()
+        self.nic.give_buffers(1)
         here = {packet.frame for packet in early}
         self.assert_arrive([frame for frame in self.frames
                             if frame not in here])
@@ -248,8 +243,7 @@ class SmallBuffers(OwnCardsCase):
                               features=FEATURES | mergeable << F_MRG_RXBUF
                               | hash_report << F_HASH_REPORT)
         for queue in range(QUEUES):
-            nic.add_buffers(queue, 64, size)
-            nic.receive_queues[queue].kick()
+            nic.give_buffers(queue, 64, size)
         self.assertEqual(nic.set_rss(spread(), QUEUES), OK)
         self.card.send(flows())
         self.assert_next_driver_works()

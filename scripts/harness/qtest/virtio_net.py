@@ -110,6 +110,11 @@ class VirtioNet:
             head = ring.add_chain([(address, size, DESC_WRITE)])
             self.buffers[queue][head] = address
 
+    def give_buffers(self, queue, count=None, size=BUFFER_SIZE):
+        """The same to a card that is up."""
+        self.add_buffers(queue, count, size)
+        self.receive_queues[queue].kick()
+
     def collect(self):
         """Return what arrived since last time; the buffers go back."""
         answer = []
