@@ -325,7 +325,8 @@ class GuestSteps:
         the next "ethtool -X" is broken: its driver has to begin anew.
         """
         self.only_queue(2)
-        self.guest.shell_later("echo mem > /sys/power/state")
+        self.guest.shell("(sleep 0.2; echo mem > /sys/power/state) "
+                         ">/dev/null 2>&1 &")
         self.guest.wait_event("SUSPEND")
         self.assert_nobody_steers()
         self.guest.qmp("system_wakeup")

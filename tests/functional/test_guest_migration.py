@@ -20,6 +20,7 @@ from harness.functional.guests import (
 from harness.qtest.machine import stock_qemu
 
 TIMEOUT = 60
+COUNT = 64          # packets, the first that a guest receives
 PACE = 0.002        # seconds between two packets of steady traffic
 
 
@@ -92,20 +93,20 @@ class Migrating:
         arrived(guest)
         return guest
 
-    def assert_goes_on(self, guest, engine, config, before, count=64):
+    def assert_goes_on(self, guest, engine, config, before):
         """The configuration is there before the first packet, and it steers.
 
         before: what each queue had received when the guest was saved
         """
         rss = self.assert_query(engine, config, guest)
         self.assertTrue(rss["negotiated"])
-        frames = self.frames(count)
+        frames = self.frames(COUNT)
         if not VHOST:
             traffic.send(guest.sender, frames)  # they wait in the tap
         guest.qmp("cont")
         if VHOST:       # else QEMU itself takes one from each queue, for good
             traffic.send(guest.sender, frames)
-        seen = histogram.wait_for_packets(guest, before, count)
+        seen = histogram.wait_for_packets(guest, before, COUNT)
         self.assertEqual(seen, predicted(frames, config.queue),
                          "the first packets per queue")
         self.assert_each_received(frames, config.queue, guest)
@@ -271,12 +272,12 @@ class MigrationStock(MigrationCase):
         seen = self.receive(flows(64, seed=1), back)
         self.assertGreater(sum(1 for count in seen if count), 1, seen)
 
-    def assert_stock_goes_on(self, guest, config, before, count=64):
+    def assert_stock_goes_on(self, guest, config, before):
         """Stock QEMU has nothing to query, but its packets tell."""
-        frames = self.frames(count)
+        frames = self.frames(COUNT)
         guest.qmp("cont")
         traffic.send(guest.sender, frames)
-        seen = histogram.wait_for_packets(guest, before, count)
+        seen = histogram.wait_for_packets(guest, before, COUNT)
         self.assertEqual(seen, predicted(frames, config.queue))
 
 

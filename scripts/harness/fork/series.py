@@ -130,8 +130,8 @@ def applies(bases, base):
                                 re.split(r"[,\s]+", bases.strip()))
 
 
-def nearest(pattern, text, count=3):
-    """Return the lines of `text` most like `pattern`, as a hint for people.
+def nearest(pattern, text):
+    """Return three lines of `text` most like `pattern`, as a hint for people.
 
     They are those that have most of its words, where a rare word counts more
     than one that is everywhere.  An anchor may end in the midst of a word.
@@ -142,7 +142,7 @@ def nearest(pattern, text, count=3):
              for number, line in enumerate(text.split("\n"), 1)]
     frequency = Counter(word for _, _, words in lines for word in words)
     best = sorted((row for row in lines if row[2]), key=lambda row: -sum(
-        1 / frequency[word] for word in row[2]))[:count]
+        1 / frequency[word] for word in row[2]))[:3]
     return "".join(f"\n    {number}: {line}"
                    for number, line, _ in sorted(best))
 

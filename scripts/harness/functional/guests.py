@@ -114,10 +114,6 @@ class RssGuest(Guest, Asked):
 
         wait_until(quiet, 10, 0.2)
 
-    def shell_later(self, command):
-        """Run a command in the guest without waiting for its end."""
-        self.shell(f"(sleep 0.2; {command}) >/dev/null 2>&1 &")
-
     def program_runs(self):
         """Return how often the kernel ran QEMU's steering programs."""
         return sum(steering.steering_programs(self.pid).values())

@@ -166,8 +166,7 @@ class Virtqueue:
 
     def moved_to(self, device):
         """Return this ring on a machine that the guest migrated to."""
-        other = Virtqueue.__new__(Virtqueue)
-        other.__dict__.update(self.__dict__)
+        other = copy.copy(self)
         other.device = device
         other.free_descs = list(self.free_descs)
         other.chains = dict(self.chains)

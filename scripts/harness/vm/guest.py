@@ -29,6 +29,7 @@ KVM_ERROR = "KVM internal error"    # in QEMU's own words
 KERNEL_CRASH = (r"\] (BUG: |Oops|Kernel panic|general protection|invalid opcode"
                 r"|double fault|stack segment|divide error|int3: |invalid TSS"
                 r"|traps: PANIC|watchdog: BUG|rcu: INFO)|" + KVM_ERROR)
+CRASH_LINES = 60
 # no_timer_check: an emulated timer is late where other work takes the processor,
 # which newer kernels do not survive.
 CONSOLE = ("console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on "
@@ -135,12 +136,12 @@ class Guest:
         return VmError(f"{text}\n--- end of the {self.name}'s console ---\n"
                        f"{self.crash() or self.console()}\n---")
 
-    def crash(self, lines=60):
+    def crash(self):
         """Return how the kernel, or KVM, crashed; "" if neither did."""
         text = self.console(100000).splitlines()
         for number, this in enumerate(text):
             if re.search(KERNEL_CRASH, this):
-                return "\n".join(text[number:number + lines])
+                return "\n".join(text[number:number + CRASH_LINES])
         return ""
 
     def try_shell(self, command, timeout=60, line=None):

@@ -64,12 +64,12 @@ def data_dirs(root):
     return [root / "usr/share/qemu", root / "usr/share/seabios"]
 
 
-def get_firmware(suite=None):
+def get_firmware():
     """Return the folders that hold the firmware of Debian's QEMU.
 
     Our own build has none: Debian's source package brings no binaries.
     """
-    suite = suite or privateapt.host_release()
+    suite = privateapt.host_release()
     return data_dirs(unpacked(privateapt.cache_dir() / "qemu"
                               / f"{suite}-firmware", FIRMWARE, suite))
 
@@ -158,7 +158,7 @@ def get_stock(base):
             else own_qemu(emulator(base, "build-stock")))
 
 
-def find_qemu(choice=None):
+def find_qemu(choice):
     """Return the Qemu that a user names.
 
     Nothing: our build.  A path: that binary.  "debian" or "debian:SUITE":
