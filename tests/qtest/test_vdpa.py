@@ -37,7 +37,8 @@ def has_vdpa():
     """Tell whether the QEMU that is tested has the backend."""
     if not os.access(QEMU, os.X_OK):
         return True                     # Machine says what is missing
-    return "vhost-vdpa" in run(QEMU, "-netdev", "help")
+    return "vhost-vdpa" in run(QEMU, "-machine", "none", "-accel", "qtest",
+                               "-netdev", "help")
 
 
 def pairs_set(pairs):

@@ -181,9 +181,10 @@ class Sanitizers(Case):
         "address": ("==1==ERROR: AddressSanitizer: x\n",
                     "fail sanitizers: ==1==ERROR: AddressSanitizer: x"),
         "a leak of QEMU's": (LEAKS, "pass sanitizers report nothing"),
-        "a leak of ours": (
-            LEAKS.replace("migration/file.c", "hw/net/virtio-net-rss.c"),
-            "fail sanitizers: Direct leak of 8 byte(s)"),
+        **{f"a leak of {file}": (LEAKS.replace("migration/file.c", file),
+                                 "fail sanitizers: Direct leak of 8 byte(s)")
+           for file in ("hw/net/virtio-net-rss.c", "hw/net/xdp-offload.c",
+                        "hw/net/bpfhv.c", "net/rss.c", "net/wire_field.h")},
     })
     def check(self, text, expected):
         with tempfile.TemporaryDirectory() as folder:

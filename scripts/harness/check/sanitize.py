@@ -15,7 +15,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from harness.check.library import sanitized
+from harness import TOP
+from harness.check.library import build_lib, sanitized
 from harness.check.qemu import build_qemu
 from harness.check.results import FAIL, failed, passed, skipped
 from harness.check.run import run, run_folder
@@ -30,8 +31,8 @@ _TRY_CLANG = ["clang", "-fsanitize=address,undefined", "-o", "/dev/null",
 _COMPLAINT = re.compile(r".*(runtime error:|ERROR: AddressSanitizer| leak of )"
                         r".*")
 
-# The files whose leaks count.
-_OURS = re.compile(r"virtio-net-(rss|ctrl)|/net/(rss|tap_steering)|/ebpf/")
+# A file in a trace of the stack; the leaks of those that are here, too, count.
+_FILE = re.compile(r"/((?:hw|net|ebpf)/[\w/-]+\.[ch])\b")
 
 
 def _build_qemu(tier, log):
@@ -53,7 +54,8 @@ def _matters(paragraph):
     """Whether a paragraph of a report is a complaint about what counts."""
     complaint = _COMPLAINT.search(paragraph)
     if complaint and " leak of " in complaint[0]:
-        return bool(_OURS.search(paragraph))
+        return any((TOP / file).exists() for file
+                   in _FILE.findall(paragraph))
     return bool(complaint)
 
 
@@ -82,6 +84,7 @@ def _qtest(tier, log):
 
 def sanitize(tier, log):
     """The library, and QEMU under tests/qtest, with sanitizers."""
-    cases = [] if tier.base else sanitized(tier, log)
+    cases = [*build_lib(tier, log), *([] if tier.base
+                                      else sanitized(tier, log))]
     trouble = _build_qemu(tier, log)
     return cases + (trouble or _qtest(tier, log))
