@@ -13,7 +13,7 @@ from harness.fork.base import locked
 from harness.vm.qemu import STOCK
 
 TIMEOUT = 300       # seconds, for one test program
-QEMUS_TIMEOUT = 1800    # for one of QEMU's: 10.0's migration-test takes eight
+BASE_TIMEOUT = 1800     # for one of QEMU's: 10.0's migration-test takes eight
                         # minutes without KVM
 BUILD_TIMEOUT = 1800    # with two processors it takes five minutes
 
@@ -149,7 +149,7 @@ def _without_kvm(command):
 
 
 def _run_base_test(tier, name, test, words, log):
-    how = {"cwd": tier.qemu_build, "timeout": QEMUS_TIMEOUT,
+    how = {"cwd": tier.qemu_build, "timeout": BASE_TIMEOUT,
            "env": {**test["env"], "QTEST_QEMU_BINARY": str(tier.qemu)}}
     command = list(test["cmd"])
     if words:
