@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from harness.check.library import build_lib
 from harness.check.results import FAIL, failed, passed, read_tap, skipped
 from harness.check.run import each, run, run_folder
 from harness.fork.base import locked
@@ -86,16 +87,15 @@ def qtest(tier, log):
     """The card as a guest's driver sees it (tests/qtest)."""
     if not tier.qemu.exists():
         return [skipped("tests/qtest", tier.NOT_BUILT)]
-    return (run_folder(tier, tier.top / "tests/qtest", log, alone=[FLOOD],
-                       timeout=TIMEOUT,
-                       env={"QTEST_QEMU_BINARY": str(tier.qemu)}) or
-            [skipped("tests/qtest", "there are no tests here yet")])
+    return build_lib(tier, log) + run_folder(
+        tier, tier.top / "tests/qtest", log, alone=[FLOOD], timeout=TIMEOUT,
+        env={"QTEST_QEMU_BINARY": str(tier.qemu)})
 
 
 def targets(tier, log):
     """The card in machines of aarch64, and of s390x, which is big-endian."""
-    cases = [build_qemu(tier, log, "--targets")]
-    if cases[0].outcome == FAIL:
+    cases = [*build_lib(tier, log), build_qemu(tier, log, "--targets")]
+    if cases[-1].outcome == FAIL:
         return cases
     for name in EMULATORS:
         tier.say(f"{name}:")
